@@ -1,0 +1,1 @@
+"""Lesions from disk to arrays and back: the table, the readers, the images, the splits, the phantom."""

@@ -1,0 +1,147 @@
+"""What is in a lesion set, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from augmentor.data.images import read_image
+from augmentor.data.lesions import Lesions
+from augmentor.errors import DataError
+
+_SHOWN = 5
+
+
+@dataclass
+class Inspection:
+    """`problems` forbid a fit, `warnings` do not. `lesions` has its `content` column filled (unreadable rows: "")."""
+
+    lesions: Lesions
+    classes: dict[str, dict[str, int]]
+    sizes: dict[str, int]
+    dtypes: dict[str, int]
+    channels: dict[str, int]
+    intensity: dict[str, float]
+    splits: dict[str, int]
+    folds: dict[str, int]
+    exact_duplicates: list[list[str]] = field(default_factory=list)
+    duplicates_across_patients: list[list[str]] = field(default_factory=list)
+    duplicates_across_splits: list[list[str]] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the table, ready for JSON."""
+        content = asdict(replace(self, lesions=None))  # type: ignore[arg-type]
+        content["lesions"] = {"images": len(self.lesions), "patients": self.lesions.table["patient"].nunique()}
+        return content | {"usable": not self.problems, "source": str(self.lesions.source)}
+
+
+def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None) -> Inspection:
+    """Read every image once and report; raises nothing about the data itself."""
+    sizes: Counter[str] = Counter()
+    dtypes: Counter[str] = Counter()
+    channels: Counter[str] = Counter()
+    content, unreadable, low, high = [], [], np.inf, -np.inf
+    for number, path in enumerate(lesions.paths, 1):
+        try:
+            pixels = read_image(path).pixels
+        except DataError as error:
+            unreadable.append(str(error))
+            content.append("")
+        else:
+            sizes[f"{pixels.shape[1]}x{pixels.shape[2]}"] += 1
+            dtypes[str(pixels.dtype)] += 1
+            channels[str(pixels.shape[0])] += 1
+            low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
+            content.append(_content_hash(pixels))
+        if progress:
+            progress(number, len(lesions))
+    table = lesions.table.assign(content=content)
+    found = Inspection(
+        lesions=replace(lesions, table=table),
+        classes={str(k): {"images": int(v.images), "patients": int(v.patients)} for k, v in lesions.per_class().iterrows()},
+        sizes=dict(sizes.most_common()),
+        dtypes=dict(dtypes.most_common()),
+        channels=dict(channels.most_common()),
+        intensity={"low": low, "high": high} if np.isfinite(low) else {},
+        splits=dict(Counter(s for s in table["split"] if s)),
+        folds=dict(sorted(Counter(f for f in table["fold"] if f).items())),
+        unreadable=unreadable,
+        warnings=list(lesions.warnings),
+    )
+    _find_duplicates(found)
+    _find_problems(found)
+    return found
+
+
+def _content_hash(pixels: np.ndarray) -> str:
+    return hashlib.sha256(str((pixels.shape, pixels.dtype)).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()[:16]
+
+
+def _find_duplicates(found: Inspection) -> None:
+    table = found.lesions.table
+    twice = table[(table["content"] != "") & table["content"].duplicated(keep=False)]
+    for _, group in twice.groupby("content", sort=False):
+        paths = group["path"].tolist()
+        found.exact_duplicates.append(paths)
+        if group["patient"].nunique() > 1:
+            found.duplicates_across_patients.append(paths)
+        if group["split"].nunique() > 1 or group["fold"].nunique() > 1:
+            found.duplicates_across_splits.append(paths)
+        if group["label"].nunique() > 1:
+            found.warnings.append(f"One image under two labels: {', '.join(paths)}. One of the labels is wrong.")
+    for name, sets in (("patients", found.duplicates_across_patients), ("splits", found.duplicates_across_splits)):
+        if sets:
+            found.warnings.append(
+                f"{len(sets)} images stand under several {name} (for example {' = '.join(sets[0][:2])}). "
+                "They are kept on one side of every split, so that none is trained on and tested on."
+            )
+
+
+def _find_problems(found: Inspection) -> None:
+    problems, table = found.problems, found.lesions.table
+    if found.unreadable:
+        problems += found.unreadable[:_SHOWN]
+        if len(found.unreadable) > _SHOWN:
+            problems.append(f"... and {len(found.unreadable) - _SHOWN} more unreadable files.")
+    if len(found.classes) < 2:
+        problems.append(
+            f"{found.lesions.source} has one class, {next(iter(found.classes))!r}; a classifier needs two or more. "
+            "Add a folder or a label for the others."
+        )
+    for name, count in found.classes.items():
+        if count["patients"] < 2:
+            problems.append(
+                f"Class {name!r} has {count['patients']} patient ({count['images']} images) in {found.lesions.source}; "
+                "a fit holds patients out, so it needs 2 or more a class (a benchmark: one a fold). "
+                "Merge the class with another, or add patients."
+            )
+    for what, counts in (("channel counts", found.channels), ("dtypes", found.dtypes)):
+        if len(counts) > 1:
+            told = ", ".join(f"{n} images of {k}" for k, n in counts.items())
+            problems.append(f"Mixed {what}: {told}. All images of a set need the same; convert the smaller part.")
+    for column in ("split", "fold"):
+        _check_patients_stay(table, column, problems)
+
+
+def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:
+    named = table[table[column] != ""]
+    spread = named.groupby("patient")[column].nunique()
+    for patient in spread[spread > 1].index[:_SHOWN]:
+        where = ", ".join(sorted(named[named["patient"] == patient][column].unique()))
+        problems.append(f"Patient {patient!r} is in {column}s {where}; a patient must stay in one. Correct the {column} column.")
+
+
+def require_usable(lesions: Lesions, progress: Callable[[int, int], None] | None = None) -> Inspection:
+    """Inspect, and raise DataError with every reason if the lesions can't be used."""
+    found = inspect(lesions, progress)
+    if found.problems:
+        raise DataError(found.problems)
+    return found

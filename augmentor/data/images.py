@@ -1,0 +1,233 @@
+"""One image file <-> one array with its geometry, and the way of its intensities to the network and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from augmentor.errors import DataError, UsageError
+
+FileFormat = Literal["png", "npy", "nifti"]
+SUFFIX: dict[FileFormat, str] = {"png": ".png", "npy": ".npy", "nifti": ".nii.gz"}
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".nii", ".nii.gz")
+_NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$")
+
+
+@dataclass(frozen=True)
+class LesionImage:
+    """`pixels` (C, H, W), C 1 or 3, in the file's own dtype; `spacing_mm` of a pixel (rows, columns), if known."""
+
+    pixels: np.ndarray
+    spacing_mm: tuple[float, float] | None = None
+
+
+def is_image(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def file_format(path: str) -> FileFormat:
+    """The format in which images like this one are written back."""
+    lower = path.lower()
+    if lower.endswith((".nii", ".nii.gz")):
+        return "nifti"
+    return "npy" if lower.endswith(".npy") else "png"
+
+
+def read_image(path: str) -> LesionImage:
+    """Read one 2-D lesion image.
+
+    Raises DataError, naming the file, if it is missing, is no image, is truncated, has more than two spatial
+    dimensions, or holds NaN or infinite values.
+    """
+    row = _NPZ_ROW.match(path)
+    if not row and not Path(path).exists():
+        raise DataError(f"{path}: no such file. Correct the path in the table, or leave the row out.")
+    try:
+        image = _read_npz_row(row) if row else _read_file(path)
+    except DataError:
+        raise
+    except Exception as error:  # every decoder has its own exceptions
+        raise DataError(
+            f"{path}: can't be read as an image ({type(error).__name__}: {error}). "
+            "Replace the file or leave it out; `augmentor check` lists all such files."
+        ) from error
+    if not np.isfinite(image.pixels).all():
+        bad = int((~np.isfinite(image.pixels)).sum())
+        raise DataError(f"{path}: {bad} pixels are NaN or infinite; intensities must be finite. Repair or leave it out.")
+    return image
+
+
+def _read_file(path: str) -> LesionImage:
+    lower = path.lower()
+    if lower.endswith((".nii", ".nii.gz")):
+        return _read_nifti(path)
+    if lower.endswith(".npy"):
+        return LesionImage(_channels_first(np.load(path, allow_pickle=False), path))
+    with Image.open(path) as picture:
+        return LesionImage(_channels_first(_plain_mode(picture), path))
+
+
+def _plain_mode(picture: Image.Image) -> np.ndarray:
+    """Grey as it is (8, 16, 32 bit, float), everything with colour as RGB; transparency is dropped."""
+    if picture.mode == "1" or picture.mode == "LA":
+        return np.asarray(picture.convert("L"))
+    if picture.mode == "L" or picture.mode.startswith("I") or picture.mode == "F":
+        return np.asarray(picture)
+    return np.asarray(picture.convert("RGB"))
+
+
+def _read_nifti(path: str) -> LesionImage:
+    file: Any = nibabel.load(path)
+    array = np.asanyarray(file.dataobj)
+    if array.dtype == np.float64:  # nibabel scales to float64 where the header has a slope
+        array = array.astype(np.float32)
+    flat = array.squeeze()
+    if flat.ndim != 2:
+        raise DataError(
+            f"{path}: is a volume of shape {array.shape}; a lesion image has two dimensions here. "
+            "Cut a slice or a region of interest for each lesion first."
+        )
+    zooms = file.header.get_zooms()
+    # NIfTI counts x first: transposed, rows run down and columns run across as in a picture.
+    return LesionImage(flat.T[None], (float(zooms[1]), float(zooms[0])))
+
+
+@lru_cache(maxsize=8)
+def _npz_array(file: str, name: str) -> np.ndarray:
+    with np.load(file, allow_pickle=False) as archive:
+        return archive[name]
+
+
+def _read_npz_row(row: re.Match[str]) -> LesionImage:
+    array = _npz_array(row["file"], row["array"])[int(row["index"])]
+    return LesionImage(_channels_first(array, row.string))
+
+
+def _channels_first(array: np.ndarray, path: str) -> np.ndarray:
+    if array.ndim == 2:
+        return array[None]
+    if array.ndim == 3 and array.shape[-1] in (1, 3):
+        return np.moveaxis(array, -1, 0)
+    if array.ndim == 3 and array.shape[0] in (1, 3):
+        return array
+    raise DataError(f"{path}: has shape {array.shape}; a 2-D image is (H, W), (H, W, 1) or (H, W, 3).")
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """The linear way from stored values in [low, high] to the network's [-1, 1] and back to `dtype`."""
+
+    low: float
+    high: float
+    dtype: str
+
+    def to_network(self, pixels: np.ndarray) -> np.ndarray:
+        """Any dtype -> float32 in [-1, 1]; values outside [low, high] (none in the training set) are clipped."""
+        span = max(self.high - self.low, 1e-6)
+        scaled = (pixels.astype(np.float32) - self.low) / span * 2 - 1
+        return np.clip(scaled, -1, 1).astype(np.float32)
+
+    def from_network(self, images: np.ndarray) -> np.ndarray:
+        """float in [-1, 1] -> `dtype` in [low, high]."""
+        values = (np.clip(images, -1, 1) + 1) / 2 * (self.high - self.low) + self.low
+        return values.round().astype(self.dtype) if np.issubdtype(self.dtype, np.integer) else values.astype(self.dtype)
+
+
+def intensity_of(pixels: Sequence[np.ndarray]) -> Intensity:
+    """8-bit images keep their full scale; all others take the smallest and largest value of the set."""
+    dtype = pixels[0].dtype
+    if dtype == np.uint8:
+        return Intensity(0.0, 255.0, "uint8")
+    return Intensity(float(min(p.min() for p in pixels)), float(max(p.max() for p in pixels)), str(dtype))
+
+
+def to_square(pixels: np.ndarray, size: int) -> np.ndarray:
+    """(C, H, W) -> (C, size, size) float32: mirrored out to a square (no distortion), then resampled if needed."""
+    _, height, width = pixels.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    padding = ((0, 0), (top, side - height - top), (left, side - width - left))
+    square = np.pad(pixels, padding, mode="symmetric").astype(np.float32)
+    if side == size:
+        return square
+    low, high = square.min(), square.max()
+    planes = [Image.fromarray(p).resize((size, size), Image.Resampling.BICUBIC) for p in square]
+    return np.clip(np.stack([np.asarray(p) for p in planes]), low, high)  # bicubic overshoots at edges
+
+
+def load_images(
+    paths: Sequence[str],
+    size: int,
+    intensity: Intensity | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[np.ndarray, Intensity]:
+    """Read images for the network: (N, C, size, size) float32 in [-1, 1], and the intensity mapping used.
+
+    Without `intensity` it is taken from these images, so pass the training set's when reading any others.
+    """
+    pixels = []
+    for number, path in enumerate(paths, 1):
+        pixels.append(read_image(path).pixels)
+        if progress:
+            progress(number, len(paths))
+    mapping = intensity or intensity_of(pixels)
+    return np.stack([mapping.to_network(to_square(p, size)) for p in pixels]), mapping
+
+
+def storage(intensity: Intensity, form: FileFormat) -> Intensity:
+    """How values are stored in a file format: as they are, but for PNG, which holds no negatives and no fractions.
+
+    A PNG of such a set spreads [low, high] over 16 bits; `slope_intercept` leads back.
+    """
+    if form != "png" or intensity.dtype in ("uint8", "uint16"):
+        return intensity
+    return Intensity(0.0, 65535.0, "uint16")
+
+
+def slope_intercept(intensity: Intensity, stored: Intensity) -> tuple[float, float]:
+    """(slope, intercept) with original value = stored value * slope + intercept."""
+    slope = (intensity.high - intensity.low) / max(stored.high - stored.low, 1e-6)
+    return slope, intensity.low - stored.low * slope
+
+
+def write_image(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, float] | None, note: str) -> None:
+    """Write (C, H, W) in its own dtype in the format that `path`'s suffix names; the file says `note` where it can.
+
+    Raises UsageError where the format can't hold the pixels.
+    """
+    if path.name.endswith(".npy"):
+        np.save(path, pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1))
+    elif path.name.endswith((".nii", ".nii.gz")):
+        _write_nifti(pixels, path, spacing_mm, note)
+    else:
+        _write_png(pixels, path, note)
+
+
+def _write_nifti(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, float] | None, note: str) -> None:
+    if pixels.shape[0] != 1:
+        raise UsageError("Colour images can't be written as NIfTI; choose --format png or npy.")
+    rows, columns = spacing_mm or (1.0, 1.0)
+    image = nibabel.Nifti1Image(pixels[0].T[..., None], np.diag([columns, rows, 1.0, 1.0]))
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = note.encode()[:79]
+    nibabel.save(image, path)
+
+
+def _write_png(pixels: np.ndarray, path: Path, note: str) -> None:
+    if pixels.dtype not in (np.uint8, np.uint16) or (pixels.dtype == np.uint16 and pixels.shape[0] != 1):
+        raise UsageError(
+            f"{path.name}: PNG holds 8-bit or grey 16-bit values here, not {pixels.shape[0]} channels of {pixels.dtype}. "
+            "Choose --format npy."
+        )
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Description", note)
+    plane = pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1)
+    Image.fromarray(np.ascontiguousarray(plane)).save(path, pnginfo=info)

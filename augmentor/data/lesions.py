@@ -1,0 +1,99 @@
+"""The lesion table: the only thing that passes between stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from augmentor.errors import DataError
+
+COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "origin", "content")
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """One row an image.
+
+    `table` has the columns of `COLUMNS`, all strings, "" where a thing is not known:
+    path (absolute; `FILE.npz#ARRAY/INDEX` for a row of an npz), label (the class), patient (the unit that never
+    straddles a split), split (train, val or test where the data brings one), fold (where the data brings them),
+    mask, origin ("real" or "synthetic") and content (a hash of the pixels, filled in by `check.inspect`).
+    """
+
+    table: pd.DataFrame
+    source: Path
+    warnings: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def classes(self) -> list[str]:
+        return sorted(self.table["label"].unique())
+
+    @property
+    def paths(self) -> list[str]:
+        return self.table["path"].tolist()
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(N,) int64: the index of each row's label in `classes`."""
+        return self.table["label"].map({name: i for i, name in enumerate(self.classes)}).to_numpy(np.int64)
+
+    def rows(self, chosen: np.ndarray | Sequence[int]) -> Lesions:
+        """The chosen rows (a boolean mask or positions), in the order given."""
+        return replace(self, table=self.table.iloc[_positions(chosen)].reset_index(drop=True))
+
+    def per_class(self) -> pd.DataFrame:
+        """Images and patients a class: index label, columns images and patients."""
+        grouped = self.table.groupby("label")
+        return pd.DataFrame({"images": grouped.size(), "patients": grouped["patient"].nunique()})
+
+    def at_most(self, per_class: int | None, seed: int) -> Lesions:
+        """At most `per_class` lesions of each class, drawn patient by patient so that many patients stay."""
+        if per_class is None:
+            return self
+        if per_class < 1:
+            raise DataError(f"--max-per-class is {per_class}; it must be 1 or more.")
+        shuffled = self.table.iloc[np.random.default_rng(seed).permutation(len(self))]
+        turn = shuffled.groupby(["label", "patient"]).cumcount()
+        order = shuffled.assign(turn=turn).sort_values("turn", kind="stable")
+        kept = order[order.groupby("label").cumcount() < per_class]
+        return replace(self, table=self.table.loc[np.sort(kept.index)].reset_index(drop=True))
+
+    def save(self, file: Path) -> None:
+        self.table.to_csv(file, index=False)
+
+
+def _positions(chosen: np.ndarray | Sequence[int]) -> np.ndarray:
+    array = np.asarray(chosen)
+    return np.flatnonzero(array) if array.dtype == bool else array.astype(np.int64)
+
+
+def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence[str] = ()) -> Lesions:
+    """A table from lists of strings; columns that are not given are empty, `origin` is "real"."""
+    table = pd.DataFrame({name: columns.get(name) or [""] * len(columns["path"]) for name in COLUMNS}, dtype=str)
+    table["origin"] = table["origin"].replace("", "real")
+    notes = list(warnings)
+    unknown = table["patient"] == ""
+    if unknown.any():
+        table.loc[unknown, "patient"] = ["image:" + Path(p).name for p in table.loc[unknown, "path"]]
+        clash = table["patient"].where(unknown).dropna().duplicated(keep=False)
+        for row in clash[clash].index:
+            table.loc[row, "patient"] = "image:" + table.loc[row, "path"]
+        notes.append(
+            f"No patient is known for {int(unknown.sum())} of {len(table)} images: each counts as its own patient. "
+            "If one patient owns several of them, scores on 'unseen patients' will be too good. "
+            "Name the patients with --patient-pattern or a patient column."
+        )
+    return Lesions(table, source, tuple(notes))
+
+
+def load_lesions(file: Path) -> Lesions:
+    """Read back what `Lesions.save` wrote."""
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    return Lesions(table, file)

@@ -1,0 +1,229 @@
+"""From what people have (folders by class, a CSV, a MONAI datalist, a MedMNIST npz) to the lesion table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from augmentor.data.images import SUFFIXES, is_image
+from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
+from augmentor.errors import DataError, UsageError
+
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_NOT_CLASSES = {"masks"}
+_READ_COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "origin")
+_ALIASES = {
+    "path": ("path", "image", "file", "filename", "roi", "image_path"),
+    "label": ("label", "class", "dx", "diagnosis", "target"),
+    "patient": ("patient", "patient_id", "patientid", "subject", "subject_id"),
+    "split": ("split",),
+    "fold": ("fold",),
+    "mask": ("mask", "segmentation", "seg"),
+    "origin": ("origin",),
+}
+
+
+def read_lesions(
+    data: str | Path, columns: dict[str, str] | None = None, patient_pattern: str | None = None
+) -> Lesions:
+    """Read a lesion set.
+
+    data: a folder with one folder a class (or `<split>/<class>/`), a folder that holds `lesions.csv`, a CSV, a MONAI
+        datalist JSON, or a MedMNIST-format npz.
+    columns: for a CSV, {ours: theirs}, for example {"path": "roi", "patient": "run"}.
+    patient_pattern: how a file name starts with its patient: a template such as `<patient>_<anything>`, or a regular
+        expression with a group named `patient`.
+
+    Raises DataError (what is wrong with the data) or UsageError (what is wrong with the call).
+    """
+    source = Path(data).expanduser().resolve()
+    if not source.exists():
+        raise DataError(f"{data}: no such file or folder. Give --data a folder by class, a CSV, a datalist or an npz.")
+    pattern = compile_patient_pattern(patient_pattern) if patient_pattern else None
+    if source.is_dir() and (source / "lesions.csv").exists():
+        source = source / "lesions.csv"
+    if source.is_dir():
+        return _read_folder(source, pattern)
+    readers = {".csv": _read_csv, ".json": _read_datalist, ".npz": _read_npz}
+    reader = readers.get(source.suffix.lower())
+    if reader is None:
+        raise DataError(f"{data}: is no folder, .csv, .json or .npz; --data takes one of these.")
+    return reader(source, columns or {}, pattern)
+
+
+def compile_patient_pattern(template: str) -> re.Pattern[str]:
+    """`<patient>_<anything>` -> a regular expression with the group `patient`; such an expression passes unchanged."""
+    try:
+        if "(?P<patient>" in template:
+            return re.compile(template)
+        if "<patient>" in template:
+            parts = re.split(r"(<\w+>)", template)
+            made = {"<patient>": r"(?P<patient>[^/]+?)"}
+            return re.compile("".join(made.get(p, ".*" if re.fullmatch(r"<\w+>", p) else re.escape(p)) for p in parts))
+    except re.error as error:
+        raise UsageError(f"--patient-pattern {template!r} is no regular expression: {error}.") from error
+    raise UsageError(
+        f"--patient-pattern {template!r} does not say where the patient stands. "
+        "Write `<patient>_<anything>` or a regular expression with (?P<patient>...)."
+    )
+
+
+def patient_of(name: str, pattern: re.Pattern[str]) -> str:
+    """The patient in a file name. Raises DataError where the name does not fit the pattern."""
+    stem = name[: -len(next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), ""))]
+    found = pattern.fullmatch(stem) or pattern.fullmatch(name) or pattern.match(stem)
+    if not found or not found["patient"]:
+        raise DataError(f"{name}: has no patient by the rule {pattern.pattern!r}; correct --patient-pattern.")
+    return found["patient"]
+
+
+def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
+    tops = sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
+    splits = [d for d in tops if d.name.lower() in SPLITS and any(e.is_dir() for e in d.iterdir())]
+    if splits and len(splits) == len(tops):
+        homes = [(SPLITS[d.name.lower()], c) for d in splits for c in sorted(d.iterdir()) if c.is_dir()]
+    else:
+        homes = [("", d) for d in tops if d.name.lower() not in _NOT_CLASSES]
+    rows = [(split, home.name, f) for split, home in homes for f in sorted(home.rglob("*")) if is_image(f)]
+    if not rows:
+        raise DataError(
+            f"{folder}: holds no images in folders by class. Expected {folder.name}/<class>/<image>, "
+            f"with the image one of {', '.join(SUFFIXES)}."
+        )
+    made = {"path": [str(f) for *_, f in rows], "label": [c for _, c, _ in rows], "split": [s for s, *_ in rows]}
+    if pattern:
+        made["patient"] = _all_patients([f.name for *_, f in rows], pattern)
+    return make_lesions(made, folder)
+
+
+def _all_patients(names: Sequence[str], pattern: re.Pattern[str]) -> list[str]:
+    patients, problems = [], []
+    for name in names:
+        try:
+            patients.append(patient_of(name, pattern))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        more = [f"... and {len(problems) - 5} more such files."] if len(problems) > 5 else []
+        raise DataError(problems[:5] + more)
+    return patients
+
+
+def _read_csv(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False, sep=None, engine="python")
+    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise DataError(f"{file}: can't be read as a CSV: {error}.") from error
+    theirs = _name_columns(list(table.columns), columns, file)
+    made = {ours: table[name].str.strip().tolist() for ours, name in theirs.items()}
+    empty = [f"row {i + 2}" for i, (p, c) in enumerate(zip(made["path"], made["label"], strict=True)) if not p or not c]
+    if empty:
+        raise DataError(f"{file}: {', '.join(empty[:5])}: path and label must not be empty. Fill or delete these rows.")
+    for name in ("path", "mask"):
+        if name in made:
+            made[name] = [str((file.parent / p)) if p else "" for p in made[name]]
+    if pattern:
+        made["patient"] = _all_patients([Path(p).name for p in made["path"]], pattern)
+    return _make(made, file)
+
+
+def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> dict[str, str]:
+    """{ours: theirs} for the columns that the table has; asked-for ones and path and label must be there."""
+    problems = [f"--columns names {o!r}; it takes {', '.join(_READ_COLUMNS)}." for o in columns if o not in _READ_COLUMNS]
+    problems += [
+        f"{file}: has no column {theirs!r} (wanted for {ours}). Its columns are {', '.join(present)}."
+        for ours, theirs in columns.items()
+        if theirs not in present
+    ]
+    lower = {name.lower().strip(): name for name in reversed(present)}
+    found = dict(columns)
+    for ours, aliases in _ALIASES.items():
+        match = next((lower[a] for a in aliases if a in lower), None)
+        if ours not in found and match and match not in found.values():
+            found[ours] = match
+    problems += [
+        f"{file}: has no column for {ours} (looked for {', '.join(_ALIASES[ours])}). Its columns are "
+        f"{', '.join(present)}. Say which: --columns {ours}=NAME."
+        for ours in ("path", "label")
+        if ours not in found
+    ]
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _read_datalist(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
+    """A MONAI datalist: {"training": [{"image", "label", ...}], "validation": [...], "test": [...]}."""
+    try:
+        content = json.loads(file.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: is no JSON: {error}.") from error
+    parts = {k: v for k, v in content.items() if k in SPLITS} if isinstance(content, dict) else {}
+    if not parts or not all(isinstance(v, list) for v in parts.values()):
+        raise DataError(f"{file}: is no MONAI datalist; it needs a list named training (and validation, test).")
+    names = {int(k): str(v) for k, v in content.get("labels", {}).items()} if isinstance(content, dict) else {}
+    theirs = {"path": "image", "label": "label", "patient": "patient", "fold": "fold", "mask": "mask"} | columns
+    made: dict[str, list[str]] = {name: [] for name in (*theirs, "split")}
+    for part, items in parts.items():
+        for number, item in enumerate(items):
+            _check_item(item, theirs, f"{file}: {part}[{number}]")
+            for ours, name in theirs.items():
+                made[ours].append(_text(item.get(name, ""), names if ours == "label" else {}))
+            made["split"].append(SPLITS[part])
+    for name in ("path", "mask"):
+        made[name] = [str(file.parent / p) if p else "" for p in made[name]]
+    if len(parts) == 1 and "training" in parts:
+        made["split"] = [""] * len(made["path"])
+    if pattern:
+        made["patient"] = _all_patients([Path(p).name for p in made["path"]], pattern)
+    return _make(made, file)
+
+
+def _check_item(item: object, theirs: dict[str, str], where: str) -> None:
+    for ours in ("path", "label"):
+        if not isinstance(item, dict) or theirs[ours] not in item:
+            raise DataError(f"{where}: has no {theirs[ours]!r}; every item needs an image and a label (its class).")
+
+
+def _text(value: object, names: dict[int, str]) -> str:
+    return names.get(value, str(value)) if isinstance(value, int) else str(value)
+
+
+def _read_npz(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
+    """MedMNIST's arrays: {train,val,test}_images (N, H, W[, 3]) and {train,val,test}_labels (N, 1)."""
+    if columns or pattern:
+        raise UsageError(f"{file.name}: an npz has no columns and no file names; leave --columns and --patient-pattern out.")
+    made: dict[str, list[str]] = {"path": [], "label": [], "split": []}
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            for split in ("train", "val", "test"):
+                if f"{split}_images" in archive.files:
+                    labels = archive[f"{split}_labels"].reshape(len(archive[f"{split}_images"]), -1)
+                    made["path"] += [f"{file}#{split}_images/{i}" for i in range(len(labels))]
+                    made["label"] += [str(row[0]) for row in labels]
+                    made["split"] += [split] * len(labels)
+    except (ValueError, KeyError, OSError) as error:
+        raise DataError(f"{file}: can't be read as a MedMNIST npz ({error}).") from error
+    if not made["path"]:
+        raise DataError(f"{file}: holds no train_images and train_labels; it is no MedMNIST npz.")
+    return _make(made, file)
+
+
+def _make(columns: dict[str, list[str]], source: Path) -> Lesions:
+    if not columns["path"]:
+        raise DataError(f"{source}: holds no rows. A lesion set needs at least two classes of three patients each.")
+    made = {name: columns[name] for name in COLUMNS if name in columns}
+    if "split" in made:
+        made["split"] = [_split_name(s, source) for s in made["split"]]
+    return make_lesions(made, source)
+
+
+def _split_name(text: str, source: Path) -> str:
+    if text and text.lower() not in SPLITS:
+        raise DataError(f"{source}: split {text!r} is none of {', '.join(sorted(SPLITS))}.")
+    return SPLITS.get(text.lower(), "")

@@ -1,0 +1,158 @@
+"""Splits by patient, and the guard that no split leaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold
+
+from augmentor.data.lesions import Lesions
+from augmentor.errors import DataError, LeakageError
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row positions of one outer fold: `train` and `test` share no patient and no image."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+def groups(lesions: Lesions) -> np.ndarray:
+    """(N,) int64: the unit that a split may not tear apart.
+
+    Rows belong together if they share a patient, or if their pixels are equal (the same image under two names).
+    """
+    table = lesions.table
+    n = len(table)
+    edges = [_links(table["patient"]), _links(table["content"].where(table["content"] != "", table["path"]))]
+    row, column = np.concatenate([e[0] for e in edges]), np.concatenate([e[1] for e in edges])
+    graph = coo_matrix((np.ones(len(row)), (row, column)), shape=(n, n))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _links(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Each row with the first row of the same value."""
+    codes, _ = pd.factorize(column)
+    first = pd.Series(np.arange(len(codes))).groupby(codes).transform("first").to_numpy()
+    return np.arange(len(codes)), first
+
+
+def holdout(lesions: Lesions, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (train, held out): about `share` of each class held out, by patient, every class on both sides.
+
+    Where the data brings a split, its test rows are in neither, and its val rows are the held-out ones.
+    Raises DataError where a class has too few patients.
+    """
+    split = lesions.table["split"].to_numpy()
+    if (split == "val").any():
+        train, held = np.flatnonzero((split == "train") | (split == "")), np.flatnonzero(split == "val")
+        return _drop_shared(lesions, train, held), held
+    rows = np.flatnonzero(split != "test")
+    inner = lesions.rows(rows)
+    count = int(np.clip(round(1 / share), 2, 50))
+    most = min(_groups_per_class(inner).values())
+    if most < 2:
+        raise DataError(_too_few(inner, 2, "a fit holds patients out of each class"))
+    cut = StratifiedGroupKFold(min(count, most), shuffle=True, random_state=seed)
+    best = min(cut.split(inner.targets, inner.targets, groups(inner)), key=lambda s: _imbalance(inner, s[1], share))
+    _require_every_class(inner, best, share)
+    return rows[best[0]], rows[best[1]]
+
+
+def _drop_shared(lesions: Lesions, train: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The positions of `train` whose group has no row in `other`."""
+    group = groups(lesions)
+    return train[~np.isin(group[train], group[other])]
+
+
+def _groups_per_class(lesions: Lesions) -> dict[str, int]:
+    return pd.Series(groups(lesions)).groupby(lesions.table["label"].to_numpy()).nunique().to_dict()
+
+
+def _imbalance(lesions: Lesions, held: np.ndarray, share: float) -> float:
+    """How far the held-out share is from the wanted one in the worst class (infinite where a class is missing)."""
+    counts = np.bincount(lesions.targets[held], minlength=len(lesions.classes))
+    totals = np.bincount(lesions.targets)
+    shares = counts / totals
+    return float(np.inf) if (counts == 0).any() or (counts == totals).any() else float(np.abs(shares - share).max())
+
+
+def _require_every_class(lesions: Lesions, cut: tuple[np.ndarray, np.ndarray], share: float) -> None:
+    if not np.isfinite(_imbalance(lesions, cut[1], share)):
+        raise DataError(
+            f"No split by patient holds out {share:.0%} and keeps every class on both sides: "
+            f"patients a class are {_groups_per_class(lesions)}. Add patients or merge classes."
+        )
+
+
+def _too_few(lesions: Lesions, needed: int, why: str) -> list[str]:
+    return [
+        f"Class {name!r} has {count} patient{'s' * (count != 1)} in {lesions.source}; {why}, which needs at least "
+        f"{needed}. Merge the class or add patients."
+        for name, count in _groups_per_class(lesions).items()
+        if count < needed
+    ]
+
+
+def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
+    """Folds by patient, stratified by class; every row is tested exactly once.
+
+    Where the data brings folds, these are the outer folds (merged whole where `count` asks for fewer); where it
+    brings a test split, that is the one fold. `count` None means the data's own number, or 3.
+    Raises DataError where that can't be done.
+    """
+    if count is not None and count < 2:
+        raise DataError(f"--folds is {count}; it must be 2 or more.")
+    split, brought = lesions.table["split"].to_numpy(), lesions.table["fold"].to_numpy()
+    if (split == "test").any():
+        test = np.flatnonzero(split == "test")
+        return [Fold("test", _drop_shared(lesions, np.flatnonzero(split != "test"), test), test)]
+    if (brought != "").any():
+        return _brought_folds(lesions, brought, count)
+    wanted = count or 3
+    problems = _too_few(lesions, wanted, f"{wanted} folds by patient put patients of each class in every fold")
+    if problems:
+        raise DataError([p + " Or lower --folds." for p in problems])
+    cut = StratifiedGroupKFold(wanted, shuffle=True, random_state=seed)
+    parts = [test for _, test in cut.split(lesions.targets, lesions.targets, groups(lesions))]
+    return _folds_of(lesions, {str(i): part for i, part in enumerate(parts, 1)})
+
+
+def _brought_folds(lesions: Lesions, brought: np.ndarray, count: int | None) -> list[Fold]:
+    names = sorted(set(brought) - {""})
+    if (brought == "").any():
+        raise DataError(f"{lesions.source}: {int((brought == '').sum())} rows have no fold. Fill the column or drop it.")
+    wanted = count or len(names)
+    if not 2 <= wanted <= len(names):
+        raise DataError(f"--folds is {wanted}, but the data brings folds {', '.join(names)}: take 2 to {len(names)}.")
+    parts = {"+".join(names[i::wanted]): np.flatnonzero(np.isin(brought, names[i::wanted])) for i in range(wanted)}
+    return _folds_of(lesions, parts)
+
+
+def _folds_of(lesions: Lesions, parts: dict[str, np.ndarray]) -> list[Fold]:
+    everything, made = np.arange(len(lesions)), []
+    for name, test in parts.items():
+        train = _drop_shared(lesions, np.setdiff1d(everything, test), test)
+        missing = set(lesions.classes) - set(lesions.table["label"].iloc[test])
+        missing |= set(lesions.classes) - set(lesions.table["label"].iloc[train])
+        if missing:
+            raise DataError(f"Fold {name} lacks class {', '.join(sorted(missing))} in training or test. Lower --folds.")
+        made.append(Fold(name, train, test))
+    return made
+
+
+def guard(train: Lesions, test: Lesions) -> None:
+    """Raise LeakageError if training rows share a patient, a path or the pixels of an image with test rows."""
+    for column in ("patient", "path", "content"):
+        both = (set(train.table[column]) & set(test.table[column])) - {""}
+        if both:
+            raise LeakageError(
+                f"{len(both)} {column} value(s) of the test lesions are among the training lesions, for example "
+                f"{sorted(both)[0]!r}. Nothing of a test patient may reach what is trained: this cell is refused."
+            )

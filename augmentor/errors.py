@@ -1,0 +1,25 @@
+"""The errors a user can meet: each message holds the value, the rule and the next step."""
+
+
+class AugmentorError(Exception):
+    """A run that failed for a reason that can be told in words; the command line exits with 1."""
+
+    exit_code = 1
+
+
+class UsageError(AugmentorError):
+    """Bad arguments, bad data or a bad recipe; the command line exits with 2."""
+
+    exit_code = 2
+
+
+class DataError(UsageError):
+    """Lesions that can't be used. `problems` holds every reason that was found, not only the first."""
+
+    def __init__(self, problems: str | list[str]):
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class LeakageError(AugmentorError):
+    """A test patient's image was about to reach something that is trained or chosen."""

@@ -1,0 +1,1 @@
+"""The networks, what they are saved as, and the features that judge images."""

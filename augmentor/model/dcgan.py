@@ -1,0 +1,100 @@
+"""The paper's DCGAN, one a class (Frid-Adar et al. 2018, after Radford et al. 2016), kept as it was published.
+
+Dense start of 4x4x1024 at 64x64, 5x5 fractionally strided convolutions, batch norm, ReLU and tanh; a discriminator of
+strided 5x5 convolutions with batch norm and leaky ReLU; weights from N(0, 0.02).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_LATENTS = 100
+
+
+def _stages(size: int) -> tuple[int, int]:
+    """(side of the dense start, number of doublings): 64 -> (4, 4), 28 -> (7, 2)."""
+    doublings = 0
+    while size % 2 == 0 and size > 4:
+        size, doublings = size // 2, doublings + 1
+    return size, doublings
+
+
+def _paper_weights(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+class DcganGenerator(nn.Module):
+    """(B, 100) standard normal -> (B, C, S, S) in (-1, 1)."""
+
+    def __init__(self, size: int, channels: int, width: int):
+        """width: channels of the last hidden layer; each layer before it has twice as many."""
+        super().__init__()
+        start, doublings = _stages(size)
+        wide = width * 2 ** (doublings - 1)
+        self.start = nn.Sequential(
+            nn.Linear(_LATENTS, wide * start * start), nn.Unflatten(1, (wide, start, start)), nn.BatchNorm2d(wide), nn.ReLU()
+        )
+        layers: list[nn.Module] = []
+        for _ in range(doublings - 1):
+            up = nn.ConvTranspose2d(wide, wide // 2, 5, 2, 2, output_padding=1, bias=False)
+            layers += [up, nn.BatchNorm2d(wide // 2), nn.ReLU()]
+            wide //= 2
+        layers += [nn.ConvTranspose2d(wide, channels, 5, 2, 2, output_padding=1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        self.apply(_paper_weights)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.layers(self.start(latents).contiguous(memory_format=torch.channels_last)).float()
+
+
+class DcganDiscriminator(nn.Module):
+    """(B, C, S, S) -> (B,) logits, positive for real."""
+
+    def __init__(self, size: int, channels: int, width: int):
+        super().__init__()
+        start, doublings = _stages(size)
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, 2, 2), nn.LeakyReLU(0.2)]
+        for _ in range(doublings - 1):
+            layers += [nn.Conv2d(width, 2 * width, 5, 2, 2, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
+            width *= 2
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(width * start * start, 1))
+        self.apply(_paper_weights)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images.contiguous(memory_format=torch.channels_last))[:, 0].float()
+
+
+class PerClassGenerator(nn.Module):
+    """One generator a class behind the interface of one conditional generator."""
+
+    def __init__(self, networks: list[nn.Module]):
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.latent_dim = _LATENTS
+
+    def forward(self, latents: Tensor, labels: Tensor) -> tuple[Tensor, None]:
+        """(B, 100), (B,) int64 -> lesions (B, C, S, S), and None: they start from nothing."""
+        return _route(self.networks, labels, latents), None
+
+
+class PerClassDiscriminator(nn.Module):
+    """One discriminator a class."""
+
+    def __init__(self, networks: list[nn.Module]):
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        return _route(self.networks, labels, images)
+
+
+def _route(networks: nn.ModuleList, labels: Tensor, inputs: Tensor) -> Tensor:
+    """Each row through the network of its class, in the rows' order."""
+    present = labels.unique().tolist()
+    outputs = torch.cat([networks[c](inputs[labels == c]) for c in present])
+    order = torch.cat([(labels == c).nonzero()[:, 0] for c in present])
+    return outputs[order.argsort()]

@@ -1,0 +1,85 @@
+"""How long work tells where it is: a bar in a terminal, plain lines elsewhere, nothing from Python unless asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+Update = Callable[[float, str], None]
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+class Progress:
+    """The silent one. `task` gives a function to call with (how much is done, a short note)."""
+
+    @contextmanager
+    def task(self, name: str, total: float) -> Iterator[Update]:
+        yield lambda done, note: None
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+
+
+class TerminalProgress(Progress):
+    """Bars with rate and time left on a terminal; a line every quarter of a minute where there is none."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._bars: Bars | None = None
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False)
+
+    @contextmanager
+    def task(self, name: str, total: float) -> Iterator[Update]:
+        if not self._console.is_terminal:
+            yield self._lines(name, total)
+            return
+        outermost = self._bars is None
+        bars = self._bars or self._new_bars()
+        if outermost:
+            self._bars = bars
+            bars.start()
+        number = bars.add_task(name, total=total, note="")
+        try:
+            yield lambda done, note: _move(bars, number, done, note)
+        finally:
+            bars.remove_task(number) if not outermost else bars.stop()
+            self._bars = None if outermost else self._bars
+
+    def _new_bars(self) -> Bars:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", style="dim"),
+        )
+        return Bars(*columns, console=self._console)
+
+    def _lines(self, name: str, total: float) -> Update:
+        begun = last = time.monotonic()
+
+        def update(done: float, note: str) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last < _SECONDS_BETWEEN_LINES and done < total:
+                return
+            if done >= total and now - begun < 1:
+                return
+            last = now
+            left = (now - begun) / max(done, 1e-9) * (total - done)
+            self.say(f"{name}: {done / total:4.0%}, {now - begun:.0f} s, {max(left, 0):.0f} s left  {note}".rstrip())
+
+        return update
+
+
+def _move(bars: Bars, number: TaskID, done: float, note: str) -> None:
+    bars.update(number, completed=done, note=note)

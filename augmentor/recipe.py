@@ -1,0 +1,182 @@
+"""The recipe: every choice of a run, typed, in TOML; a recipe file lists only what differs from the defaults."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from augmentor.errors import UsageError
+
+Step = Literal["phantom", "check", "fit", "expand", "evaluate", "benchmark"]
+ModelName = Literal["cgan", "dcgan"]
+ArmName = Literal["real", "classic", "classic+gan", "classic+dcgan"]
+ClassifierName = Literal["paper-cnn", "densenet", "logistic", "svm"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(_Section):
+    """Where the lesions come from."""
+
+    path: str | None = None
+    columns: dict[str, str] = {}
+    patient_pattern: str | None = None
+    max_per_class: int | None = Field(None, ge=1)
+
+
+class PhantomSection(_Section):
+    """The demo lesions of step `phantom`."""
+
+    patients: int = Field(18, ge=3)
+    per_class: int = Field(60, ge=3)
+    size: int = Field(64, ge=16, le=512)
+    format: Literal["nifti", "png"] = "nifti"
+
+
+class ModelSection(_Section):
+    """Which GAN: `cgan` (one network for all classes, starts from real lesions) or `dcgan` (one a class, the paper's)."""
+
+    name: ModelName = "cgan"
+    size: int = Field(64, ge=16, le=256, multiple_of=4)
+    generator_channels: int | None = Field(None, ge=4, description="at the finest layer; cgan 48, dcgan 128")
+    discriminator_channels: int | None = Field(None, ge=4, description="at the finest layer; cgan 64, dcgan 64")
+
+
+class TrainingSection(_Section):
+    """How long and how: the first of `minutes` and `kimg` (thousand real images shown) to be reached ends it."""
+
+    minutes: float | None = Field(None, gt=0)
+    kimg: float | None = Field(None, gt=0)
+    batch: int = Field(32, ge=2)
+    generator_lr: float | None = Field(None, gt=0)
+    discriminator_lr: float | None = Field(None, gt=0)
+    holdout: float = Field(0.2, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    snapshots: int = Field(8, ge=1, description="pictures and checkpoints along the way, evenly spaced")
+
+    @property
+    def length(self) -> tuple[float | None, float | None]:
+        """(minutes, kimg), with 5 minutes where neither is given."""
+        return (5.0, None) if self.minutes is None and self.kimg is None else (self.minutes, self.kimg)
+
+
+class ExpandSection(_Section):
+    """How the set is enlarged."""
+
+    factor: float = 3.0
+    balance: bool = False
+    format: Literal["png", "npy", "nifti"] | None = None
+    seed: int = Field(0, ge=0)
+
+    @field_validator("factor")
+    @classmethod
+    def _at_least_one(cls, value: float) -> float:
+        if value < 1:
+            raise ValueError(
+                f"factor {value:g} would leave fewer lesions than there are; it must be 1 or more "
+                "(3 makes each class three times its real size)"
+            )
+        return value
+
+
+class BenchmarkSection(_Section):
+    """What is compared, and on how many folds and seeds."""
+
+    arms: tuple[ArmName, ...] = ("real", "classic", "classic+gan")
+    classifiers: tuple[ClassifierName, ...] = ("paper-cnn", "densenet", "logistic", "svm")
+    folds: int | None = Field(None, ge=2)
+    seeds: int = Field(1, ge=1)
+    factor: float = Field(3.0, ge=1)
+    minutes: float | None = Field(None, gt=0, description="a GAN")
+    kimg: float | None = Field(None, gt=0, description="a GAN")
+    steps: int = Field(600, ge=1, description="optimiser steps of each network classifier, the same in every arm")
+
+    @field_validator("arms", "classifiers")
+    @classmethod
+    def _no_doubles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value) or not value:
+            raise ValueError(f"{', '.join(value) or 'nothing'}: name each once, and at least one")
+        return value
+
+
+class Recipe(_Section):
+    """All sections; `steps` is what `augmentor run` does with them, in this order."""
+
+    name: str = "recipe"
+    claim: str = ""
+    out: str = "out"
+    steps: tuple[Step, ...] = ("check", "fit", "expand", "evaluate", "benchmark")
+    data: DataSection = DataSection()
+    phantom: PhantomSection = PhantomSection()
+    model: ModelSection = ModelSection()
+    training: TrainingSection = TrainingSection()
+    expand: ExpandSection = ExpandSection()
+    benchmark: BenchmarkSection = BenchmarkSection()
+
+    @model_validator(mode="after")
+    def _data_for_every_step(self) -> Recipe:
+        if "phantom" in self.steps and self.data.path is not None:
+            raise ValueError("step 'phantom' makes the data itself; leave data.path out or drop the step")
+        return self
+
+    def with_options(self, **sections: dict[str, Any]) -> Recipe:
+        """A copy with some values changed; those that are None stay as they are. Checks like a file's."""
+        content = self.model_dump()
+        for section, values in sections.items():
+            content[section].update({k: v for k, v in values.items() if v is not None})
+        return make_recipe(content, "the command line")
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+    def save(self, file: Path) -> None:
+        file.write_text(self.to_toml())
+
+    def hash(self) -> str:
+        """12 hex digits of what decides about the weights (model, training and data sections)."""
+        decisive = {k: v for k, v in self.model_dump(mode="json").items() if k in ("data", "model", "training")}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    return value
+
+
+def make_recipe(content: dict[str, Any], where: str) -> Recipe:
+    """Build a recipe. Raises UsageError with every problem at once."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise UsageError("\n".join(_tell(problem, where) for problem in error.errors())) from error
+
+
+def _tell(problem: Any, where: str) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: {name} is no setting; see docs/recipes.md for those that there are."
+    told = problem["msg"].removeprefix("Value error, ")
+    given = f" (given: {problem['input']!r})" if name and not isinstance(problem["input"], dict) else ""
+    return f"{where}: {name + ': ' if name else ''}{told}{given}."
+
+
+def load_recipe(file: Path) -> Recipe:
+    """Read a TOML recipe; paths in it are relative to the working directory. Raises UsageError."""
+    try:
+        content = tomllib.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise UsageError(f"{file}: no such recipe. The project's own are in pipelines/.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise UsageError(f"{file}: is no TOML: {error}.") from error
+    return make_recipe({"name": file.stem} | content, str(file))

@@ -1,0 +1,1 @@
+"""From training lesions to a run folder with checkpoints."""

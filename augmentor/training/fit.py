@@ -1,0 +1,255 @@
+"""`fit`: a lesion set and a recipe to a run folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from augmentor.data.check import Inspection, require_usable
+from augmentor.data.images import Intensity, load_images, read_image
+from augmentor.data.lesions import Lesions
+from augmentor.data.splits import guard, holdout
+from augmentor.errors import AugmentorError, UsageError
+from augmentor.model.checkpoint import Card, load_tensors, save_checkpoint, save_tensors, write_atomically
+from augmentor.model.gan import build_gan
+from augmentor.progress import Progress, Update
+from augmentor.recipe import Recipe
+from augmentor.training.loop import Trainer
+from augmentor.training.monitor import Monitor, Snapshot, as_record
+from augmentor.training.run import Run, new_folder, point_latest_to, save_summary
+from augmentor.training.samples import save_grid
+
+_RECORD_SECONDS = 1.0
+
+
+@dataclass
+class _Fit:
+    """A fit under way."""
+
+    run: Run
+    recipe: Recipe
+    trainer: Trainer
+    monitor: Monitor
+    card: Card
+    seconds: float = 0.0  # of training, over all sittings
+    snapshots: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """How much of the wanted length is done: the nearer of the two limits."""
+        minutes, kimg = self.recipe.training.length
+        by_time = self.seconds / (minutes * 60) if minutes else 0.0
+        return max(by_time, self.trainer.kimg / kimg if kimg else 0.0)
+
+
+def fit(
+    lesions: Lesions,
+    recipe: Recipe | None = None,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Train a GAN on the training patients of `lesions` and leave a run folder.
+
+    Patients of a share `recipe.training.holdout` are held out: nothing of them is trained on; they choose the snapshot.
+    Rows whose split is "test" are on neither side. `resume` goes on with the unfinished run in `out`, with the recipe
+    in it, to the same weights as an uninterrupted run would have reached after as many steps.
+
+    Raises DataError, UsageError; KeyboardInterrupt leaves a run that can be resumed.
+    """
+    progress = progress or Progress()
+    recipe = recipe or Recipe()
+    if resume:
+        under_way = _resume(out)
+    else:
+        found = require_usable(lesions)
+        for line in found.warnings:
+            progress.say(f"Warning: {line}")
+        under_way = _start(found, recipe, out)
+    _train(under_way, progress)
+    return _finish(under_way)
+
+
+def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
+    lesions = found.lesions.at_most(recipe.data.max_per_class, recipe.training.seed)
+    train, held_out = _split(lesions, recipe)
+    run = Run(new_folder(out).resolve())
+    for folder in (run.checkpoints, run.samples):
+        folder.mkdir()
+    lesions.save(run.folder / "lesions.csv")
+    splits = {"train": train.paths, "held_out": held_out.paths}
+    write_atomically(run.folder / "splits.json", json.dumps(splits, indent=1))
+    recipe.save(run.folder / "recipe.toml")
+    under_way = _prepare(run, recipe)
+    _take_snapshot(under_way)
+    return under_way
+
+
+def _split(lesions: Lesions, recipe: Recipe) -> tuple[Lesions, Lesions]:
+    if recipe.training.holdout == 0:
+        train = lesions.rows((lesions.table["split"] != "test").to_numpy())
+        return train, lesions.rows([])
+    rows, held = holdout(lesions, recipe.training.holdout, recipe.training.seed)
+    train, held_out = lesions.rows(rows), lesions.rows(held)
+    guard(train, held_out)
+    return train, held_out
+
+
+def _prepare(run: Run, recipe: Recipe) -> _Fit:
+    """Networks and references for the lesions that the run folder names."""
+    size = recipe.model.size
+    images, intensity = load_images(run.training.paths, size)
+    classes = run.training.classes
+    train = (torch.tensor(images), torch.tensor(run.training.targets))
+    held_out = None
+    if len(run.held_out):
+        others, _ = load_images(run.held_out.paths, size, intensity)
+        labels = [classes.index(label) for label in run.held_out.table["label"]]
+        held_out = (torch.tensor(others), torch.tensor(labels))
+    seed = recipe.training.seed
+    gan = build_gan(recipe.model, *train, len(classes), seed)
+    trainer = Trainer(gan, *train, recipe.training)
+    card = _card(run, recipe, train, classes, intensity)
+    return _Fit(run, recipe, trainer, Monitor(train, held_out, seed), card)
+
+
+def _card(run: Run, recipe: Recipe, train: tuple[Tensor, Tensor], classes: list[str], intensity: Intensity) -> Card:
+    sizes = torch.bincount(train[1], minlength=len(classes)).tolist()
+    first = read_image(run.training.paths[0])
+    spacing = None
+    if first.spacing_mm:
+        scale = max(first.pixels.shape[1:]) / recipe.model.size
+        spacing = (first.spacing_mm[0] * scale, first.spacing_mm[1] * scale)
+    channels = train[0].shape[1]
+    return Card(recipe.model, tuple(classes), channels, tuple(sizes), intensity, spacing, 0, recipe.hash())
+
+
+def _resume(out: Path | None) -> _Fit:
+    run = Run((out or Path("runs/latest")).resolve())
+    if not run.state.exists():
+        raise UsageError(f"{run.folder}: holds no unfinished run to resume. Start one without --resume.")
+    if (run.folder / "run.json").exists():
+        raise UsageError(f"{run.folder}: this run is finished. Start another without --resume.")
+    under_way = _prepare(run, run.recipe)
+    under_way.trainer.restore(load_tensors(run.state))
+    under_way.seconds = json.loads(run.state.with_suffix(".json").read_text())["seconds"]
+    step = under_way.trainer.step
+    kept = [r for r in run.metrics if r["step"] <= step]
+    write_atomically(run.folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in kept))
+    under_way.snapshots = [r for r in kept if r["kind"] == "snapshot"]
+    return under_way
+
+
+def _train(under_way: _Fit, progress: Progress) -> None:
+    minutes, kimg = under_way.recipe.training.length
+    length = f"{minutes:g} min" if minutes else f"{kimg:g} kimg"
+    with progress.task(f"Fitting {under_way.recipe.model.name} ({length})", 1.0) as update:
+        try:
+            while under_way.share < 1:
+                _train_until(under_way, _next_snapshot(under_way), update)
+                _take_snapshot(under_way)
+        except KeyboardInterrupt:
+            _save_state(under_way)
+            raise
+
+
+def _next_snapshot(under_way: _Fit) -> float:
+    """The share of the length at which the next snapshot is due."""
+    count = under_way.recipe.training.snapshots
+    return min(1.0, (int(under_way.share * count + 1e-9) + 1) / count)
+
+
+def _train_until(under_way: _Fit, share: float, update: Update) -> None:
+    trainer, last, recent = under_way.trainer, 0.0, deque[tuple[float, float]](maxlen=20)
+    while under_way.share < share:
+        begun = time.perf_counter()
+        losses = trainer.train_step()
+        under_way.seconds += time.perf_counter() - begun
+        if under_way.seconds - last >= _RECORD_SECONDS:
+            last = under_way.seconds
+            recent.append((under_way.seconds, trainer.kimg))
+            rate = _rate(recent)
+            told = {k: round(float(v), 4) for k, v in losses.items()}
+            _require_finite(told, under_way)
+            _record(under_way, "step", {"images_per_second": rate} | told)
+            update(min(under_way.share, 1.0), _note(under_way, told, rate))
+
+
+def _rate(recent: deque[tuple[float, float]]) -> float:
+    (s0, k0), (s1, k1) = recent[0], recent[-1]
+    return round((k1 - k0) * 1000 / (s1 - s0), 1) if s1 > s0 else 0.0
+
+
+def _note(under_way: _Fit, losses: dict[str, float], rate: float) -> str:
+    likeness = under_way.snapshots[-1]["mmd"]
+    held_out = f", held-out mmd {likeness:.3f}" if likeness is not None else ""
+    return f"{rate:.0f} images/s, loss d {losses['loss_d']:.2f} g {losses['loss_g']:.2f}{held_out}"
+
+
+def _require_finite(losses: dict[str, float], under_way: _Fit) -> None:
+    if not all(v == v and abs(v) < 1e6 for v in losses.values()):
+        raise AugmentorError(
+            f"{under_way.run.folder}: the losses left the numbers at step {under_way.trainer.step} ({losses}). "
+            "Earlier checkpoints are kept. Lower training.generator_lr, or set training.precision to 32-true."
+        )
+
+
+def _record(under_way: _Fit, kind: str, values: dict[str, Any]) -> None:
+    trainer = under_way.trainer
+    where = {"kind": kind, "step": trainer.step, "kimg": trainer.kimg, "seconds": round(under_way.seconds, 2)}
+    with (under_way.run.folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(where | values) + "\n")
+    if kind == "snapshot":
+        under_way.snapshots.append(where | values)
+
+
+def _take_snapshot(under_way: _Fit) -> None:
+    """Checkpoint, picture, measures, and the state for a resume."""
+    trainer, name = under_way.trainer, f"{under_way.trainer.step:07d}"
+    card = Card(**(under_way.card.__dict__ | {"step": trainer.step}))
+    save_checkpoint(under_way.run.checkpoints / f"{name}.safetensors", trainer.ema, card)
+    train = under_way.monitor.train
+    save_grid(under_way.run.samples / f"{name}.png", trainer.ema, *train, under_way.recipe.training.seed)
+    snapshot: Snapshot = under_way.monitor.measure(trainer.ema, trainer.discriminator.module)
+    _record(under_way, "snapshot", as_record(snapshot) | {"checkpoint": f"{name}.safetensors"})
+    _save_state(under_way)
+
+
+def _save_state(under_way: _Fit) -> None:
+    save_tensors(under_way.run.state, under_way.trainer.state())
+    write_atomically(under_way.run.state.with_suffix(".json"), json.dumps({"seconds": under_way.seconds}))
+
+
+def _finish(under_way: _Fit) -> Run:
+    """Choose a snapshot by the held-out patients, drop the resume state, and point runs/latest here."""
+    run, last = under_way.run, under_way.snapshots[-1]
+    judged = [s for s in under_way.snapshots if s["mmd"] is not None]
+    chosen = min(judged, key=lambda s: s["mmd"]) if judged else last
+    save_summary(
+        run,
+        {
+            "chosen": chosen["checkpoint"],
+            "chosen_because": "lowest held-out mmd" if judged else "last (nothing held out)",
+            "steps": under_way.trainer.step,
+            "kimg": round(under_way.trainer.kimg, 3),
+            "seconds": round(under_way.seconds, 1),
+            "discrimination_held_out": chosen["discrimination_held_out"],
+            "mmd": chosen["mmd"],
+            "coverage": chosen["coverage"],
+            "floor": under_way.monitor.floor(),
+            "classes": {k: int(v) for k, v in run.training.per_class()["images"].items()},
+            "held_out": len(run.held_out),
+        },
+    )
+    for file in (run.state, run.state.with_suffix(".json")):
+        file.unlink(missing_ok=True)
+    point_latest_to(run)
+    return run

@@ -1,0 +1,148 @@
+"""The one training loop. All randomness of a step comes from (seed, step), so a resumed run is the same run."""
+
+from __future__ import annotations
+
+import copy
+import logging
+
+import torch
+from lightning_fabric import Fabric
+from torch import Generator, Tensor
+from torch.optim import Adam, Optimizer
+
+from augmentor.model.gan import Gan
+from augmentor.recipe import TrainingSection
+from augmentor.training.diffaugment import augment
+from augmentor.training.losses import anchor_penalty, discriminator_loss, generator_loss, r1_penalty
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce its precision at each start
+
+_PENALTY_EVERY = 8  # steps; the penalty is scaled up by as much
+_EMA_EVERY = 4
+_EMA_HALFLIFE_KIMG = 5.0
+_EMA_RAMP = 0.2  # the half-life is at most this share of what has been shown
+
+
+class Trainer:
+    """Networks, the generator's moving average, optimisers; `train_step` moves them on by one batch."""
+
+    def __init__(self, gan: Gan, images: Tensor, labels: Tensor, section: TrainingSection):
+        """images: (N, C, S, S) float32 in [-1, 1], training lesions only; labels: (N,) int64, every class present."""
+        self.fabric = Fabric(accelerator=section.device, devices=1, precision=section.precision)
+        self.method, self.section, self.step = gan.method, section, 0
+        self.images, self.labels = images, labels
+        self.members = [(labels == c).nonzero()[:, 0] for c in range(int(labels.max()) + 1)]
+        self.ema = copy.deepcopy(gan.generator).requires_grad_(False).eval().to(self.fabric.device)
+        self.generator, self.optimizer_g = self.fabric.setup(
+            gan.generator, self._adam(gan.generator, self.method.generator_lr)
+        )
+        self.discriminator, self.optimizer_d = self.fabric.setup(
+            gan.discriminator, self._adam(gan.discriminator, self.method.discriminator_lr)
+        )
+
+    def _adam(self, network: torch.nn.Module, rate: float) -> Adam:
+        return Adam(network.parameters(), rate, (self.method.beta1, self.method.beta2), fused=True)
+
+    @property
+    def kimg(self) -> float:
+        """Thousand real images shown so far."""
+        return self.step * self.section.batch / 1000
+
+    def train_step(self) -> dict[str, Tensor]:
+        """One batch for the discriminator and one for the generator; the losses, detached."""
+        randomness = Generator().manual_seed(self.section.seed * 1_000_003 + self.step)
+        labels, real = self._draw_real(randomness)
+        latents = torch.randn(len(labels), self.ema.latent_dim, generator=randomness)  # type: ignore[arg-type]
+        synthetic, start = self.generator(latents.to(self.fabric.device), labels)
+
+        # Discriminator.
+        real_seen = augment(real, self._share, randomness)
+        loss_d = self._discriminator_step(real_seen, self._for_discriminator(synthetic.detach(), randomness), labels)
+
+        # Generator.
+        self.discriminator.requires_grad_(False)
+        loss_g = generator_loss(self.discriminator(self._for_discriminator(synthetic, randomness), labels))
+        anchor = anchor_penalty(synthetic, start) if start is not None else loss_g.new_zeros(())
+        self._descend(self.optimizer_g, loss_g + self.method.anchor * anchor)
+        self.discriminator.requires_grad_(True)
+
+        self.step += 1
+        if self.step % _EMA_EVERY == 0:
+            self._update_average()
+        return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(), "anchor": anchor.detach()}
+
+    def _discriminator_step(self, real: Tensor, synthetic: Tensor, labels: Tensor) -> Tensor:
+        logits = self.discriminator(torch.cat([real, synthetic]), torch.cat([labels, labels]))
+        loss = discriminator_loss(*logits.chunk(2))
+        total = loss
+        if self.method.r1_gamma and self.step % _PENALTY_EVERY == 0:
+            real = real.detach().requires_grad_()
+            with self.fabric.autocast():  # the bare network: Fabric's wrapper forbids autograd.grad
+                logits = self.discriminator.module(real, labels)
+            penalty = r1_penalty(real, logits)
+            total = loss + penalty * (self.method.r1_gamma / 2 * _PENALTY_EVERY)
+        self._descend(self.optimizer_d, total)
+        return loss
+
+    def _descend(self, optimizer: Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        optimizer.step()
+
+    def _draw_real(self, randomness: Generator) -> tuple[Tensor, Tensor]:
+        """A batch balanced over the classes (or of one class), whatever their sizes."""
+        classes = len(self.members)
+        if self.method.one_class_a_step:
+            labels = torch.full((self.section.batch,), self.step % classes)
+        else:
+            labels = (torch.arange(self.section.batch) + self.step * self.section.batch) % classes
+        chosen = torch.rand(self.section.batch, generator=randomness)
+        rows = torch.stack([self.members[c][int(u * len(self.members[c]))] for c, u in zip(labels, chosen, strict=True)])
+        return labels.to(self.fabric.device), self.images[rows].to(self.fabric.device)
+
+    @property
+    def _share(self) -> float:
+        return self.method.augment_share
+
+    def _for_discriminator(self, synthetic: Tensor, randomness: Generator) -> Tensor:
+        """Synthetic lesions as the discriminator sees them."""
+        return augment(synthetic, self._share, randomness) if self.method.augment == "differentiable" else synthetic
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Exponential moving average of the generator's weights, half-life in images shown (Karras et al. 2024)."""
+        half_life = min(_EMA_HALFLIFE_KIMG, self.kimg * _EMA_RAMP)
+        decay = 0.5 ** (_EMA_EVERY * self.section.batch / 1000 / max(half_life, 1e-8))
+        source = self.generator.module
+        torch._foreach_lerp_(list(self.ema.parameters()), list(source.parameters()), 1 - decay)
+        for mean, now in zip(self.ema.buffers(), source.buffers(), strict=True):
+            mean.copy_(now)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, as flat tensors."""
+        tensors = {"step": torch.tensor(self.step)}
+        networks = {"generator": self.generator.module, "discriminator": self.discriminator.module, "ema": self.ema}
+        for name, network in networks.items():
+            tensors |= {f"{name}.{k}": v for k, v in network.state_dict().items()}
+        for name, optimizer in (("optimizer_g", self.optimizer_g), ("optimizer_d", self.optimizer_d)):
+            for number, moments in optimizer.state_dict()["state"].items():
+                tensors |= {f"{name}.{number}.{k}": v for k, v in moments.items()}
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        self.step = int(tensors["step"])
+        networks = {"generator": self.generator.module, "discriminator": self.discriminator.module, "ema": self.ema}
+        for name, network in networks.items():
+            network.load_state_dict(_below(tensors, name))
+        for name, optimizer in (("optimizer_g", self.optimizer_g), ("optimizer_d", self.optimizer_d)):
+            content = optimizer.state_dict()
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(tensors, name).items():
+                number, what = key.split(".", 1)
+                moments.setdefault(int(number), {})[what] = value
+            optimizer.load_state_dict(content | {"state": moments})
+
+
+def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {k.removeprefix(name + "."): v for k, v in tensors.items() if k.startswith(name + ".")}

@@ -1,0 +1,97 @@
+"""What a snapshot is worth, seen from held-out patients: equilibrium, likeness, variety."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from augmentor.measures import coverage, mmd, standardise
+from augmentor.model.features import texture_features
+from augmentor.sampling import sample, seed_of
+
+_A_CLASS = 64
+_SEED = 1_000  # of the lesions that are looked at; never one that `expand` writes
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Measures of one snapshot; None where nothing is held out.
+
+    discrimination_train, discrimination_held_out: AUC with which the discriminator tells training (held-out) lesions
+    from synthetic ones: 0.5 is the equilibrium; a train value far above the held-out one is a discriminator that has
+    learned the training set by heart. mmd, coverage: of held-out lesions, mean over classes, in texture features.
+    """
+
+    discrimination_train: float
+    discrimination_held_out: float | None
+    mmd: float | None
+    coverage: float | None
+
+
+class Monitor:
+    """Holds the reference lesions and their features, measured once."""
+
+    def __init__(self, train: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor] | None, seed: int):
+        """Each side: images (N, C, S, S) in [-1, 1] and labels (N,) int64."""
+        self.train, self.held_out, self.seed = train, held_out, seed
+        self._reference = texture_features(held_out[0].numpy()) if held_out else None
+
+    def floor(self) -> dict[str, float]:
+        """mmd and coverage that the real training lesions themselves reach against the held-out ones."""
+        if self.held_out is None:
+            return {}
+        score = self._compare(texture_features(self.train[0].numpy()), self.train[1].numpy())
+        return {"mmd": score[0], "coverage": score[1]}
+
+    def measure(self, generator: nn.Module, discriminator: nn.Module) -> Snapshot:
+        """Judge fresh lesions of `generator`; leaves both networks in the mode they were in."""
+        images, labels = self._draw(generator)
+        synthetic = _logits(discriminator, images, labels)
+        score = (None, None)
+        if self._reference is not None:
+            score = self._compare(texture_features(images.numpy()), labels.numpy())
+        return Snapshot(
+            _auc(_logits(discriminator, *self.train), synthetic),
+            _auc(_logits(discriminator, *self.held_out), synthetic) if self.held_out else None,
+            *score,
+        )
+
+    def _draw(self, generator: nn.Module) -> tuple[Tensor, Tensor]:
+        classes = int(self.train[1].max()) + 1
+        labels = [c for c in range(classes) for _ in range(_A_CLASS)]
+        seeds = [seed_of(_SEED + self.seed, c, i) for c in range(classes) for i in range(_A_CLASS)]
+        return torch.stack(list(sample(generator, labels, seeds))), torch.tensor(labels)
+
+    def _compare(self, features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+        assert self._reference is not None and self.held_out is not None
+        reference, features = standardise(self._reference, features)
+        theirs, scores = self.held_out[1].numpy(), []
+        for c in np.unique(theirs):
+            if (theirs == c).sum() > 1:
+                real, synthetic = reference[theirs == c], features[labels == c]
+                scores.append((mmd(real, synthetic), coverage(real, synthetic)))
+        return (float(np.mean([s[0] for s in scores])), float(np.mean([s[1] for s in scores]))) if scores else (0.0, 0.0)
+
+
+@torch.no_grad()
+def _logits(discriminator: nn.Module, images: Tensor, labels: Tensor) -> np.ndarray:
+    training = discriminator.training
+    discriminator.eval()
+    device = next(discriminator.parameters()).device
+    pairs = zip(images.split(64), labels.split(64), strict=True)
+    logits = torch.cat([discriminator(i.to(device), c.to(device)).cpu() for i, c in pairs])
+    discriminator.train(training)
+    return logits.numpy()
+
+
+def _auc(real: np.ndarray, synthetic: np.ndarray) -> float:
+    truth = np.concatenate([np.ones(len(real)), np.zeros(len(synthetic))])
+    return float(roc_auc_score(truth, np.concatenate([real, synthetic])))
+
+
+def as_record(snapshot: Snapshot) -> dict[str, float | None]:
+    return asdict(snapshot)

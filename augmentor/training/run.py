@@ -1,0 +1,114 @@
+"""The run folder: what a fit leaves, and how the stages after it find it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from augmentor.data.lesions import Lesions, load_lesions
+from augmentor.errors import UsageError
+from augmentor.model.checkpoint import write_atomically
+from augmentor.recipe import Recipe, load_recipe
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder with recipe.toml, lesions.csv, splits.json, metrics.jsonl, samples/, checkpoints/ and run.json."""
+
+    folder: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.folder / "samples"
+
+    @property
+    def state(self) -> Path:
+        """Everything that a resume needs."""
+        return self.checkpoints / "resume.safetensors"
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return load_recipe(self.folder / "recipe.toml")
+
+    @cached_property
+    def lesions(self) -> Lesions:
+        """All lesions of the data set; `training` and `held_out` are its two sides."""
+        return load_lesions(self.folder / "lesions.csv")
+
+    @cached_property
+    def splits(self) -> dict[str, list[str]]:
+        """Paths under "train" and "held_out"."""
+        return json.loads((self.folder / "splits.json").read_text())
+
+    @cached_property
+    def training(self) -> Lesions:
+        return self._side("train")
+
+    @cached_property
+    def held_out(self) -> Lesions:
+        return self._side("held_out")
+
+    def _side(self, name: str) -> Lesions:
+        return self.lesions.rows(self.lesions.table["path"].isin(self.splits[name]).to_numpy())
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """run.json: how the fit ended, and `chosen`, the snapshot that `expand` samples."""
+        return json.loads((self.folder / "run.json").read_text())
+
+    @property
+    def chosen_checkpoint(self) -> Path:
+        return self.checkpoints / self.summary["chosen"]
+
+
+def save_summary(run: Run, content: dict[str, Any]) -> None:
+    write_atomically(run.folder / "run.json", json.dumps(content, indent=1))
+
+
+def new_folder(out: Path | None) -> Path:
+    """An empty folder for a run: `out`, or runs/<time>. Raises UsageError where it already holds files."""
+    folder = out or RUNS / time.strftime("%Y%m%d-%H%M%S")
+    require_empty(folder, "Add --resume to go on with the run in it")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def require_empty(folder: Path, also: str = "Empty it") -> None:
+    """Raise UsageError if `folder` is a file or holds anything: nothing on disk is overwritten."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder}: already holds files, and nothing is overwritten. {also}, or give another --out.")
+
+
+def open_run(folder: Path | None) -> Run:
+    """A finished run: the folder given, or the latest one. Raises UsageError where there is none."""
+    chosen = folder or RUNS / "latest"
+    if not (chosen / "recipe.toml").exists():
+        told = f"{chosen}: is no run folder." if folder else f"No run yet: {RUNS}/latest does not exist here."
+        raise UsageError(f"{told} Make one with `augmentor fit --data ...`, or name one with --run.")
+    if not (chosen / "run.json").exists():
+        raise UsageError(f"{chosen}: this fit has not ended. Go on with `augmentor fit --resume --out {chosen}`.")
+    return Run(chosen.resolve())
+
+
+def point_latest_to(run: Run) -> None:
+    """runs/latest -> this run (a link; replaced in one step)."""
+    RUNS.mkdir(exist_ok=True)
+    link, part = RUNS / "latest", RUNS / f".latest-{os.getpid()}"
+    part.unlink(missing_ok=True)
+    part.symlink_to(os.path.relpath(run.folder, RUNS), target_is_directory=True)
+    os.replace(part, link)

@@ -1,0 +1,124 @@
+"""A small made-up output of `augmentor benchmark`, in the shape that report reads."""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+METRICS = ["accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc"]
+CLASSES = ["cyst", "haemangioma", "metastasis"]
+
+
+def write_benchmark(
+    out: Path,
+    arms: tuple[str, ...] = ("real", "classic", "classic+dcgan"),
+    classifiers: tuple[str, ...] = ("logistic", "forest"),
+    folds: int = 2,
+    gans: bool = True,
+) -> Path:
+    """Fill OUT; a run without GANs has neither fits nor their folders."""
+    random = np.random.default_rng(0)
+    fits = [fake_fit(out, random, f"fold{fold + 1}", 0) for fold in range(folds)] if gans else []
+    cells = list(product(arms, classifiers, range(folds)))
+    fake_results(random, cells).to_csv(out / "results.csv", index=False)
+    fake_predictions(random, cells).to_csv(out / "predictions.csv", index=False)
+    (out / "summary.json").write_text(json.dumps(fake_summary(random, arms, classifiers, folds, fits)))
+    return out
+
+
+def fake_results(random: np.random.Generator, cells: list[tuple[str, str, int]]) -> pd.DataFrame:
+    rows = [
+        {"arm": arm, "classifier": classifier, "fold": f"fold{fold + 1}", "seed": 0}
+        | {"factor": 3 if "gan" in arm else 1, "n_real": 120, "n_synthetic": 240 if "gan" in arm else 0}
+        | dict.fromkeys(METRICS, random.uniform(0.7, 0.9))
+        | {"seconds": 12.5}
+        for arm, classifier, fold in cells
+    ]
+    return pd.DataFrame(rows)
+
+
+def fake_predictions(random: np.random.Generator, cells: list[tuple[str, str, int]], images: int = 24) -> pd.DataFrame:
+    tables = []
+    for arm, classifier, fold in cells:
+        labels = random.choice(CLASSES, images)
+        shares = random.dirichlet(np.ones(len(CLASSES)), images) + 0.7 * (labels[:, None] == np.array(CLASSES))
+        shares /= shares.sum(axis=1, keepdims=True)
+        table = pd.DataFrame(
+            {"arm": arm, "classifier": classifier, "fold": f"fold{fold + 1}", "seed": 0}, range(images)
+        )
+        table["path"] = [f"fold{fold}/{image}.png" for image in range(images)]
+        table["patient"] = [f"p{image // 2}" for image in range(images)]
+        table["label"], table["predicted"] = labels, np.array(CLASSES)[shares.argmax(axis=1)]
+        tables.append(table.assign(**{f"p_{name}": shares[:, place] for place, name in enumerate(CLASSES)}))
+    return pd.concat(tables)
+
+
+def fake_summary(
+    random: np.random.Generator, arms: tuple[str, ...], classifiers: tuple[str, ...], folds: int, fits: list[dict]
+) -> dict:
+    means, comparisons = [], []
+    for classifier, arm, metric in product(classifiers, arms, METRICS):
+        mean, half = random.uniform(0.72, 0.9), random.uniform(0.02, 0.06)
+        row = {"arm": arm, "classifier": classifier, "metric": metric}
+        means.append(row | {"mean": mean, "low": mean - half, "high": mean + half})
+        if arm != "classic":
+            gain = random.normal(0.02, 0.03)
+            row |= {"difference": gain, "low": gain - half, "high": gain + half, "p": random.uniform(0, 0.2)}
+            comparisons.append(row | {"verdict": "not shown to differ", "detectable": 1.4 * half})
+    fold = {"train_images": 120, "test_images": 62, "train_patients": 50, "test_patients": 26}
+    return {
+        "verdict": "Synthetic lesions <b>were not shown</b> to help: +2.1 points (-1.2 to +5.3) over classic.",
+        "metric": "sensitivity",
+        "arms": means,
+        "comparisons": comparisons,
+        "data": {
+            "source": "lesions/liver",
+            "images": 182,
+            "patients": 76,
+            "classes": {name: {"images": 60, "patients": 25} for name in CLASSES},
+            "folds": [{"fold": f"fold{number + 1}", **fold} for number in range(folds)],
+            "warnings": ["Class 'cyst' has 9 patients; intervals will be wide."],
+        },
+        "fits": fits,
+        "recipe": {"name": "liver", "classes": CLASSES, "training": {"total_kimg": 200, "seed": None, "amp": True}},
+        "versions": {"augmentor": "0.1.0", "torch": "2.13.0"},
+        "machine": {"cores": 2, "load": 0.1, "platform": "Linux-6.18.44-x86_64-with-glibc2.36"},
+        "command": "augmentor benchmark --data lesions/liver --arms real,classic,classic+dcgan",
+        "seconds": 4521.0,
+    }
+
+
+def fake_fit(out: Path, random: np.random.Generator, fold: str, seed: int) -> dict:
+    run = out / "gans" / f"{fold}-seed{seed}"
+    write_run(run, random)
+    return {
+        "fold": fold,
+        "seed": seed,
+        "run": f"gans/{run.name}",
+        "kimg": 200.0,
+        "seconds": 640.0,
+        "discrimination": 0.71,
+    }
+
+
+def write_run(run: Path, random: np.random.Generator, steps: int = 300) -> Path:
+    """A folder as `augmentor fit` leaves it: metrics with a null among them, two sample grids, a recipe."""
+    lines = []
+    for step in range(1, steps + 1):
+        at = {"step": step, "kimg": 200 * step / steps, "seconds": 2.0 * step}
+        losses = {"loss_d": 1 + random.normal(0, 0.15), "loss_g": 1.2 + step / steps + random.normal(0, 0.2)}
+        lines.append({"kind": "step", **at, "images_per_second": 98.0, **losses})
+        if step % (steps // 10) == 0:
+            held_out = None if step == steps // 10 else 0.6 + 0.1 * random.random()
+            lines.append({"kind": "snapshot", **at, "discrimination_train": 0.65 + 0.3 * step / steps})
+            lines[-1] |= {"discrimination_held_out": held_out, "mmd": 0.02, "coverage": None}
+    (run / "samples").mkdir(parents=True)
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (run / "recipe.toml").write_text('name = "liver"\n\n[training]\ntotal_kimg = 200\n')
+    for step in (steps // 2, steps):
+        grid = random.integers(0, 256, (3 * 32, 8 * 32), dtype=np.uint8)
+        Image.fromarray(grid).save(run / "samples" / f"{step:06d}.png")
+    return run
