@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from augmentor.benchmark.benchmark import benchmark
+    from augmentor.benchmarking.benchmark import benchmark
     from augmentor.data.readers import read_lesions
     from augmentor.evaluation.evaluate import evaluate
     from augmentor.expansion.expand import expand
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = ["Recipe", "benchmark", "evaluate", "expand", "fit", "load_recipe", "read_lesions"]
 
 _HOMES = {
-    "benchmark": "augmentor.benchmark.benchmark",
+    "benchmark": "augmentor.benchmarking.benchmark",
     "evaluate": "augmentor.evaluation.evaluate",
     "expand": "augmentor.expansion.expand",
     "fit": "augmentor.training.fit",

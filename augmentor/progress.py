@@ -33,7 +33,7 @@ class TerminalProgress(Progress):
         self._bars: Bars | None = None
 
     def say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def task(self, name: str, total: float) -> Iterator[Update]:

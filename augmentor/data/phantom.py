@@ -105,7 +105,7 @@ def phantom_lesions(patients: int = 18, per_class: int = 60, size: int = 64, see
     return _yield_lesions(_share_out(np.random.default_rng(seed), patients, per_class), size, seed)
 
 
-def write_phantom(
+def write_phantom(  # noqa: PLR0917
     out: Path,
     patients: int = 18,
     per_class: int = 60,

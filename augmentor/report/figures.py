@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -16,13 +17,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
 REFERENCE = "classic"
-BLACK, ORANGE, BLUE, VERMILLION, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#767676"  # Okabe & Ito 2008
+BLACK, ORANGE, BLUE, VERMILLION, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#767676"  # Okabe & Ito 2008, grey
 
 NARROW = 4.4  # inches, as wide as a phone at this size of letters
 MAX_PNG_BYTES = 150_000
 MAX_CONFUSION_PANELS = 12
 
-STYLE = {
+Layout = Literal["constrained", "compressed"]
+
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.titlesize": 10,
@@ -45,7 +48,7 @@ def arms_plot(arms: pd.DataFrame, metric: str, columns: int = 3) -> Figure:
     """
     rows = arms[arms["metric"] == metric].rename(columns={"mean": "value"})
     classic = rows[rows["arm"] == REFERENCE].set_index("classifier")["value"].astype(float)
-    figure = interval_panels(rows, classic.to_dict(), columns)
+    figure = _interval_panels(rows, classic.to_dict(), columns)
     figure.axes[0].xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g} %"))
     figure.supxlabel(f"{words(metric)}, 95 % interval; dashed: {REFERENCE}", fontsize=10)
     return figure
@@ -58,7 +61,7 @@ def difference_plot(comparisons: pd.DataFrame, columns: int = 3) -> Figure:
     `comparisons` has the columns arm, classifier, metric (the same in every row), difference, low, high, as fractions.
     """
     rows = comparisons.rename(columns={"difference": "value"})
-    figure = interval_panels(rows, dict.fromkeys(rows["classifier"], 0.0), columns)
+    figure = _interval_panels(rows, dict.fromkeys(rows["classifier"], 0.0), columns)
     figure.axes[0].xaxis.set_major_formatter(FuncFormatter(lambda share, _: signed(round(100 * share, 6), "g")))
     metric = words(rows["metric"].iloc[0])
     figure.supxlabel(f"{metric} minus {REFERENCE}, points, 95 % interval", fontsize=10)
@@ -80,10 +83,10 @@ def confusion_plot(predictions: pd.DataFrame, columns: int = 4) -> Figure:
         columns = min(columns, shares["arm"].nunique())
         width = max(NARROW, 1.0 + 2.0 * columns)
     height = -(-len(cells) // columns) * (width / (columns + 0.6) + 0.45) + 1.0
-    figure, panels = panel_grid(len(cells), columns, (width, height), layout="compressed")
+    figure, panels = _panel_grid(len(cells), columns, (width, height), layout="compressed")
     for axes, ((classifier, arm), cell) in zip(panels, cells, strict=True):
-        draw_matrix(axes, cell.pivot(index="label", columns="predicted", values="share").loc[classes, classes])
-        axes.set_title(f"{wrapped(arm, 16)}\n{wrapped(classifier, 16)}", fontsize=9)
+        _draw_matrix(axes, cell.pivot(index="label", columns="predicted", values="share").loc[classes, classes])
+        axes.set_title(f"{_wrapped(str(arm), 16)}\n{_wrapped(str(classifier), 16)}", fontsize=9)
     figure.supxlabel("Predicted class, percent of the true class", fontsize=10)
     figure.supylabel("True class", fontsize=10)
     return figure
@@ -99,16 +102,15 @@ def training_plot(metrics: pd.DataFrame) -> Figure:
     above, below = figure.subplots(2, 1, sharex=True)
     snapshots, steps = (metrics[metrics["kind"] == kind] for kind in ("snapshot", "step"))
     above.axhline(0.5, color=BLACK, linestyle="--", linewidth=1, label="equilibrium")
-    draw_curve(above, snapshots, "discrimination_train", color=BLUE, label="training lesions", marker="o")
-    draw_curve(above, snapshots, "discrimination_held_out", color=VERMILLION, label="held-out lesions", marker="s")
+    _draw_curve(above, snapshots, "discrimination_train", color=BLUE, label="training lesions", marker="o")
+    _draw_curve(above, snapshots, "discrimination_held_out", color=VERMILLION, label="held-out lesions", marker="s")
     above.set(ylim=(0, 1.03), ylabel="Discrimination (AUC)")
-    draw_curve(below, steps, "loss_d", color=BLUE, label="discriminator")
-    draw_curve(below, steps, "loss_g", color=ORANGE, label="generator")
+    _draw_curve(below, steps, "loss_d", color=BLUE, label="discriminator")
+    _draw_curve(below, steps, "loss_g", color=ORANGE, label="generator")
     below.set(ylabel="Loss", xlabel="Thousand real images shown")
     for axes in (above, below):
-        axes.legend(
-            loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, fontsize=9, columnspacing=1, handlelength=1.6
-        )
+        if axes.lines:
+            axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, fontsize=9, columnspacing=1)
     return figure
 
 
@@ -118,13 +120,13 @@ def confusion_shares(predictions: pd.DataFrame) -> pd.DataFrame:
     The classes and their order come from the columns `p_<class>`; an image counts once a seed.
     """
     classes = [name.removeprefix("p_") for name in predictions.columns if name.startswith("p_")]
+    pairs = pd.MultiIndex.from_product([classes, classes], names=["label", "predicted"])
     tables = []
     for classifier, arm in product(*(dict.fromkeys(predictions[name]) for name in ("classifier", "arm"))):
         cell = predictions[(predictions["classifier"] == classifier) & (predictions["arm"] == arm)]
         if cell.empty:
             continue
-        counts = pd.crosstab(cell["label"], cell["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
-        counts = counts.rename_axis(index="label", columns="predicted").stack().rename("images").reset_index()
+        counts = cell[["label", "predicted"]].value_counts().reindex(pairs, fill_value=0).rename("images").reset_index()
         counts["share"] = counts["images"] / counts.groupby("label")["images"].transform("sum")
         tables.append(counts.assign(classifier=classifier, arm=arm))
     order = ["classifier", "arm", "label", "predicted", "images", "share"]
@@ -167,30 +169,30 @@ def signed(number: float, form: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}") if float(text) < 0 else f"+{text}" if float(text) else text.lstrip("-")
 
 
-def wrapped(name: str, width: int) -> str:
+def _wrapped(name: str, width: int) -> str:
     """A long name on several lines, broken after `+`, `_` and `-` rather than within a word."""
     lines = textwrap.wrap(re.sub(r"([+_])", r"\1 ", name), width)
     return re.sub(r"([+_]) ", r"\1", "\n".join(lines))
 
 
-def interval_panels(rows: pd.DataFrame, references: Mapping[str, float], columns: int) -> Figure:
+def _interval_panels(rows: pd.DataFrame, references: Mapping[Any, float], columns: int) -> Figure:
     """One panel a classifier with a dot and an interval for each arm; `references` places the dashed lines."""
     arms, classifiers = list(dict.fromkeys(rows["arm"])), list(dict.fromkeys(rows["classifier"]))
     width = NARROW if columns == 1 else 1.8 + 2.4 * min(columns, len(classifiers))
     columns = min(columns, len(classifiers))
     height = -(-len(classifiers) // columns) * (0.27 * len(arms) + 0.6) + 0.4
-    figure, panels = panel_grid(len(classifiers), columns, (width, height), layout="constrained")
+    figure, panels = _panel_grid(len(classifiers), columns, (width, height), layout="constrained")
     for axes, classifier in zip(panels, classifiers, strict=True):
-        draw_intervals(axes, rows[rows["classifier"] == classifier].set_index("arm").reindex(arms))
+        _draw_intervals(axes, rows[rows["classifier"] == classifier].set_index("arm").reindex(arms))
         axes.axvline(references.get(classifier, float("nan")), color=BLACK, linestyle="--", linewidth=1)
-        axes.set_title(wrapped(classifier, 24))
+        axes.set_title(_wrapped(classifier, 24))
     panels[0].set_yticks(range(len(arms)), arms)
     panels[0].set_ylim(len(arms) - 0.5, -0.5)
     panels[0].xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     return figure
 
 
-def draw_intervals(axes: Axes, rows: pd.DataFrame) -> None:
+def _draw_intervals(axes: Axes, rows: pd.DataFrame) -> None:
     """`rows` is indexed by arm, top to bottom, with value, low and high; a missing number leaves a gap."""
     for place, (arm, row) in enumerate(rows[["value", "low", "high"]].astype(float).iterrows()):
         color = GREY if arm == REFERENCE else BLUE
@@ -199,7 +201,7 @@ def draw_intervals(axes: Axes, rows: pd.DataFrame) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def draw_matrix(axes: Axes, matrix: pd.DataFrame) -> None:
+def _draw_matrix(axes: Axes, matrix: pd.DataFrame) -> None:
     """`matrix` holds shares, true classes down and predicted classes across; a class without images stays white."""
     axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
@@ -208,11 +210,11 @@ def draw_matrix(axes: Axes, matrix: pd.DataFrame) -> None:
     for (row, column), share in np.ndenumerate(matrix.to_numpy()):
         if np.isfinite(share):
             color = "white" if share > 0.5 else "black"
-            text = {"ha": "center", "va": "center", "fontsize": min(10, 48 / len(matrix))}
-            axes.text(column, row, f"{100 * share:.0f}", color=color, **text)
+            size = min(10, 48 / len(matrix))
+            axes.text(column, row, f"{100 * share:.0f}", color=color, fontsize=size, ha="center", va="center")
 
 
-def draw_curve(axes: Axes, rows: pd.DataFrame, column: str, *, color: str, label: str, marker: str = "") -> None:
+def _draw_curve(axes: Axes, rows: pd.DataFrame, column: str, *, color: str, label: str, marker: str = "") -> None:
     """A column against kimg, or nothing if it is empty; many values are drawn faintly under their running mean."""
     curve = rows.reindex(columns=["kimg", column]).astype(float).dropna()
     if curve.empty:
@@ -223,7 +225,7 @@ def draw_curve(axes: Axes, rows: pd.DataFrame, column: str, *, color: str, label
     axes.plot(curve["kimg"], curve[column], color=color, marker=marker, markersize=4, label=label)
 
 
-def panel_grid(count: int, columns: int, size: tuple[float, float], layout: str) -> tuple[Figure, list[Axes]]:
+def _panel_grid(count: int, columns: int, size: tuple[float, float], layout: Layout) -> tuple[Figure, list[Axes]]:
     """`count` panels on common axes, row by row, labelled only at the left and where no panel stands below."""
     figure = Figure(figsize=size, layout=layout)
     panels: list[Axes] = []

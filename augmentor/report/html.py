@@ -4,10 +4,10 @@ import base64
 import io
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -50,31 +50,31 @@ def write_report(out: Path) -> Path:
     Raises UsageError where OUT holds no results.
     """
     out = Path(out)
-    results = read_cells(require(out / "results.csv", "augmentor benchmark"))
-    summary = json.loads(require(out / "summary.json", "augmentor benchmark").read_text(encoding="utf-8"))
+    results = _read_cells(_require(out / "results.csv", "augmentor benchmark"))
+    summary = json.loads(_require(out / "summary.json", "augmentor benchmark").read_text(encoding="utf-8"))
     arms, comparisons = pd.DataFrame(summary["arms"]), pd.DataFrame(summary["comparisons"])
     fits = summary.get("fits") or []
     seeds = sorted({*results["seed"], *(fit["seed"] for fit in fits)})
     page = {
         "verdict": summary["verdict"],
         "results": [
-            arms_picture(out, arms, summary["metric"]),
-            difference_picture(out, comparisons, summary["metric"]),
+            _arms_picture(out, arms, summary["metric"]),
+            _difference_picture(out, comparisons, summary["metric"]),
         ],
-        "arms": arms_table(arms),
-        "comparisons": comparison_tables(comparisons, summary["metric"]),
-        "confusion": confusion_picture(out),
-        "samples": next(filter(None, (sample_picture(out / fit["run"]) for fit in fits[:1])), None),
-        "fits": fits_table(fits),
-        "training": list(filter(None, (training_picture(out, out / fit["run"], fit["run"]) for fit in fits))),
+        "arms": _arms_table(arms),
+        "comparisons": _comparison_tables(comparisons, summary["metric"]),
+        "confusion": _confusion_picture(out),
+        "samples": next(filter(None, (_sample_picture(out / fit["run"]) for fit in fits[:1])), None),
+        "fits": _fits_table(fits),
+        "training": list(filter(None, (_training_picture(out, out / fit["run"], fit["run"]) for fit in fits))),
         "source": summary["data"]["source"],
-        "data": [classes_table(summary["data"]), folds_table(summary["data"]), sets_table(results)],
+        "data": [_classes_table(summary["data"]), _folds_table(summary["data"]), _sets_table(results)],
         "warnings": summary["data"]["warnings"],
-        "facts": facts_table(summary, seeds),
-        "recipe": toml(summary["recipe"]),
+        "facts": _facts_table(summary, seeds),
+        "recipe": _toml(summary["recipe"]),
         "command": summary["command"],
     }
-    return render("benchmark.html", page, out / "report.html")
+    return _render("benchmark.html", page, out / "report.html")
 
 
 def fit_report(run: Path) -> Path:
@@ -83,18 +83,18 @@ def fit_report(run: Path) -> Path:
     Raises UsageError where RUN holds no metrics.
     """
     run = Path(run)
-    require(run / "metrics.jsonl", "augmentor fit")
+    _require(run / "metrics.jsonl", "augmentor fit")
     recipe = run / "recipe.toml"
     page = {
         "name": run.resolve().name,
-        "samples": sample_picture(run),
-        "training": training_picture(run, run, run.resolve().name),
+        "samples": _sample_picture(run),
+        "training": _training_picture(run, run, run.resolve().name),
         "recipe": recipe.read_text(encoding="utf-8") if recipe.exists() else "",
     }
-    return render("fit.html", page, run / "report.html")
+    return _render("fit.html", page, run / "report.html")
 
 
-def require(path: Path, command: str) -> Path:
+def _require(path: Path, command: str) -> Path:
     """The path, or a UsageError that says which command writes it."""
     if not path.exists():
         raise UsageError(
@@ -104,13 +104,13 @@ def require(path: Path, command: str) -> Path:
     return path
 
 
-def read_cells(path: Path) -> pd.DataFrame:
+def _read_cells(path: Path) -> pd.DataFrame:
     """A CSV with one row a cell or an image; names stay text, so that a class called 1 or NA survives."""
     names = dict.fromkeys(["arm", "classifier", "fold", "label", "predicted"], str)
     return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
-def read_metrics(run: Path) -> pd.DataFrame:
+def _read_metrics(run: Path) -> pd.DataFrame:
     """The lines of metrics.jsonl, an empty table where there is none; a line that a killed run left half is skipped."""
     path = run / "metrics.jsonl"
     lines = []
@@ -120,7 +120,7 @@ def read_metrics(run: Path) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def render(template: str, page: dict[str, Any], path: Path) -> Path:
+def _render(template: str, page: dict[str, Any], path: Path) -> Path:
     """Fill a template with `page`; all text is escaped."""
     environment = Environment(
         loader=PackageLoader("augmentor.report"),
@@ -133,67 +133,67 @@ def render(template: str, page: dict[str, Any], path: Path) -> Path:
     return path
 
 
-def arms_picture(out: Path, arms: pd.DataFrame, metric: str) -> Picture:
+def _arms_picture(out: Path, arms: pd.DataFrame, metric: str) -> Picture:
     rows = arms[arms["metric"] == metric]
     name = figures.words(metric)
-    return chart(
+    return _chart(
         lambda columns: figures.arms_plot(rows, metric, columns),
         out / "figures" / "arms.png",
         rows,
-        alt=f"Dot plot: {name.lower()} of {described(rows)}, with 95 % intervals. The table below holds the numbers.",
+        alt=f"Dot plot: {name.lower()} of {_described(rows)}, with 95 % intervals. The table below holds the numbers.",
         caption=f"{name} of every arm, on patients that neither the GAN nor the classifier has seen. A bar is the "
         f"95\N{NO-BREAK SPACE}% interval over patients; the dashed line is {figures.REFERENCE} augmentation.",
     )
 
 
-def difference_picture(out: Path, comparisons: pd.DataFrame, metric: str) -> Picture | None:
+def _difference_picture(out: Path, comparisons: pd.DataFrame, metric: str) -> Picture | None:
     """None where nothing was compared to classic, or not in this metric."""
     rows = comparisons[comparisons["metric"] == metric] if len(comparisons) else comparisons
     if rows.empty:
         return None
     name = figures.words(metric)
-    return chart(
+    return _chart(
         lambda columns: figures.difference_plot(rows, columns),
         out / "figures" / "difference.png",
         rows,
-        alt=f"Dot plot: difference in {name.lower()} to {figures.REFERENCE} of {described(rows)}, with 95 % intervals. "
+        alt=f"Dot plot: {name.lower()} minus {figures.REFERENCE} of {_described(rows)}, with 95 % intervals. "
         "The table of comparisons holds the numbers.",
         caption=f"{name} of every arm minus that of {figures.REFERENCE} augmentation, in percentage points. "
         "Right of the dashed line an arm is better; a bar that crosses it leaves the sign open.",
     )
 
 
-def confusion_picture(out: Path) -> Picture | None:
+def _confusion_picture(out: Path) -> Picture | None:
     """None where the benchmark kept no predictions."""
     if not (out / "predictions.csv").exists():
         return None
-    predictions = read_cells(out / "predictions.csv")
+    predictions = _read_cells(out / "predictions.csv")
     drawn = figures.confusion_classifiers(predictions)
     left_out = predictions["classifier"].nunique() - len(drawn)
     caption = "Of the images of each true class (row), how many percent were given each class (column)."
     if left_out:
         caption += f" Classifier {drawn[0]} only; figures/confusion.csv also holds the other {left_out}."
     shares = figures.confusion_shares(predictions)
-    return chart(
+    return _chart(
         lambda columns: figures.confusion_plot(predictions, columns),
         out / "figures" / "confusion.png",
         shares,
-        alt=f"Confusion matrices of {described(shares[shares['classifier'].isin(drawn)])}. "
+        alt=f"Confusion matrices of {_described(shares[shares['classifier'].isin(drawn)])}. "
         "The file figures/confusion.csv holds the numbers.",
         caption=caption,
         columns=(4, 2),
     )
 
 
-def training_picture(out: Path, run: Path, name: str) -> Picture | None:
-    """None where the run left no metrics."""
-    metrics = read_metrics(run)
+def _training_picture(out: Path, run: Path, name: str) -> Picture | None:
+    """Drawn into OUT/figures; None where the run left no metrics."""
+    metrics = _read_metrics(run)
     if metrics.empty:
         return None
-    figure, path = figures.training_plot(metrics), out / "figures" / f"training-{run.resolve().name}.png"
+    figure, path = figures.training_plot(metrics), out / "figures" / f"training-{name.replace('/', '-')}.png"
     figures.save(figure, path, metrics)
     return Picture(
-        data_uri(path.read_bytes()),
+        _data_uri(path.read_bytes()),
         alt=f"Training curves of {name}: how well the discriminator tells real from synthetic, and both losses.",
         caption=f"{name}. Above: how well the discriminator tells real from synthetic; 0.5 is the equilibrium, and "
         "training lesions far above held-out ones mean that it learns them by heart. Below: the losses.",
@@ -201,13 +201,13 @@ def training_picture(out: Path, run: Path, name: str) -> Picture | None:
     )
 
 
-def sample_picture(run: Path) -> Picture | None:
+def _sample_picture(run: Path) -> Picture | None:
     """The last sample grid of a run; None where there is none."""
     grids = sorted((run / "samples").glob("*.png"))
     if not grids:
         return None
     return Picture(
-        data_uri(within(grids[-1].read_bytes(), MAX_PICTURE_BYTES)),
+        _data_uri(_within(grids[-1].read_bytes(), MAX_PICTURE_BYTES)),
         alt=f"Grid of lesions, one row a class: real ones at the left, synthetic ones of {run.name} at the right.",
         caption=f"One row a class: first real lesions, then synthetic ones ({run.name}, {grids[-1].stem}).",
         inches=9.0,
@@ -215,7 +215,7 @@ def sample_picture(run: Path) -> Picture | None:
     )
 
 
-def chart(
+def _chart(
     plot: Callable[[int], Figure],
     path: Path,
     numbers: pd.DataFrame,
@@ -229,20 +229,20 @@ def chart(
     figure = plot(wide)
     figures.save(figure, path, numbers)
     return Picture(
-        data_uri(path.read_bytes()), alt, caption, figure.get_figwidth(), data_uri(figures.png(plot(narrow)))
+        _data_uri(path.read_bytes()), alt, caption, figure.get_figwidth(), _data_uri(figures.png(plot(narrow)))
     )
 
 
-def described(rows: pd.DataFrame) -> str:
+def _described(rows: pd.DataFrame) -> str:
     arms, classifiers = (", ".join(dict.fromkeys(rows[name])) for name in ("arm", "classifier"))
     return f"the arms {arms} with the classifiers {classifiers}"
 
 
-def data_uri(png: bytes) -> str:
+def _data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def within(png: bytes, limit: int) -> bytes:
+def _within(png: bytes, limit: int) -> bytes:
     """The picture, halved until it takes at most `limit` bytes."""
     while len(png) > limit:
         buffer = io.BytesIO()
@@ -251,43 +251,43 @@ def within(png: bytes, limit: int) -> bytes:
     return png
 
 
-def arms_table(arms: pd.DataFrame) -> Table:
+def _arms_table(arms: pd.DataFrame) -> Table:
     metrics = [metric for metric in METRICS if metric in set(arms["metric"])]
     groups: dict[str, list[list[str]]] = {}
     for (classifier, arm), rows in arms.groupby(["classifier", "arm"], sort=False):
-        by_metric = {row["metric"]: row for row in rows.to_dict("records")}
-        cells = [interval(by_metric[metric]) if metric in by_metric else UNKNOWN for metric in metrics]
-        groups.setdefault(classifier, []).append([arm, *cells])
+        by_metric = {row["metric"]: _interval(row) for row in rows.to_dict("records")}
+        cells = [by_metric.get(metric, UNKNOWN) for metric in metrics]
+        groups.setdefault(str(classifier), []).append([str(arm), *cells])
     return Table("Mean and 95 % interval over patients", ["Arm", *map(figures.words, metrics)], groups)
 
 
-def comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
+def _comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
     """One table a metric, the one that the verdict is about first."""
     found = set(comparisons["metric"]) if len(comparisons) else set()
     ordered = [metric, *(name for name in METRICS if name != metric)]
-    return [comparison_table(comparisons[comparisons["metric"] == name], name) for name in ordered if name in found]
+    return [_comparison_table(comparisons[comparisons["metric"] == name], name) for name in ordered if name in found]
 
 
-def comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
+def _comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
     groups: dict[str, list[list[str]]] = {}
     for row in comparisons.to_dict("records"):
-        cells = [row["arm"], difference(row), probability(row["p"]), points(row["detectable"]), row["verdict"]]
+        cells = [row["arm"], _difference(row), _probability(row["p"]), _points(row["detectable"]), row["verdict"]]
         groups.setdefault(row["classifier"], []).append(cells)
     heads = ["Arm", "Difference (95 % interval)", "p", "Smallest detectable difference", "Verdict"]
     return Table(f"{figures.words(metric)}: difference to {figures.REFERENCE}, in percentage points", heads, groups)
 
 
-def fits_table(fits: list[dict[str, Any]]) -> Table | None:
+def _fits_table(fits: list[dict[str, Any]]) -> Table | None:
     if not fits:
         return None
     rows = [
         [
             fit["run"],
-            fit["fold"],
+            str(fit["fold"]),
             str(fit["seed"]),
-            number(fit["kimg"], ".1f"),
-            duration(fit["seconds"]),
-            number(fit["discrimination"], ".2f"),
+            _number(fit["kimg"], ".1f"),
+            _duration(fit["seconds"]),
+            _number(fit["discrimination"], ".2f"),
         ]
         for fit in fits
     ]
@@ -295,81 +295,78 @@ def fits_table(fits: list[dict[str, Any]]) -> Table | None:
     return Table("The GANs that were trained", heads, {"": rows})
 
 
-def classes_table(data: dict[str, Any]) -> Table:
+def _classes_table(data: dict[str, Any]) -> Table:
     rows = [[name, str(count["images"]), str(count["patients"])] for name, count in data["classes"].items()]
     rows.append(["all", str(data["images"]), str(data["patients"])])
     return Table("Real lesions by class", ["Class", "Images", "Patients"], {"": rows})
 
 
-def folds_table(data: dict[str, Any]) -> Table:
+def _folds_table(data: dict[str, Any]) -> Table:
     columns = ["train_images", "test_images", "train_patients", "test_patients"]
     rows = [[str(fold["fold"]), *(str(fold[column]) for column in columns)] for fold in data["folds"]]
     heads = ["Fold", "Training images", "Test images", "Training patients", "Test patients"]
     return Table("Folds; no patient is on both sides", heads, {"": rows})
 
 
-def sets_table(results: pd.DataFrame) -> Table:
+def _sets_table(results: pd.DataFrame) -> Table:
     means = results.groupby("arm", sort=False)[["factor", "n_real", "n_synthetic"]].mean()
     rows = [
-        [arm, number(row["factor"], ".3g"), number(row["n_real"], ".0f"), number(row["n_synthetic"], ".0f")]
+        [str(arm), _number(row["factor"], ".3g"), _number(row["n_real"], ".0f"), _number(row["n_synthetic"], ".0f")]
         for arm, row in means.iterrows()
     ]
     heads = ["Arm", "Factor", "Real images", "Synthetic images"]
     return Table("Training set of each arm, mean over folds and seeds", heads, {"": rows})
 
 
-def facts_table(summary: dict[str, Any], seeds: Iterable[int]) -> Table:
+def _facts_table(summary: dict[str, Any], seeds: Iterable[int]) -> Table:
     machine = summary["machine"]
     versions = [[f"{name} version", version] for name, version in summary["versions"].items()]
     rows = [
         ["Seeds", ", ".join(map(str, seeds))],
-        ["Time", duration(summary["seconds"])],
-        [
-            "Machine",
-            f"{machine['platform']}, {machine['cores']} cores, load {number(machine['load'], '.1f')}",
-        ],
+        ["Time", _duration(summary["seconds"])],
+        ["Machine", f"{machine['platform']}, {machine['cores']} cores, load {_number(machine['load'], '.1f')}"],
     ]
     return Table("Seeds, machine and versions", ["What", "Value"], {"": rows + versions})
 
 
-def known(value: float | None) -> bool:
+def _known(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 
-def number(value: float | None, form: str) -> str:
-    return format(value, form) if known(value) else UNKNOWN
+def _number(value: float | None, form: str) -> str:
+    return format(value, form) if _known(value) else UNKNOWN
 
 
-def interval(row: dict[str, Any]) -> str:
+def _interval(row: Mapping[Any, Any]) -> str:
     """A fraction and its interval in percent: 84.1 % (79.0 to 88.2)."""
-    if not known(row["mean"]):
+    if not _known(row["mean"]):
         return UNKNOWN
     mean = f"{100 * row['mean']:.1f} %"
-    bounded = known(row["low"]) and known(row["high"])
+    bounded = _known(row["low"]) and _known(row["high"])
     return f"{mean} ({100 * row['low']:.1f} to {100 * row['high']:.1f})" if bounded else mean
 
 
-def difference(row: dict[str, Any]) -> str:
+def _difference(row: Mapping[Any, Any]) -> str:
     """A difference of fractions and its interval in points: +3.2 (+0.5 to +6.9)."""
-    if not known(row["difference"]):
+    if not _known(row["difference"]):
         return UNKNOWN
     value, low, high = (
-        figures.signed(100 * row[name], ".1f") if known(row[name]) else "" for name in ("difference", "low", "high")
+        figures.signed(100 * row[name], ".1f") if _known(row[name]) else "" for name in ("difference", "low", "high")
     )
     return f"{value} ({low} to {high})" if low and high else value
 
 
-def points(value: float | None) -> str:
-    return f"{100 * value:.1f}" if known(value) else UNKNOWN
+def _points(value: float | None) -> str:
+    return f"{100 * value:.1f}" if _known(value) else UNKNOWN
 
 
-def probability(p: float | None) -> str:
-    return "< 0.001" if known(p) and p < 0.001 else number(p, ".3f")
+def _probability(p: float | None) -> str:
+    return "< 0.001" if _known(p) and p < 0.001 else _number(p, ".3f")
 
 
-def duration(seconds: float | None) -> str:
+def _duration(seconds: float | None) -> str:
     """35 s, 12 min or 2 h 05 min."""
-    if not known(seconds):
+    if not _known(seconds):
         return UNKNOWN
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -377,11 +374,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
-def toml(recipe: dict[str, Any], section: str = "") -> str:
+def _toml(recipe: dict[str, Any], section: str = "") -> str:
     """The recipe as TOML to read; settings that are None are left out, as TOML has no word for them."""
     nested = {name: value for name, value in recipe.items() if isinstance(value, dict)}
     flat = {name: value for name, value in recipe.items() if value is not None and name not in nested}
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in flat.items()]
     blocks = ["\n".join([f"[{section}]", *lines] if section and lines else lines)]
-    blocks += [toml(value, f"{section}.{name}".lstrip(".")) for name, value in nested.items()]
+    blocks += [_toml(value, f"{section}.{name}".lstrip(".")) for name, value in nested.items()]
     return "\n\n".join(filter(None, blocks))

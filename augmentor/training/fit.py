@@ -55,13 +55,15 @@ def fit(
     out: Path | None = None,
     *,
     resume: bool = False,
+    latest: bool = True,
     progress: Progress | None = None,
 ) -> Run:
     """Train a GAN on the training patients of `lesions` and leave a run folder.
 
     Patients of a share `recipe.training.holdout` are held out: nothing of them is trained on; they choose the snapshot.
     Rows whose split is "test" are on neither side. `resume` goes on with the unfinished run in `out`, with the recipe
-    in it, to the same weights as an uninterrupted run would have reached after as many steps.
+    in it, to the same weights as an uninterrupted run would have reached after as many steps. `latest` points
+    runs/latest here.
 
     Raises DataError, UsageError; KeyboardInterrupt leaves a run that can be resumed.
     """
@@ -75,7 +77,10 @@ def fit(
             progress.say(f"Warning: {line}")
         under_way = _start(found, recipe, out)
     _train(under_way, progress)
-    return _finish(under_way)
+    run = _finish(under_way)
+    if latest:
+        point_latest_to(run)
+    return run
 
 
 def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
@@ -229,7 +234,7 @@ def _save_state(under_way: _Fit) -> None:
 
 
 def _finish(under_way: _Fit) -> Run:
-    """Choose a snapshot by the held-out patients, drop the resume state, and point runs/latest here."""
+    """Choose a snapshot by the held-out patients, and drop what only a resume needs."""
     run, last = under_way.run, under_way.snapshots[-1]
     judged = [s for s in under_way.snapshots if s["mmd"] is not None]
     chosen = min(judged, key=lambda s: s["mmd"]) if judged else last
@@ -251,5 +256,4 @@ def _finish(under_way: _Fit) -> Run:
     )
     for file in (run.state, run.state.with_suffix(".json")):
         file.unlink(missing_ok=True)
-    point_latest_to(run)
     return run

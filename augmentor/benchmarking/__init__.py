@@ -1,0 +1,1 @@
+"""Does it help: arms, classifiers, folds by patient, and what may be concluded."""

@@ -1,0 +1,1 @@
+"""How good synthetic lesions are, and whether they are copies."""

@@ -1,0 +1,90 @@
+"""`evaluate`: fidelity, variety and memorisation of a run, beside what real lesions score."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from augmentor.data.images import load_images
+from augmentor.errors import UsageError
+from augmentor.evaluation.memorisation import make_copy_check
+from augmentor.measures import coverage, density, kid, mmd, precision, recall, standardise
+from augmentor.model.checkpoint import load_checkpoint, write_atomically
+from augmentor.model.features import texture_features
+from augmentor.progress import Progress
+from augmentor.sampling import sample, seed_of
+from augmentor.training.run import Run
+
+MEASURES = {"kid": kid, "mmd": mmd, "precision": precision, "recall": recall, "density": density, "coverage": coverage}
+_SEED = 2_000  # of the lesions that are judged
+Scores = dict[str, dict[str, float]]  # class or "mean" -> measure -> value
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Scores against held-out lesions in texture features: of the synthetic lesions, and of the training lesions.
+
+    `floor` is what real lesions of the training patients score against the held-out ones: no generator can be expected
+    to do better. `copies` holds the ten synthetic lesions nearest to a training one; a ratio of 1 is as near as another
+    patient's lesion typically comes. `near_copies` is the share that `expand` would refuse.
+    """
+
+    spaces: dict[str, Scores]
+    floor: dict[str, Scores]
+    near_copies: float
+    copies: list[dict[str, Any]]
+
+
+def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -> Fidelity:
+    """Judge `per_class` fresh lesions a class; writes RUN/evaluation.json.
+
+    Raises UsageError where the run held no lesions out.
+    """
+    if not len(run.held_out):
+        raise UsageError(f"{run.folder}: nothing was held out, so nothing can be judged. Fit with --holdout 0.2.")
+    progress = progress or Progress()
+    generator, card = load_checkpoint(run.chosen_checkpoint)
+    classes, size = list(card.classes), card.model.size
+    numbers = [(c, i) for c in range(len(classes)) for i in range(per_class)]
+    seeds, images = [seed_of(_SEED, c, i) for c, i in numbers], []
+    with progress.task(f"Judging {len(numbers)} synthetic lesions", len(numbers)) as update:
+        for image in sample(generator, [c for c, _ in numbers], seeds):
+            images.append(image.numpy())
+            update(len(images), "")
+    synthetic = np.stack(images)
+    training, _ = load_images(run.training.paths, size, card.intensity)
+    held_out, _ = load_images(run.held_out.paths, size, card.intensity)
+    labels = np.array([classes[c] for c, _ in numbers])
+    scores, floor = _scores(synthetic, labels, training, held_out, run)
+    check = make_copy_check(training, run.training.table["patient"].tolist(), held_out)
+    distances, rows = check.distances(synthetic)
+    copies = [
+        {"seed": seeds[i], "label": str(labels[i]), "nearest": run.training.paths[rows[i]], "ratio": distances[i] / check.typical}
+        for i in np.argsort(distances)[:10]
+    ]
+    near = float((distances < check.threshold).mean())
+    fidelity = Fidelity({"texture": scores}, {"texture": floor}, near, copies)
+    write_atomically(run.folder / "evaluation.json", json.dumps(asdict(fidelity), indent=1, default=float))
+    return fidelity
+
+
+def _scores(
+    synthetic: np.ndarray, labels: np.ndarray, training: np.ndarray, held_out: np.ndarray, run: Run
+) -> tuple[Scores, Scores]:
+    reference, made, trained = standardise(*(texture_features(x) for x in (held_out, synthetic, training)))
+    theirs, ours = run.held_out.table["label"].to_numpy(), run.training.table["label"].to_numpy()
+    return _by_class(reference, theirs, made, labels), _by_class(reference, theirs, trained, ours)
+
+
+def _by_class(real: np.ndarray, real_labels: np.ndarray, other: np.ndarray, labels: np.ndarray) -> Scores:
+    scores: Scores = {}
+    for name in np.unique(real_labels):
+        a, b = real[real_labels == name], other[labels == name]
+        if len(a) > 1 and len(b) > 1:
+            scores[str(name)] = {m: f(a, b) for m, f in MEASURES.items()}
+    if scores:
+        scores["mean"] = {m: float(np.mean([s[m] for s in scores.values()])) for m in MEASURES}
+    return scores

@@ -1,0 +1,84 @@
+"""How near a lesion is to a training lesion: one piece of code for the audit and for what may be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+_SIDE = 16  # of the thumbnails that are compared
+_SHIFTS = (-1, 0, 1)  # thumbnail pixels: up to 4 pixels of a 64x64 lesion
+_CHUNK = 256
+_PERCENTILE = 1.0
+
+
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """(N, C, S, S) -> (N, 256) float32 of unit length: grey 16x16 means, brightness and contrast taken out."""
+    grey = images.mean(1)
+    edges = np.linspace(0, grey.shape[1], _SIDE + 1).round().astype(int)
+    small = np.add.reduceat(np.add.reduceat(grey, edges[:-1], axis=1), edges[:-1], axis=2)
+    small = small / np.outer(np.diff(edges), np.diff(edges))
+    return _unit(small)
+
+
+def _unit(small: np.ndarray) -> np.ndarray:
+    flat = small.reshape(len(small), -1) - small.mean((1, 2))[:, None]
+    return (flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+
+
+def _variants(images: np.ndarray) -> np.ndarray:
+    """(N, C, S, S) -> (N, 72, 256): thumbnails under the eight mirrorings and quarter turns and nine small shifts."""
+    step = max(1, images.shape[-1] // 32)  # 2 pixels at 64
+    padded = np.pad(images, ((0, 0), (0, 0), (step, step), (step, step)), mode="edge")
+    size, made = images.shape[-1], []
+    for down in _SHIFTS:
+        for across in _SHIFTS:
+            moved = padded[:, :, step + down * step :, step + across * step :][:, :, :size, :size]
+            for turns in range(4):
+                turned = np.rot90(moved, turns, axes=(2, 3))
+                made += [thumbnails(turned), thumbnails(turned[..., ::-1])]
+    return np.stack(made, axis=1)
+
+
+@dataclass(frozen=True)
+class CopyCheck:
+    """Distances to the training lesions, and how near other patients' lesions come to each other.
+
+    A distance is sqrt(2 - 2 r), r the correlation of two thumbnails at the best of 72 alignments: 0 for a copy that
+    was mirrored, turned by 90 degrees, shifted a little or changed in brightness and contrast; about 1.4 for strangers.
+    """
+
+    bank: np.ndarray  # (N, 72, 256)
+    threshold: float  # a lesion nearer than this is a near-copy
+    typical: float  # the median nearest distance of other patients' lesions
+
+    @cached_property
+    def _flat(self) -> np.ndarray:
+        return self.bank.reshape(-1, self.bank.shape[-1]).T
+
+    def distances(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(M, C, S, S) -> (M,) distance to the nearest training lesion, (M,) its row."""
+        found = [self._nearest(part) for part in np.array_split(images, max(1, -(-len(images) // _CHUNK)))]
+        return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+
+    def _nearest(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        likeness = (thumbnails(images) @ self._flat).reshape(len(images), len(self.bank), -1).max(2)
+        best = likeness.argmax(1)
+        return np.sqrt(np.maximum(2 - 2 * likeness[np.arange(len(images)), best], 0)), best
+
+
+def make_copy_check(training: np.ndarray, patients: list[str], others: np.ndarray | None) -> CopyCheck:
+    """Calibrate on real lesions of other patients.
+
+    training: (N, C, S, S) with the patient of each row. others: held-out lesions; without them each training lesion is
+    compared with those of the other patients. The threshold is the 1st percentile of these nearest distances.
+    """
+    bank = _variants(training)
+    if others is not None and len(others):
+        nearest, _ = CopyCheck(bank, 0.0, 1.0).distances(others)
+    else:
+        names = np.asarray(patients)
+        sets = [(training[names == p], bank[names != p]) for p in np.unique(names) if (names != p).any()]
+        nearest = np.concatenate([CopyCheck(rest, 0.0, 1.0).distances(own)[0] for own, rest in sets])
+    return CopyCheck(bank, float(np.percentile(nearest, _PERCENTILE)), float(np.median(nearest)))

@@ -1,0 +1,150 @@
+"""`expand`: a run and a factor to an enlarged training set that stands alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import augmentor
+from augmentor.data.images import SUFFIX, FileFormat, Intensity, file_format, load_images, slope_intercept
+from augmentor.data.images import storage, write_image
+from augmentor.data.lesions import Lesions
+from augmentor.data.readers import read_lesions
+from augmentor.errors import AugmentorError
+from augmentor.expansion.mix import wanted_counts
+from augmentor.expansion.screen import Screen, Synthetic, screen_of
+from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
+from augmentor.progress import Progress
+from augmentor.recipe import ExpandSection
+from augmentor.training.run import Run, require_empty
+
+
+@dataclass
+class _Writer:
+    """Writes one set into a folder; `rows` becomes the manifest."""
+
+    folder: Path
+    form: FileFormat
+    intensity: Intensity
+    spacing_mm: tuple[float, float] | None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, image: np.ndarray, label: str, origin: str, number: int, note: str, **columns: Any) -> None:
+        """image: (C, S, S) in [-1, 1]."""
+        path = f"{label}/{origin}_{number:06d}{SUFFIX[self.form]}"
+        (self.folder / label).mkdir(exist_ok=True)
+        stored = storage(self.intensity, self.form)
+        write_image(stored.from_network(image), self.folder / path, self.spacing_mm, note)
+        self.rows.append({"path": path, "label": label, "patient": "", "origin": origin} | columns)
+
+
+def expand(
+    run: Run,
+    factor: float | None = None,
+    out: Path | None = None,
+    section: ExpandSection | None = None,
+    progress: Progress | None = None,
+) -> Lesions:
+    """Write the real training lesions and as many synthetic ones as `factor` asks for; held-out patients stay out.
+
+    `factor` goes before `section.factor`; `out` defaults to lesions-x<factor>. The folder appears whole or not at all.
+    Raises UsageError for a bad factor or an `out` that holds files, and AugmentorError where near-copies of training
+    lesions left too few to fill the factor (what passed is written).
+    """
+    progress, section = progress or Progress(), section or run.recipe.expand
+    factor = section.factor if factor is None else factor
+    wanted = wanted_counts(run.summary["classes"], factor, section.balance)
+    out = out or Path(f"lesions-x{factor:g}")
+    require_empty(out)
+    part = out.with_name(f".{out.name}.part-{os.getpid()}")
+    part.mkdir(parents=True)
+    try:
+        screen = _write_set(run, part, section, wanted, factor, progress)
+        if out.exists():
+            out.rmdir()
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    _require_filled(screen, wanted, out)
+    return read_lesions(out / "manifest.csv")
+
+
+def _write_set(
+    run: Run, folder: Path, section: ExpandSection, wanted: dict[str, int], factor: float, progress: Progress
+) -> Screen:
+    generator, card = load_checkpoint(run.chosen_checkpoint)
+    writer = _Writer(folder, section.format or file_format(run.training.paths[0]), card.intensity, card.spacing_mm)
+    screen = screen_of(run, card)
+    _write_real(run.training, writer, card)
+    source = {"checkpoint": file_hash(run.chosen_checkpoint), "recipe": card.recipe_hash}
+    with progress.task(f"Writing {sum(wanted.values())} synthetic lesions", sum(wanted.values())) as update:
+        for number, lesion in enumerate(screen.draw(generator, card, wanted, section.seed), 1):
+            _write_synthetic(lesion, number, writer, source)
+            update(number, f"{screen.refused.total()} near-copies refused")
+    _write_tables(writer, card, run, screen, factor, source)
+    return screen
+
+
+def _write_real(training: Lesions, writer: _Writer, card: Card) -> None:
+    """The training lesions, brought to the network's size like the synthetic ones."""
+    for number, (path, row) in enumerate(zip(training.paths, training.table.itertuples(), strict=True), 1):
+        images, _ = load_images([path], card.model.size, card.intensity)
+        writer.add(images[0], str(row.label), "real", number, "real training lesion, resampled by augmentor")
+        writer.rows[-1]["patient"] = row.patient
+
+
+def _write_synthetic(lesion: Synthetic, number: int, writer: _Writer, source: dict[str, str]) -> None:
+    note = f"SYNTHETIC lesion by augmentor {augmentor.__version__}, checkpoint {source['checkpoint']}, seed {lesion.seed}"
+    distance = round(lesion.distance, 4)
+    writer.add(
+        lesion.image, lesion.label, "synthetic", number, note, seed=lesion.seed, copy_distance=distance, **source
+    )
+
+
+def _write_tables(
+    writer: _Writer, card: Card, run: Run, screen: Screen, factor: float, source: dict[str, str]
+) -> None:
+    manifest = pd.DataFrame(writer.rows)
+    manifest["seed"] = manifest["seed"].astype("Int64") if "seed" in manifest else pd.NA
+    manifest.to_csv(writer.folder / "manifest.csv", index=False)
+    names = {name: i for i, name in enumerate(card.classes)}
+    items = [
+        {"image": r["path"], "label": names[r["label"]], "origin": r["origin"], "patient": r["patient"]}
+        for r in writer.rows
+    ]
+    datalist = {"labels": {str(i): n for n, i in names.items()}, "numTraining": len(items), "training": items}
+    (writer.folder / "datalist.json").write_text(json.dumps(datalist, indent=1))
+    slope, intercept = slope_intercept(card.intensity, storage(card.intensity, writer.form))
+    description = {
+        "Name": f"{run.lesions.source.name}, enlarged {factor:g} times",
+        "GeneratedBy": [{"Name": "augmentor", "Version": augmentor.__version__, "Run": run.folder.name} | source],
+        "Warning": "Rows of origin 'synthetic' are no patients. Never test or validate on them.",
+        "Counts": manifest.groupby(["label", "origin"]).size().unstack(fill_value=0).to_dict("index"),
+        "Intensity": {"slope": slope, "intercept": intercept, "original_dtype": card.intensity.dtype},
+        "Screen": {
+            "drawn": dict(screen.drawn),
+            "refused_as_near_copies": dict(screen.refused),
+            "threshold": screen.copies.threshold,
+        },
+    }
+    (writer.folder / "dataset_description.json").write_text(json.dumps(description, indent=1))
+
+
+def _require_filled(screen: Screen, wanted: dict[str, int], out: Path) -> None:
+    short = []
+    for label, count in wanted.items():
+        kept = screen.drawn[label] - screen.refused[label]
+        if kept < count:
+            short.append(f"{label}: {kept} of {count} ({screen.refused[label]} of {screen.drawn[label]} drawn refused)")
+    if short:
+        raise AugmentorError(
+            f"{out}: the factor could not be filled: {'; '.join(short)}. The rest came nearer to a training lesion than "
+            "other patients' lesions do. What passed is written. Fit longer or with more patients, or lower --factor."
+        )
