@@ -6,6 +6,8 @@ The four verbs are `fit`, `expand`, `evaluate` and `benchmark`; `read_lesions` a
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from augmentor.version import VERSION
+
 if TYPE_CHECKING:
     from augmentor.benchmarking.benchmark import benchmark
     from augmentor.data.readers import read_lesions
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from augmentor.recipe import Recipe, load_recipe
     from augmentor.training.fit import fit
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["Recipe", "benchmark", "evaluate", "expand", "fit", "load_recipe", "read_lesions"]
 
 _HOMES = {

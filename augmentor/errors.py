@@ -23,3 +23,7 @@ class DataError(UsageError):
 
 class LeakageError(AugmentorError):
     """A test patient's image was about to reach something that is trained or chosen."""
+
+
+class InterruptedFitError(AugmentorError):
+    """Ctrl-C during a fit; the state is saved and the message says how to go on."""

@@ -18,8 +18,8 @@ class Progress:
     """The silent one. `task` gives a function to call with (how much is done, a short note)."""
 
     @contextmanager
-    def task(self, name: str, total: float) -> Iterator[Update]:
-        yield lambda done, note: None
+    def task(self, name: str, total: float) -> Iterator[Update]:  # noqa: ARG002 (the silent one needs neither)
+        yield lambda _done, _note: None
 
     def say(self, line: str) -> None:
         """A line that stays."""

@@ -42,7 +42,7 @@ class PhantomSection(_Section):
 
 
 class ModelSection(_Section):
-    """Which GAN: `cgan` (one network for all classes, starts from real lesions) or `dcgan` (one a class, the paper's)."""
+    """Which GAN: `cgan` (one for all classes, starts from real lesions) or `dcgan` (the paper's, one a class)."""
 
     name: ModelName = "cgan"
     size: int = Field(64, ge=16, le=256, multiple_of=4)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from augmentor.model.blocks import Generator
 
 # Kernels may sum in another order at another batch size, so the network always sees batches of this many.
 _BATCH = 32
@@ -22,13 +24,13 @@ def seed_of(base: int, label: int, number: int) -> int:
 
 
 @torch.no_grad()
-def sample(generator: nn.Module, labels: Sequence[int], seeds: Sequence[int]) -> Iterator[Tensor]:
+def sample(generator: Generator, labels: Sequence[int], seeds: Sequence[int]) -> Iterator[Tensor]:
     """One (C, S, S) float32 lesion in [-1, 1] for each label and seed, in order, streamed in constant memory."""
     device = next(generator.parameters()).device
     for start in range(0, len(seeds), _BATCH):
         chosen = list(seeds[start : start + _BATCH])
         filled = _BATCH - len(chosen)
-        latents = latents_of(chosen + chosen[:1] * filled, generator.latent_dim)  # type: ignore[arg-type]
+        latents = latents_of(chosen + chosen[:1] * filled, generator.latent_dim)
         classes = torch.tensor([*labels[start : start + _BATCH], *([labels[start]] * filled)])
         lesions, _ = generator(latents.to(device), classes.to(device))
         yield from lesions[: len(chosen)].float().clamp(-1, 1).cpu()

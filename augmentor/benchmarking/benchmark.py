@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-import augmentor
 from augmentor.benchmarking.arms import ARMS, BASELINE
 from augmentor.benchmarking.crossval import Cell, FoldData, run_fold
 from augmentor.benchmarking.statistics import METRICS, Comparison, compare, holm, intervals, sentence
@@ -26,6 +25,7 @@ from augmentor.model.checkpoint import write_atomically
 from augmentor.progress import Progress
 from augmentor.recipe import ArmName, BenchmarkSection, Recipe
 from augmentor.training.run import require_empty
+from augmentor.version import VERSION
 
 VERDICT_METRIC = "sensitivity"
 
@@ -179,7 +179,7 @@ def _describe(lesions: Lesions, folds: list[Fold], warnings: list[str]) -> dict[
 
 def _provenance(recipe: Recipe, seconds: float) -> dict[str, Any]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    versions = {"augmentor": augmentor.__version__, "torch": torch.__version__, "python": platform.python_version()}
+    versions = {"augmentor": VERSION, "torch": torch.__version__, "python": platform.python_version()}
     return {
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "versions": versions,

@@ -1,4 +1,4 @@
-"""The classifiers. To add one, write a function (channels, size, classes) -> network, or name a scikit-learn estimator."""
+"""The classifiers. To add one: a function (channels, size, classes) -> network, or any scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from augmentor.benchmarking.arms import TrainingSet
 from augmentor.benchmarking.augmentation import classic
+from augmentor.model.blocks import fast_layout
 from augmentor.model.features import texture_features
 from augmentor.progress import Update
 from augmentor.recipe import ClassifierName
@@ -46,7 +47,9 @@ def paper_cnn(channels: int, size: int, classes: int) -> nn.Module:
     for inputs, outputs in ((channels, 32), (32, 64), (64, 128)):
         layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
     flat = 128 * (size // 8) ** 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, classes))
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(flat, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, classes)
+    )
 
 
 def densenet(channels: int, size: int, classes: int) -> nn.Module:
@@ -91,7 +94,7 @@ class _NetworkClassifier:
         randomness = torch.Generator().manual_seed(seed)
         images, labels = torch.tensor(data.images), torch.tensor(data.labels)
         weights = (1.0 / torch.bincount(labels, minlength=self._classes))[labels]
-        self.network_ = self._build().to(memory_format=torch.channels_last).train()
+        self.network_ = fast_layout(self._build()).train()
         optimiser = self._optimiser(self.network_)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self._steps)
         for step in range(1, self._steps + 1):

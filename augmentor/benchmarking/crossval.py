@@ -1,10 +1,10 @@
-"""One cell after another: each fold's GAN, each arm's training set, each classifier's predictions on unseen patients."""
+"""One cell after another: a fold's GAN, an arm's training set, a classifier's predictions on unseen patients."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -69,8 +69,8 @@ class FoldData:
     def synthetic(self, model: ModelName) -> tuple[np.ndarray, np.ndarray]:
         """Lesions of the fold's own GAN (fitted when first asked for): images, and labels (M,) int64."""
         run = self.gans.get(model) or self._fit(model)
-        wanted = wanted_counts(self.train.per_class()["images"].to_dict(), self.recipe.benchmark.factor)
-        images, labels = synthesise(run, {k: int(v) for k, v in wanted.items()}, self.seed)
+        wanted = wanted_counts(self.train.counts(), self.recipe.benchmark.factor)
+        images, labels = synthesise(run, wanted, self.seed)
         order = {name: i for i, name in enumerate(self.lesions.classes)}
         return images, np.array([order[label] for label in labels], np.int64)
 
@@ -148,5 +148,3 @@ def _save_cell(data: FoldData, arm: Arm, result: dict[str, Any]) -> None:
     folder.mkdir(exist_ok=True)
     name = f"{arm.name}-{result['classifier']}-fold{data.fold.name}-seed{data.seed}.json"
     write_atomically(folder / name, json.dumps(content, indent=1, default=float))
-
-

@@ -156,15 +156,19 @@ def sentence(comparisons: list[Comparison], folds: int, seeds: int) -> str:
 
 def _tell(one: Comparison) -> str:
     verb = "raised" if one.verdict == "gain" else "lowered"
-    assert one.low is not None and one.high is not None and one.p is not None
-    return (
-        f"Synthetic lesions ({one.arm}) {verb} macro {one.metric} of {one.classifier} by {abs(one.difference) * 100:.1f} "
-        f"points (95 % CI {one.low * 100:+.1f} to {one.high * 100:+.1f}, corrected p = {one.p:.2g})."
-    )
+    spread = f"95 % CI {_points(one.low)} to {_points(one.high)}, corrected p = {one.p:.2g}"
+    by = f"{abs(one.difference) * 100:.1f} points"
+    return f"Synthetic lesions ({one.arm}) {verb} macro {one.metric} of {one.classifier} by {by} ({spread})."
+
+
+def _points(value: float | None) -> str:
+    return "unknown" if value is None else f"{value * 100:+.1f}"
 
 
 def _tell_none(silent: list[Comparison], others: bool) -> str:
-    names = ", ".join(f"{c.classifier} {c.difference * 100:+.1f}" for c in silent)
+    names = ", ".join(f"{c.classifier} {_points(c.difference)}" for c in silent)
     limits = [c.detectable for c in silent if c.detectable is not None]
-    limit = f": an effect under {min(limits) * 100:.1f} points could not have been seen with this many patients" if limits else ""
-    return f"No {'other ' if others else ''}gain shown over classic augmentation (points of macro {silent[0].metric}: {names}){limit}."
+    least = f"{min(limits) * 100:.1f}" if limits else ""
+    unseen = f"an effect under {least} points could not have been seen with this many patients"
+    told = f"No {'other ' if others else ''}gain shown over classic augmentation"
+    return f"{told} (points of macro {silent[0].metric}: {names}){': ' + unseen if limits else ''}."

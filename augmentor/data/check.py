@@ -66,7 +66,9 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
     table = lesions.table.assign(content=content)
     found = Inspection(
         lesions=replace(lesions, table=table),
-        classes={str(k): {"images": int(v.images), "patients": int(v.patients)} for k, v in lesions.per_class().iterrows()},
+        classes={
+            str(k): {"images": int(v.images), "patients": int(v.patients)} for k, v in lesions.per_class().iterrows()
+        },
         sizes=dict(sizes.most_common()),
         dtypes=dict(dtypes.most_common()),
         channels=dict(channels.most_common()),
@@ -82,7 +84,9 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
 
 
 def _content_hash(pixels: np.ndarray) -> str:
-    return hashlib.sha256(str((pixels.shape, pixels.dtype)).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(
+        str((pixels.shape, pixels.dtype)).encode() + np.ascontiguousarray(pixels).tobytes()
+    ).hexdigest()[:16]
 
 
 def _find_duplicates(found: Inspection) -> None:
@@ -136,7 +140,9 @@ def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:
     spread = named.groupby("patient")[column].nunique()
     for patient in spread[spread > 1].index[:_SHOWN]:
         where = ", ".join(sorted(named[named["patient"] == patient][column].unique()))
-        problems.append(f"Patient {patient!r} is in {column}s {where}; a patient must stay in one. Correct the {column} column.")
+        problems.append(
+            f"Patient {patient!r} is in {column}s {where}; a patient must stay in one. Correct the {column} column."
+        )
 
 
 def require_usable(lesions: Lesions, progress: Callable[[int, int], None] | None = None) -> Inspection:

@@ -61,7 +61,9 @@ def read_image(path: str) -> LesionImage:
         ) from error
     if not np.isfinite(image.pixels).all():
         bad = int((~np.isfinite(image.pixels)).sum())
-        raise DataError(f"{path}: {bad} pixels are NaN or infinite; intensities must be finite. Repair or leave it out.")
+        raise DataError(
+            f"{path}: {bad} pixels are NaN or infinite; intensities must be finite. Repair or leave it out."
+        )
     return image
 
 
@@ -77,7 +79,7 @@ def _read_file(path: str) -> LesionImage:
 
 def _plain_mode(picture: Image.Image) -> np.ndarray:
     """Grey as it is (8, 16, 32 bit, float), everything with colour as RGB; transparency is dropped."""
-    if picture.mode == "1" or picture.mode == "LA":
+    if picture.mode in {"1", "LA"}:
         return np.asarray(picture.convert("L"))
     if picture.mode == "L" or picture.mode.startswith("I") or picture.mode == "F":
         return np.asarray(picture)
@@ -224,8 +226,8 @@ def _write_nifti(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, float]
 def _write_png(pixels: np.ndarray, path: Path, note: str) -> None:
     if pixels.dtype not in (np.uint8, np.uint16) or (pixels.dtype == np.uint16 and pixels.shape[0] != 1):
         raise UsageError(
-            f"{path.name}: PNG holds 8-bit or grey 16-bit values here, not {pixels.shape[0]} channels of {pixels.dtype}. "
-            "Choose --format npy."
+            f"{path.name}: PNG holds 8-bit or grey 16-bit values here, not {pixels.shape[0]} channels of "
+            f"{pixels.dtype}. Choose --format npy."
         )
     info = PngImagePlugin.PngInfo()
     info.add_text("Description", note)

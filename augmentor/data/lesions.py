@@ -53,6 +53,10 @@ class Lesions:
         grouped = self.table.groupby("label")
         return pd.DataFrame({"images": grouped.size(), "patients": grouped["patient"].nunique()})
 
+    def counts(self) -> dict[str, int]:
+        """Images a class."""
+        return {str(name): int(count) for name, count in self.per_class()["images"].items()}
+
     def at_most(self, per_class: int | None, seed: int) -> Lesions:
         """At most `per_class` lesions of each class, drawn patient by patient so that many patients stay."""
         if per_class is None:

@@ -105,7 +105,7 @@ def phantom_lesions(patients: int = 18, per_class: int = 60, size: int = 64, see
     return _yield_lesions(_share_out(np.random.default_rng(seed), patients, per_class), size, seed)
 
 
-def write_phantom(  # noqa: PLR0917
+def write_phantom(
     out: Path,
     patients: int = 18,
     per_class: int = 60,
@@ -126,7 +126,8 @@ def write_phantom(  # noqa: PLR0917
         UsageError: as `phantom_lesions`, and for an unknown `file_format`.
     """
     _refuse(_format_problem(file_format))
-    rows, numbers = [], Counter()
+    rows: list[dict[str, str]] = []
+    numbers: Counter[str] = Counter()
     for lesion in phantom_lesions(patients, per_class, size, seed):
         numbers[lesion.patient] += 1
         name = f"{lesion.label}/{lesion.patient}_{numbers[lesion.patient]:03d}{SUFFIXES[file_format]}"
@@ -264,9 +265,9 @@ def _share_out(rng: np.random.Generator, patients: int, per_class: int) -> np.nd
 
 def _yield_lesions(lesions: np.ndarray, size: int, seed: int) -> Iterator[Phantom]:
     digits = max(2, len(str(len(lesions))))
-    numbers = Counter()
+    numbers: Counter[int] = Counter()
     for column, label in enumerate(CLASSES):
-        for patient in np.repeat(np.arange(len(lesions)), lesions[:, column]):
+        for patient in np.repeat(np.arange(len(lesions)), lesions[:, column]).tolist():
             numbers[patient] += 1
             patient_seed = int(np.random.SeedSequence([seed, patient + 1]).generate_state(1)[0])
             image, mask = draw_lesion(label, patient_seed, numbers[patient], size)

@@ -126,7 +126,7 @@ def _read_csv(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | No
         raise DataError(f"{file}: {', '.join(empty[:5])}: path and label must not be empty. Fill or delete these rows.")
     for name in ("path", "mask"):
         if name in made:
-            made[name] = [str((file.parent / p)) if p else "" for p in made[name]]
+            made[name] = [str(file.parent / p) if p else "" for p in made[name]]
     if pattern:
         made["patient"] = _all_patients([Path(p).name for p in made["path"]], pattern)
     return _make(made, file)
@@ -134,7 +134,9 @@ def _read_csv(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | No
 
 def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> dict[str, str]:
     """{ours: theirs} for the columns that the table has; asked-for ones and path and label must be there."""
-    problems = [f"--columns names {o!r}; it takes {', '.join(_READ_COLUMNS)}." for o in columns if o not in _READ_COLUMNS]
+    problems = [
+        f"--columns names {o!r}; it takes {', '.join(_READ_COLUMNS)}." for o in columns if o not in _READ_COLUMNS
+    ]
     problems += [
         f"{file}: has no column {theirs!r} (wanted for {ours}). Its columns are {', '.join(present)}."
         for ours, theirs in columns.items()
@@ -197,7 +199,9 @@ def _text(value: object, names: dict[int, str]) -> str:
 def _read_npz(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
     """MedMNIST's arrays: {train,val,test}_images (N, H, W[, 3]) and {train,val,test}_labels (N, 1)."""
     if columns or pattern:
-        raise UsageError(f"{file.name}: an npz has no columns and no file names; leave --columns and --patient-pattern out.")
+        raise UsageError(
+            f"{file.name}: an npz has no columns and no file names; leave --columns and --patient-pattern out."
+        )
     made: dict[str, list[str]] = {"path": [], "label": [], "split": []}
     try:
         with np.load(file, allow_pickle=False) as archive:

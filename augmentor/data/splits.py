@@ -72,7 +72,8 @@ def _drop_shared(lesions: Lesions, train: np.ndarray, other: np.ndarray) -> np.n
 
 
 def _groups_per_class(lesions: Lesions) -> dict[str, int]:
-    return pd.Series(groups(lesions)).groupby(lesions.table["label"].to_numpy()).nunique().to_dict()
+    counts = pd.Series(groups(lesions)).groupby(lesions.table["label"].to_numpy()).nunique()
+    return {str(name): int(count) for name, count in counts.items()}
 
 
 def _imbalance(lesions: Lesions, held: np.ndarray, share: float) -> float:
@@ -127,7 +128,9 @@ def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
 def _brought_folds(lesions: Lesions, brought: np.ndarray, count: int | None) -> list[Fold]:
     names = sorted(set(brought) - {""})
     if (brought == "").any():
-        raise DataError(f"{lesions.source}: {int((brought == '').sum())} rows have no fold. Fill the column or drop it.")
+        raise DataError(
+            f"{lesions.source}: {int((brought == '').sum())} rows have no fold. Fill the column or drop it."
+        )
     wanted = count or len(names)
     if not 2 <= wanted <= len(names):
         raise DataError(f"--folds is {wanted}, but the data brings folds {', '.join(names)}: take 2 to {len(names)}.")

@@ -62,7 +62,12 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
     check = make_copy_check(training, run.training.table["patient"].tolist(), held_out)
     distances, rows = check.distances(synthetic)
     copies = [
-        {"seed": seeds[i], "label": str(labels[i]), "nearest": run.training.paths[rows[i]], "ratio": distances[i] / check.typical}
+        {
+            "seed": seeds[i],
+            "label": str(labels[i]),
+            "nearest": run.training.paths[rows[i]],
+            "ratio": distances[i] / check.typical,
+        }
         for i in np.argsort(distances)[:10]
     ]
     near = float((distances < check.threshold).mean())

@@ -12,9 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import augmentor
-from augmentor.data.images import SUFFIX, FileFormat, Intensity, file_format, load_images, slope_intercept
-from augmentor.data.images import storage, write_image
+from augmentor.data.images import (
+    SUFFIX,
+    FileFormat,
+    Intensity,
+    file_format,
+    load_images,
+    slope_intercept,
+    storage,
+    write_image,
+)
 from augmentor.data.lesions import Lesions
 from augmentor.data.readers import read_lesions
 from augmentor.errors import AugmentorError
@@ -24,6 +31,7 @@ from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
 from augmentor.progress import Progress
 from augmentor.recipe import ExpandSection
 from augmentor.training.run import Run, require_empty
+from augmentor.version import VERSION
 
 
 @dataclass
@@ -101,16 +109,14 @@ def _write_real(training: Lesions, writer: _Writer, card: Card) -> None:
 
 
 def _write_synthetic(lesion: Synthetic, number: int, writer: _Writer, source: dict[str, str]) -> None:
-    note = f"SYNTHETIC lesion by augmentor {augmentor.__version__}, checkpoint {source['checkpoint']}, seed {lesion.seed}"
+    note = f"SYNTHETIC lesion by augmentor {VERSION}, checkpoint {source['checkpoint']}, seed {lesion.seed}"
     distance = round(lesion.distance, 4)
     writer.add(
         lesion.image, lesion.label, "synthetic", number, note, seed=lesion.seed, copy_distance=distance, **source
     )
 
 
-def _write_tables(
-    writer: _Writer, card: Card, run: Run, screen: Screen, factor: float, source: dict[str, str]
-) -> None:
+def _write_tables(writer: _Writer, card: Card, run: Run, screen: Screen, factor: float, source: dict[str, str]) -> None:
     manifest = pd.DataFrame(writer.rows)
     manifest["seed"] = manifest["seed"].astype("Int64") if "seed" in manifest else pd.NA
     manifest.to_csv(writer.folder / "manifest.csv", index=False)
@@ -124,7 +130,7 @@ def _write_tables(
     slope, intercept = slope_intercept(card.intensity, storage(card.intensity, writer.form))
     description = {
         "Name": f"{run.lesions.source.name}, enlarged {factor:g} times",
-        "GeneratedBy": [{"Name": "augmentor", "Version": augmentor.__version__, "Run": run.folder.name} | source],
+        "GeneratedBy": [{"Name": "augmentor", "Version": VERSION, "Run": run.folder.name} | source],
         "Warning": "Rows of origin 'synthetic' are no patients. Never test or validate on them.",
         "Counts": manifest.groupby(["label", "origin"]).size().unstack(fill_value=0).to_dict("index"),
         "Intensity": {"slope": slope, "intercept": intercept, "original_dtype": card.intensity.dtype},
@@ -145,6 +151,7 @@ def _require_filled(screen: Screen, wanted: dict[str, int], out: Path) -> None:
             short.append(f"{label}: {kept} of {count} ({screen.refused[label]} of {screen.drawn[label]} drawn refused)")
     if short:
         raise AugmentorError(
-            f"{out}: the factor could not be filled: {'; '.join(short)}. The rest came nearer to a training lesion than "
-            "other patients' lesions do. What passed is written. Fit longer or with more patients, or lower --factor."
+            f"{out}: the factor could not be filled: {'; '.join(short)}. The rest came nearer to a training lesion "
+            "than other patients' lesions do. What passed is written. Fit longer or with more patients, or lower "
+            "--factor."
         )

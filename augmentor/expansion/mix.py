@@ -14,7 +14,8 @@ def wanted_counts(real: dict[str, int], factor: float, balance: bool = False) ->
     """
     if not (math.isfinite(factor) and factor >= 1):
         raise UsageError(
-            f"--factor is {factor:g}; it must be 1 or more: 3 makes each class three times its real size, 1 adds nothing."
+            f"--factor is {factor:g}; it must be 1 or more: 3 makes each class three times its real size, "
+            "1 adds nothing."
         )
     largest = max(real.values())
     return {name: round(factor * (largest if balance else count)) - count for name, count in real.items()}

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from torch import nn
 
 from augmentor.data.images import load_images
 from augmentor.evaluation.memorisation import CopyCheck, make_copy_check
+from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
 from augmentor.sampling import sample, seed_of
 from augmentor.training.run import Run
@@ -37,12 +37,12 @@ class Screen:
     drawn: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
 
-    def draw(self, generator: nn.Module, card: Card, wanted: dict[str, int], seed: int) -> Iterator[Synthetic]:
+    def draw(self, generator: Generator, card: Card, wanted: dict[str, int], seed: int) -> Iterator[Synthetic]:
         """Stream `wanted` lesions a class, fewer where more than 19 of 20 are near-copies. Constant memory."""
         for label, count in wanted.items():
             yield from self._draw_class(generator, card.classes.index(label), label, count, seed)
 
-    def _draw_class(self, generator: nn.Module, index: int, label: str, count: int, seed: int) -> Iterator[Synthetic]:
+    def _draw_class(self, generator: Generator, index: int, label: str, count: int, seed: int) -> Iterator[Synthetic]:
         kept, number = 0, 0
         while kept < count and number < _TRIES * count:
             seeds = [seed_of(seed, index, number + i) for i in range(min(_CHUNK, _TRIES * count - number))]

@@ -14,6 +14,17 @@ def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride, 1)
 
 
+def fast_layout(network: nn.Module) -> nn.Module:
+    """The network with its weights in channels_last memory."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class Generator(nn.Module):
+    """(B, latent_dim) standard normal, (B,) int64 labels -> (B, C, S, S) lesions, and their starts or None."""
+
+    latent_dim: int
+
+
 class StyledBlock(nn.Module):
     """Convolution, group norm, then a scale and shift that depend on the style (class and latent); starts neutral."""
 

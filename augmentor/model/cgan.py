@@ -6,19 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from augmentor.model.blocks import StyledBlock, convolution
+from augmentor.model.blocks import Generator, StyledBlock, convolution
 from augmentor.model.graft import LATENTS, GraftRange, draw_graft
 
 _STYLE_LATENTS, _STYLE = 32, 64
 
 
-class GraftGenerator(nn.Module):
+class GraftGenerator(Generator):
     """(latents, class) -> lesion: a graft of two training lesions, then a small U-Net that makes it one lesion.
 
     The U-Net is told the class and a style, and gives a residual and a correction of the graft's edge; both start at
     zero, so that training starts from images that already look like lesions, and learns what betrays them.
     The training lesions are part of the weights (`bank`): a checkpoint holds images of patients, treat it as such.
     """
+
+    bank: Tensor
+    count: Tensor
+    first: Tensor
 
     def __init__(self, bank: Tensor, labels: Tensor, classes: int, width: int):
         """bank: (N, C, S, S) in [-1, 1]; labels: (N,) int64 in 0..classes - 1, every class present."""
@@ -43,8 +47,8 @@ class GraftGenerator(nn.Module):
         self.up2 = StyledBlock(6 * width, 2 * width, _STYLE)
         self.up1 = StyledBlock(3 * width, width, _STYLE)
         self.out = convolution(width, 4 * (channels + 1))
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        for weights in self.out.parameters():
+            nn.init.zeros_(weights)
 
     def forward(self, latents: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """(B, latent_dim) standard normal, (B,) int64 -> lesions and the grafts they came from, (B, C, S, S)."""

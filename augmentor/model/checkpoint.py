@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from augmentor.data.images import Intensity
 from augmentor.errors import UsageError
+from augmentor.model.blocks import Generator
 from augmentor.model.gan import build_generator
 from augmentor.recipe import ModelSection
 
@@ -38,34 +38,38 @@ def write_atomically(file: Path, content: str) -> None:
     """The file is there whole or not at all, also when the machine stops in the middle."""
     part = file.with_name(file.name + ".part")
     part.write_text(content)
-    os.replace(part, file)
+    part.replace(file)
 
 
 def save_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
     part = file.with_name(file.name + ".part")
     save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part)
-    os.replace(part, file)
+    part.replace(file)
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise UsageError(f"{file}: can't be read as safetensors ({error}). Fit again, or take an older checkpoint.") from error
+        raise UsageError(
+            f"{file}: can't be read as safetensors ({error}). Fit again, or take an older checkpoint."
+        ) from error
 
 
-def save_checkpoint(file: Path, generator: nn.Module, card: Card) -> None:
+def save_checkpoint(file: Path, generator: Generator, card: Card) -> None:
     save_tensors(file, dict(generator.state_dict()))
     content: dict[str, Any] = {**card.__dict__, "model": card.model.model_dump(), "intensity": card.intensity.__dict__}
     write_atomically(file.with_suffix(".json"), json.dumps(content, indent=1))
 
 
-def load_checkpoint(file: Path) -> tuple[nn.Module, Card]:
+def load_checkpoint(file: Path) -> tuple[Generator, Card]:
     """The generator in evaluation mode, and its card. Raises UsageError where a file is missing or damaged."""
     try:
         content = json.loads(file.with_suffix(".json").read_text())
     except (OSError, json.JSONDecodeError) as error:
-        raise UsageError(f"{file.with_suffix('.json')}: can't be read ({error}). Fit again to make a checkpoint.") from error
+        raise UsageError(
+            f"{file.with_suffix('.json')}: can't be read ({error}). Fit again to make a checkpoint."
+        ) from error
     content["model"] = ModelSection(**content["model"])
     content["intensity"] = Intensity(**content["intensity"])
     for name in ("classes", "bank_sizes", "spacing_mm"):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from augmentor.model.blocks import Generator
+
 _LATENTS = 100
 
 
@@ -36,7 +38,10 @@ class DcganGenerator(nn.Module):
         start, doublings = _stages(size)
         wide = width * 2 ** (doublings - 1)
         self.start = nn.Sequential(
-            nn.Linear(_LATENTS, wide * start * start), nn.Unflatten(1, (wide, start, start)), nn.BatchNorm2d(wide), nn.ReLU()
+            nn.Linear(_LATENTS, wide * start * start),
+            nn.Unflatten(1, (wide, start, start)),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(),
         )
         layers: list[nn.Module] = []
         for _ in range(doublings - 1):
@@ -68,7 +73,7 @@ class DcganDiscriminator(nn.Module):
         return self.layers(images.contiguous(memory_format=torch.channels_last))[:, 0].float()
 
 
-class PerClassGenerator(nn.Module):
+class PerClassGenerator(Generator):
     """One generator a class behind the interface of one conditional generator."""
 
     def __init__(self, networks: list[nn.Module]):

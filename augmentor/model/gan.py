@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from augmentor.model.blocks import ProjectionDiscriminator
+from augmentor.model.blocks import Generator, ProjectionDiscriminator, fast_layout
 from augmentor.model.cgan import GraftGenerator
 from augmentor.model.dcgan import DcganDiscriminator, DcganGenerator, PerClassDiscriminator, PerClassGenerator
 from augmentor.recipe import ModelName, ModelSection
@@ -40,7 +40,7 @@ METHODS: dict[ModelName, Method] = {
 class Gan:
     """generator(latents, labels) -> (lesions, start or None); discriminator(images, labels) -> logits."""
 
-    generator: nn.Module
+    generator: Generator
     discriminator: nn.Module
     method: Method
 
@@ -52,14 +52,15 @@ def build_gan(section: ModelSection, images: Tensor, labels: Tensor, classes: in
     return Gan(generator, _discriminator(section, images.shape[1], classes), METHODS[section.name])
 
 
-def build_generator(section: ModelSection, images: Tensor, labels: Tensor, classes: int) -> nn.Module:
+def build_generator(section: ModelSection, images: Tensor, labels: Tensor, classes: int) -> Generator:
     if section.name == "dcgan":
         width = section.generator_channels or 128
         made = [DcganGenerator(section.size, images.shape[1], width) for _ in range(classes)]
-        network: nn.Module = PerClassGenerator(list(made))
+        network: Generator = PerClassGenerator(list(made))
     else:
         network = GraftGenerator(images, labels, classes, section.generator_channels or 48)
-    return network.to(memory_format=torch.channels_last)
+    fast_layout(network)
+    return network
 
 
 def _discriminator(section: ModelSection, channels: int, classes: int) -> nn.Module:
@@ -69,4 +70,4 @@ def _discriminator(section: ModelSection, channels: int, classes: int) -> nn.Mod
         network: nn.Module = PerClassDiscriminator(list(made))
     else:
         network = ProjectionDiscriminator(section.size, channels, classes, section.discriminator_channels or 64)
-    return network.to(memory_format=torch.channels_last)
+    return fast_layout(network)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,14 +17,14 @@ from augmentor.data.check import Inspection, require_usable
 from augmentor.data.images import Intensity, load_images, read_image
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import guard, holdout
-from augmentor.errors import AugmentorError, UsageError
+from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
 from augmentor.model.checkpoint import Card, load_tensors, save_checkpoint, save_tensors, write_atomically
 from augmentor.model.gan import build_gan
 from augmentor.progress import Progress, Update
 from augmentor.recipe import Recipe
 from augmentor.training.loop import Trainer
 from augmentor.training.monitor import Monitor, Snapshot, as_record
-from augmentor.training.run import Run, new_folder, point_latest_to, save_summary
+from augmentor.training.run import Run, new_folder, newest_unfinished, point_latest_to, save_summary
 from augmentor.training.samples import save_grid
 
 _RECORD_SECONDS = 1.0
@@ -54,28 +55,33 @@ def fit(
     recipe: Recipe | None = None,
     out: Path | None = None,
     *,
-    resume: bool = False,
     latest: bool = True,
     progress: Progress | None = None,
 ) -> Run:
     """Train a GAN on the training patients of `lesions` and leave a run folder.
 
     Patients of a share `recipe.training.holdout` are held out: nothing of them is trained on; they choose the snapshot.
-    Rows whose split is "test" are on neither side. `resume` goes on with the unfinished run in `out`, with the recipe
-    in it, to the same weights as an uninterrupted run would have reached after as many steps. `latest` points
-    runs/latest here.
+    Rows whose split is "test" are on neither side. `latest` points runs/latest here.
 
-    Raises DataError, UsageError; KeyboardInterrupt leaves a run that can be resumed.
+    Raises DataError, UsageError, and InterruptedFitError (Ctrl-C), which leaves a run for `resume_fit`.
     """
-    progress = progress or Progress()
-    recipe = recipe or Recipe()
-    if resume:
-        under_way = _resume(out)
-    else:
-        found = require_usable(lesions)
-        for line in found.warnings:
-            progress.say(f"Warning: {line}")
-        under_way = _start(found, recipe, out)
+    progress, recipe = progress or Progress(), recipe or Recipe()
+    found = require_usable(lesions)
+    for line in found.warnings:
+        progress.say(f"Warning: {line}")
+    return _complete(_start(found, recipe, out), latest, progress)
+
+
+def resume_fit(folder: Path | None = None, progress: Progress | None = None) -> Run:
+    """Go on with the unfinished run in `folder` (default: the newest in runs/), by the recipe in it.
+
+    It ends with the weights that an uninterrupted run has after as many steps.
+    Raises UsageError where there is nothing to go on with.
+    """
+    return _complete(_resume(folder or newest_unfinished()), True, progress or Progress())
+
+
+def _complete(under_way: _Fit, latest: bool, progress: Progress) -> Run:
     _train(under_way, progress)
     run = _finish(under_way)
     if latest:
@@ -137,12 +143,12 @@ def _card(run: Run, recipe: Recipe, train: tuple[Tensor, Tensor], classes: list[
     return Card(recipe.model, tuple(classes), channels, tuple(sizes), intensity, spacing, 0, recipe.hash())
 
 
-def _resume(out: Path | None) -> _Fit:
-    run = Run((out or Path("runs/latest")).resolve())
-    if not run.state.exists():
-        raise UsageError(f"{run.folder}: holds no unfinished run to resume. Start one without --resume.")
+def _resume(folder: Path) -> _Fit:
+    run = Run(folder.resolve())
     if (run.folder / "run.json").exists():
         raise UsageError(f"{run.folder}: this run is finished. Start another without --resume.")
+    if not run.state.exists():
+        raise UsageError(f"{run.folder}: holds no unfinished run to resume. Start one without --resume.")
     under_way = _prepare(run, run.recipe)
     under_way.trainer.restore(load_tensors(run.state))
     under_way.seconds = json.loads(run.state.with_suffix(".json").read_text())["seconds"]
@@ -163,7 +169,10 @@ def _train(under_way: _Fit, progress: Progress) -> None:
                 _take_snapshot(under_way)
         except KeyboardInterrupt:
             _save_state(under_way)
-            raise
+            raise InterruptedFitError(
+                f"Interrupted at step {under_way.trainer.step}; nothing is lost. "
+                f"Go on with `augmentor fit --resume --out {under_way.run.folder}`."
+            ) from None
 
 
 def _next_snapshot(under_way: _Fit) -> float:
@@ -200,7 +209,7 @@ def _note(under_way: _Fit, losses: dict[str, float], rate: float) -> str:
 
 
 def _require_finite(losses: dict[str, float], under_way: _Fit) -> None:
-    if not all(v == v and abs(v) < 1e6 for v in losses.values()):
+    if not all(math.isfinite(v) for v in losses.values()):
         raise AugmentorError(
             f"{under_way.run.folder}: the losses left the numbers at step {under_way.trainer.step} ({losses}). "
             "Earlier checkpoints are kept. Lower training.generator_lr, or set training.precision to 32-true."
@@ -250,7 +259,7 @@ def _finish(under_way: _Fit) -> Run:
             "mmd": chosen["mmd"],
             "coverage": chosen["coverage"],
             "floor": under_way.monitor.floor(),
-            "classes": {k: int(v) for k, v in run.training.per_class()["images"].items()},
+            "classes": run.training.counts(),
             "held_out": len(run.held_out),
         },
     )

@@ -52,7 +52,7 @@ class Trainer:
         """One batch for the discriminator and one for the generator; the losses, detached."""
         randomness = Generator().manual_seed(self.section.seed * 1_000_003 + self.step)
         labels, real = self._draw_real(randomness)
-        latents = torch.randn(len(labels), self.ema.latent_dim, generator=randomness)  # type: ignore[arg-type]
+        latents = torch.randn(len(labels), self.ema.latent_dim, generator=randomness)
         synthetic, start = self.generator(latents.to(self.fabric.device), labels)
 
         # Discriminator.
@@ -97,7 +97,9 @@ class Trainer:
         else:
             labels = (torch.arange(self.section.batch) + self.step * self.section.batch) % classes
         chosen = torch.rand(self.section.batch, generator=randomness)
-        rows = torch.stack([self.members[c][int(u * len(self.members[c]))] for c, u in zip(labels, chosen, strict=True)])
+        rows = torch.stack(
+            [self.members[c][int(u * len(self.members[c]))] for c, u in zip(labels, chosen, strict=True)]
+        )
         return labels.to(self.fabric.device), self.images[rows].to(self.fabric.device)
 
     @property

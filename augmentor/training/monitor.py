@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from augmentor.measures import coverage, mmd, standardise
+from augmentor.model.blocks import Generator
 from augmentor.model.features import texture_features
 from augmentor.sampling import sample, seed_of
 
@@ -38,7 +39,7 @@ class Monitor:
     def __init__(self, train: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor] | None, seed: int):
         """Each side: images (N, C, S, S) in [-1, 1] and labels (N,) int64."""
         self.train, self.held_out, self.seed = train, held_out, seed
-        self._reference = texture_features(held_out[0].numpy()) if held_out else None
+        self._reference = texture_features(held_out[0].numpy()) if held_out else np.empty((0, 0))
 
     def floor(self) -> dict[str, float]:
         """mmd and coverage that the real training lesions themselves reach against the held-out ones."""
@@ -47,12 +48,12 @@ class Monitor:
         score = self._compare(texture_features(self.train[0].numpy()), self.train[1].numpy())
         return {"mmd": score[0], "coverage": score[1]}
 
-    def measure(self, generator: nn.Module, discriminator: nn.Module) -> Snapshot:
+    def measure(self, generator: Generator, discriminator: nn.Module) -> Snapshot:
         """Judge fresh lesions of `generator`; leaves both networks in the mode they were in."""
         images, labels = self._draw(generator)
         synthetic = _logits(discriminator, images, labels)
-        score = (None, None)
-        if self._reference is not None:
+        score: tuple[float | None, float | None] = (None, None)
+        if self.held_out is not None:
             score = self._compare(texture_features(images.numpy()), labels.numpy())
         return Snapshot(
             _auc(_logits(discriminator, *self.train), synthetic),
@@ -60,21 +61,23 @@ class Monitor:
             *score,
         )
 
-    def _draw(self, generator: nn.Module) -> tuple[Tensor, Tensor]:
+    def _draw(self, generator: Generator) -> tuple[Tensor, Tensor]:
         classes = int(self.train[1].max()) + 1
         labels = [c for c in range(classes) for _ in range(_A_CLASS)]
         seeds = [seed_of(_SEED + self.seed, c, i) for c in range(classes) for i in range(_A_CLASS)]
         return torch.stack(list(sample(generator, labels, seeds))), torch.tensor(labels)
 
     def _compare(self, features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-        assert self._reference is not None and self.held_out is not None
+        assert self.held_out is not None
         reference, features = standardise(self._reference, features)
         theirs, scores = self.held_out[1].numpy(), []
         for c in np.unique(theirs):
             if (theirs == c).sum() > 1:
                 real, synthetic = reference[theirs == c], features[labels == c]
                 scores.append((mmd(real, synthetic), coverage(real, synthetic)))
-        return (float(np.mean([s[0] for s in scores])), float(np.mean([s[1] for s in scores]))) if scores else (0.0, 0.0)
+        return (
+            (float(np.mean([s[0] for s in scores])), float(np.mean([s[1] for s in scores]))) if scores else (0.0, 0.0)
+        )
 
 
 @torch.no_grad()

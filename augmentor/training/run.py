@@ -88,6 +88,14 @@ def new_folder(out: Path | None) -> Path:
     return folder
 
 
+def newest_unfinished() -> Path:
+    """The newest folder in runs/ whose fit has not ended. Raises UsageError where there is none."""
+    folders = [f.parent for f in RUNS.glob("*/recipe.toml") if not (f.parent / "run.json").exists()]
+    if not folders:
+        raise UsageError(f"{RUNS}/ holds no unfinished run. Name the run's folder with --out.")
+    return max(folders, key=lambda f: f.stat().st_mtime)
+
+
 def require_empty(folder: Path, also: str = "Empty it") -> None:
     """Raise UsageError if `folder` is a file or holds anything: nothing on disk is overwritten."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -111,4 +119,4 @@ def point_latest_to(run: Run) -> None:
     link, part = RUNS / "latest", RUNS / f".latest-{os.getpid()}"
     part.unlink(missing_ok=True)
     part.symlink_to(os.path.relpath(run.folder, RUNS), target_is_directory=True)
-    os.replace(part, link)
+    part.replace(link)

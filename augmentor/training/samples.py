@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
+from augmentor.model.blocks import Generator
 from augmentor.sampling import sample, seed_of
 
 _REAL, _SYNTHETIC, _GAP = 4, 8, 4
 
 
-def save_grid(file: Path, generator: nn.Module, images: Tensor, labels: Tensor, seed: int) -> None:
+def save_grid(file: Path, generator: Generator, images: Tensor, labels: Tensor, seed: int) -> None:
     """PNG with a row a class: 4 real training lesions, a white gap, 8 synthetic lesions of always the same seeds."""
     rows = []
     for c in range(int(labels.max()) + 1):

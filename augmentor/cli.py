@@ -1,0 +1,380 @@
+"""The command line: parse, call one function, print. torch is imported only when a command needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from augmentor.errors import AugmentorError, UsageError
+from augmentor.progress import TerminalProgress
+
+app = typer.Typer(
+    name="augmentor",
+    help=(
+        "Would synthetic lesions help this classifier, and can I have them?\n\n"
+        "Start with `augmentor demo`, or with your own lesions: `augmentor check --data lesions/`, then `fit`, "
+        "`expand`, `evaluate` and `benchmark`."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+out = Console()
+err = Console(stderr=True)
+
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Folder by class (`lesions/<class>/<image>`), CSV, MONAI datalist JSON, or MedMNIST npz.",
+        show_default=False,
+    ),
+]
+Columns = Annotated[
+    str | None, typer.Option(help="Ours=theirs, for a CSV: `path=roi,label=label,patient=run,fold=fold`.")
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(help="Where the patient stands in a file name: `<patient>_<anything>`, or a regular expression."),
+]
+PerClass = Annotated[int | None, typer.Option(help="Take at most this many lesions of each class.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same result.", min=0)]
+RunFolder = Annotated[Path | None, typer.Option(help="A run folder. Default: `runs/latest`.", show_default=False)]
+Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]
+Minutes = Annotated[float | None, typer.Option(help="How long to train a GAN. Default: 5.")]
+Size = Annotated[int, typer.Option(help="Side of the square images that the networks see, in pixels.")]
+
+
+@app.command()
+def check(
+    data: Data,
+    columns: Columns = None,
+    patient_pattern: Pattern = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Say what is in a lesion set and everything that is wrong with it.
+
+    Exit code 2 if it can't be fitted, with every reason.
+
+    Example: `augmentor check --data index.csv --columns path=roi,patient=run`
+    """
+    from augmentor.data.check import inspect  # noqa: PLC0415
+
+    lesions = _read(data, columns, patient_pattern)
+    progress = TerminalProgress(err)
+    with progress.task("Reading", len(lesions)) as update:
+        found = inspect(lesions, lambda done, _: update(done, ""))
+    content = found.as_dict()
+    if as_json:
+        print(json.dumps(content, indent=1))
+    else:
+        _print_inspection(content)
+    if found.problems:
+        raise typer.Exit(2)
+
+
+@app.command()
+def fit(
+    data: Annotated[str | None, typer.Option(help="As for `augmentor check`.", show_default=False)] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: `runs/<time>`.")] = None,
+    model: Annotated[str, typer.Option(help="`cgan` (default) or `dcgan` (the paper's, one a class).")] = "cgan",
+    size: Size = 64,
+    minutes: Minutes = None,
+    kimg: Annotated[
+        float | None, typer.Option(help="Train on this many thousand images instead of by the clock.")
+    ] = None,
+    holdout: Annotated[float, typer.Option(help="Share of patients that judge and are never trained on.")] = 0.2,
+    seed: Seed = 0,
+    device: Device = "auto",
+    columns: Columns = None,
+    patient_pattern: Pattern = None,
+    max_per_class: PerClass = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the unfinished run in --out (default: the newest).")
+    ] = False,
+) -> None:
+    """Train a GAN on the training patients; the run folder holds checkpoints, pictures and a report.
+
+    Example: `augmentor fit --data lesions/ --patient-pattern "<patient>_<anything>" --minutes 10`
+    """
+    recipe = _recipe(
+        data={
+            "path": data,
+            "columns": _columns(columns),
+            "patient_pattern": patient_pattern,
+            "max_per_class": max_per_class,
+        },
+        model={"name": model, "size": size},
+        training={"minutes": minutes, "kimg": kimg, "holdout": holdout, "seed": seed, "device": device},
+    )
+    if not resume and data is None:
+        raise UsageError("--data is missing. Give a folder by class, a CSV, a datalist or an npz (or --resume).")
+    from augmentor.report.html import fit_report  # noqa: PLC0415
+    from augmentor.training.fit import fit as fit_lesions  # noqa: PLC0415
+    from augmentor.training.fit import resume_fit  # noqa: PLC0415
+
+    progress = TerminalProgress(err)
+    if resume:
+        run = resume_fit(out_folder, progress)
+    else:
+        run = fit_lesions(_read(str(data), columns, patient_pattern), recipe, out_folder, progress=progress)
+    fit_report(run.folder)
+    _print_fit(run)
+
+
+@app.command()
+def expand(
+    factor: Annotated[
+        float | None, typer.Option(help="Each class ends this many times its real training size. Default: 3.")
+    ] = None,
+    run: RunFolder = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Default: `lesions-x<factor>`.")] = None,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Bring every class to the size of the largest one.")
+    ] = False,
+    seed: Seed = 0,
+    image_format: Annotated[
+        str | None, typer.Option("--format", help="`png`, `npy` or `nifti`. Default: as the input.")
+    ] = None,
+) -> None:
+    """Write an enlarged training set: the real training lesions and synthetic ones, with a manifest.
+
+    Held-out patients are never in it, and no synthetic lesion that is nearly a copy of a training one.
+
+    Example: `augmentor expand --factor 3`
+    """
+    from augmentor.expansion.expand import expand as expand_run  # noqa: PLC0415
+    from augmentor.training.run import open_run  # noqa: PLC0415
+
+    asked = {"factor": factor, "balance": balance, "format": image_format, "seed": seed}
+    section = _recipe(expand=asked).expand
+    lesions = expand_run(open_run(run), out=out_folder, section=section, progress=TerminalProgress(err))
+    _print_counts(lesions)
+
+
+@app.command()
+def evaluate(
+    run: RunFolder = None,
+    per_class: Annotated[int, typer.Option(help="Synthetic lesions a class to judge.", min=10)] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Judge a run's synthetic lesions against held-out patients, beside what real lesions score.
+
+    Example: `augmentor evaluate --run runs/latest`
+    """
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from augmentor.evaluation.evaluate import evaluate as evaluate_run  # noqa: PLC0415
+    from augmentor.training.run import open_run  # noqa: PLC0415
+
+    fidelity = evaluate_run(open_run(run), per_class, TerminalProgress(err))
+    if as_json:
+        print(json.dumps(asdict(fidelity), indent=1, default=float))
+        return
+    _print_fidelity(fidelity)
+
+
+@app.command()
+def benchmark(
+    data: Data,
+    arms: Annotated[
+        str, typer.Option(help="Of `real`, `classic`, `classic+gan`, `classic+dcgan`.")
+    ] = "real,classic,classic+gan",
+    classifiers: Annotated[str, typer.Option(help="Of `paper-cnn`, `densenet`, `logistic`, `svm`.")] = (
+        "paper-cnn,densenet,logistic,svm"
+    ),
+    folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
+    seeds: Annotated[int, typer.Option(help="Repeats with other seeds.")] = 1,
+    factor: Annotated[float, typer.Option(help="Size of the enlarged training sets, in real ones.")] = 3.0,
+    minutes: Annotated[float | None, typer.Option(help="For each GAN, one a fold and seed. Default: 5.")] = None,
+    steps: Annotated[
+        int, typer.Option(help="Optimiser steps of each network classifier, the same in every arm.")
+    ] = 600,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Default: `benchmark`.")] = None,
+    size: Size = 64,
+    device: Device = "auto",
+    columns: Columns = None,
+    patient_pattern: Pattern = None,
+    max_per_class: PerClass = None,
+) -> None:
+    """Measure on unseen patients whether a classifier gets better with synthetic lesions, by how much, how surely.
+
+    Each fold fits its own GAN on its own training patients. Leaves `report.html`, `results.csv`, `predictions.csv`.
+
+    Example: `augmentor benchmark --data lesions/ --folds 3 --minutes 2`
+    """
+    recipe = _recipe(
+        data={
+            "path": data,
+            "columns": _columns(columns),
+            "patient_pattern": patient_pattern,
+            "max_per_class": max_per_class,
+        },
+        model={"size": size},
+        training={"device": device},
+        benchmark={
+            "arms": _names(arms),
+            "classifiers": _names(classifiers),
+            "folds": folds,
+            "seeds": seeds,
+            "factor": factor,
+            "minutes": minutes,
+            "steps": steps,
+        },
+    )
+    from augmentor.benchmarking.benchmark import benchmark as benchmark_lesions  # noqa: PLC0415
+    from augmentor.report.html import write_report  # noqa: PLC0415
+
+    lesions = _read(data, columns, patient_pattern)
+    results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err))
+    report = write_report(results.folder)
+    _print_results(results.summary, report)
+
+
+@app.command()
+def demo(
+    out_folder: Annotated[Path, typer.Option("--out", help="A new or empty folder.")] = Path("demo"),
+    seed: Seed = 0,
+) -> None:
+    """Phantom lesions, then everything: fit, expand, evaluate, benchmark, report. About five minutes on two cores.
+
+    Example: `augmentor demo --out demo`
+    """
+    from augmentor.pipeline import demo_recipe  # noqa: PLC0415
+
+    _run(demo_recipe(out_folder, seed))
+
+
+@app.command()
+def run(
+    recipe: Annotated[
+        Path, typer.Argument(help="A TOML file; the project's own are in pipelines/.", show_default=False)
+    ],
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Instead of the recipe's own.")] = None,
+) -> None:
+    """Do the steps of a recipe.
+
+    Example: `augmentor run pipelines/cheng.toml`
+    """
+    from augmentor.recipe import load_recipe, make_recipe  # noqa: PLC0415
+
+    loaded = load_recipe(recipe)
+    if out_folder:
+        loaded = make_recipe(loaded.model_dump() | {"out": str(out_folder)}, str(recipe))
+    _run(loaded)
+
+
+def _run(recipe: Any) -> None:
+    from augmentor.pipeline import run_recipe  # noqa: PLC0415
+
+    outcome = run_recipe(recipe, TerminalProgress(err))
+    if outcome.run:
+        _print_fit(outcome.run)
+    if outcome.expanded:
+        _print_counts(outcome.expanded)
+    if outcome.fidelity:
+        _print_fidelity(outcome.fidelity)
+    if outcome.results:
+        _print_results(outcome.results.summary, outcome.reports[-1])
+
+
+def _read(data: str, columns: str | None, pattern: str | None) -> Any:
+    from augmentor.data.readers import read_lesions  # noqa: PLC0415
+
+    return read_lesions(data, _columns(columns), pattern)
+
+
+def _recipe(**sections: dict[str, Any]) -> Any:
+    from augmentor.recipe import Recipe  # noqa: PLC0415
+
+    return Recipe().with_options(**sections)
+
+
+def _columns(text: str | None) -> dict[str, str]:
+    """`path=roi,label=label` -> {"path": "roi", "label": "label"}."""
+    pairs = [part.split("=", 1) for part in (text or "").split(",") if part.strip()]
+    if any(len(pair) != 2 or not pair[0].strip() or not pair[1].strip() for pair in pairs):
+        raise UsageError(f"--columns {text!r} is not of the form ours=theirs,ours=theirs, as in path=roi,patient=run.")
+    return {ours.strip(): theirs.strip() for ours, theirs in pairs}
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _print_inspection(content: dict[str, Any]) -> None:
+    table = Table("class", "images", "patients", title=content["source"], title_justify="left")
+    for name, count in content["classes"].items():
+        table.add_row(name, str(count["images"]), str(count["patients"]))
+    table.add_section()
+    table.add_row("all", str(content["lesions"]["images"]), str(content["lesions"]["patients"]))
+    out.print(table)
+    for name in ("sizes", "dtypes", "channels", "intensity", "splits", "folds"):
+        told = ", ".join(f"{k}: {v:g}" for k, v in list(content[name].items())[:8])
+        if told:
+            out.print(f"{name}: {told}", highlight=False)
+    out.print(f"exact duplicates: {len(content['exact_duplicates'])} sets", highlight=False)
+    for line in content["warnings"]:
+        out.print(f"Warning: {line}", style="yellow", markup=False, highlight=False)
+    for line in content["problems"]:
+        out.print(f"Problem: {line}", style="red", markup=False, highlight=False)
+    out.print("It can't be fitted before these are mended." if content["problems"] else "It can be fitted.")
+
+
+def _print_fit(run: Any) -> None:
+    summary = run.summary
+    reached = summary["discrimination_held_out"]
+    near = f", discriminator on held-out patients {reached:.2f} (equilibrium 0.5)" if reached is not None else ""
+    shown = f"{summary['kimg']:g} thousand images in {summary['seconds']:.0f} s"
+    out.print(f"Fitted {run.folder}: {shown}{near}.", highlight=False, soft_wrap=True)
+    out.print(
+        f"Report: {run.folder / 'report.html'}   Next: augmentor expand --factor 3", highlight=False, soft_wrap=True
+    )
+
+
+def _print_counts(lesions: Any) -> None:
+    counts = lesions.table.groupby(["label", "origin"]).size().unstack(fill_value=0)
+    table = Table("class", "real", "synthetic", title=f"{lesions.source.parent}", title_justify="left")
+    for name, row in counts.iterrows():
+        table.add_row(str(name), str(row.get("real", 0)), str(row.get("synthetic", 0)))
+    out.print(table)
+
+
+def _print_fidelity(fidelity: Any) -> None:
+    table = Table("texture features, mean over classes", "synthetic", "real training lesions (the floor)")
+    for measure, value in fidelity.spaces["texture"]["mean"].items():
+        table.add_row(measure, f"{value:.3f}", f"{fidelity.floor['texture']['mean'][measure]:.3f}")
+    out.print(table)
+    out.print(f"Near-copies of training lesions, which expand refuses: {fidelity.near_copies:.1%}", highlight=False)
+
+
+def _print_results(summary: dict[str, Any], report: Path) -> None:
+    table = Table("classifier", "arm", "macro sensitivity (95 % CI)", "specificity", "AUC")
+    values = {(r["classifier"], r["arm"], r["metric"]): r for r in summary["arms"]}
+    for classifier, arm in dict.fromkeys((c, a) for c, a, _ in values):
+        sensitivity = values[classifier, arm, "sensitivity"]
+        told = [f"{values[classifier, arm, m]['mean'] * 100:.1f} %" for m in ("specificity", "auc")]
+        spread = f"{sensitivity['low'] * 100:.1f} to {sensitivity['high'] * 100:.1f}"
+        table.add_row(classifier, arm, f"{sensitivity['mean'] * 100:.1f} % ({spread})", *told)
+    out.print(table)
+    out.print(summary["verdict"], highlight=False, markup=False)
+    out.print(f"Report: {report}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 a run failed, 2 bad usage or data."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    try:
+        app()
+    except AugmentorError as error:
+        err.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("Interrupted.", style="red")
+        sys.exit(1)

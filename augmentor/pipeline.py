@@ -1,0 +1,91 @@
+"""A recipe from its first step to its last: what `augmentor run` and `augmentor demo` do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from augmentor.benchmarking.benchmark import Results, benchmark
+from augmentor.data.check import require_usable
+from augmentor.data.lesions import Lesions
+from augmentor.data.phantom import write_phantom
+from augmentor.data.readers import read_lesions
+from augmentor.errors import UsageError
+from augmentor.evaluation.evaluate import Fidelity, evaluate
+from augmentor.expansion.expand import expand
+from augmentor.progress import Progress
+from augmentor.recipe import Recipe, make_recipe
+from augmentor.report.html import fit_report, write_report
+from augmentor.training.fit import fit
+from augmentor.training.run import Run, open_run, require_empty
+
+DEMO = {
+    "name": "demo",
+    "claim": "The whole way on phantom lesions, in minutes on a laptop.",
+    "out": "demo",
+    "steps": ["phantom", "check", "fit", "expand", "evaluate", "benchmark"],
+    "phantom": {"patients": 18, "per_class": 40},
+    "training": {"minutes": 1.0, "snapshots": 4},
+    "benchmark": {"folds": 3, "minutes": 0.4, "steps": 300, "classifiers": ["paper-cnn", "logistic", "svm"]},
+}
+
+
+@dataclass
+class Outcome:
+    """What the steps of a recipe left."""
+
+    out: Path
+    run: Run | None = None
+    expanded: Lesions | None = None
+    fidelity: Fidelity | None = None
+    results: Results | None = None
+    reports: list[Path] = field(default_factory=list)
+
+
+def demo_recipe(out: Path, seed: int) -> Recipe:
+    """The recipe of `augmentor demo`: phantom lesions of three classes."""
+    return make_recipe(DEMO | {"out": str(out)}, "demo").with_options(training={"seed": seed})
+
+
+def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
+    """Do the recipe's steps in order, everything below `recipe.out`, which must be new or empty."""
+    out = Path(recipe.out)
+    require_empty(out)
+    outcome = Outcome(out)
+    lesions = _lesions(recipe, out, progress)
+    if "check" in recipe.steps:
+        found = require_usable(lesions)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "check.json").write_text(json.dumps(found.as_dict(), indent=1))
+    if "fit" in recipe.steps:
+        outcome.run = fit(lesions, recipe, out / "run", latest=False, progress=progress)
+        outcome.reports.append(fit_report(outcome.run.folder))
+    if "expand" in recipe.steps:
+        run = outcome.run or open_run(None)
+        outcome.expanded = expand(run, out=out / "expanded", section=recipe.expand, progress=progress)
+    if "evaluate" in recipe.steps:
+        outcome.fidelity = evaluate(outcome.run or open_run(None), progress=progress)
+    if "benchmark" in recipe.steps:
+        outcome.results = benchmark(lesions, recipe, out / "benchmark", progress)
+        outcome.reports.append(write_report(outcome.results.folder))
+    return outcome
+
+
+def _lesions(recipe: Recipe, out: Path, progress: Progress) -> Lesions:
+    if "phantom" in recipe.steps:
+        drawn, folder = recipe.phantom, out / "lesions"
+        with progress.task("Drawing phantom lesions", 1.0) as update:
+            write_phantom(
+                folder,
+                drawn.patients,
+                drawn.per_class,
+                drawn.size,
+                recipe.training.seed,
+                drawn.format,
+                lambda done, total: update(done / total, ""),
+            )
+        return read_lesions(folder)
+    if recipe.data.path is None:
+        raise UsageError(f"Recipe {recipe.name!r} names no data. Set data.path, or begin its steps with 'phantom'.")
+    return read_lesions(recipe.data.path, recipe.data.columns, recipe.data.patient_pattern)
