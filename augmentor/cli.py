@@ -309,7 +309,8 @@ def _names(text: str) -> list[str]:
 
 
 def _print_inspection(content: dict[str, Any]) -> None:
-    table = Table("class", "images", "patients", title=content["source"], title_justify="left")
+    out.print(content["source"], highlight=False, soft_wrap=True)
+    table = Table("class", "images", "patients")
     for name, count in content["classes"].items():
         table.add_row(name, str(count["images"]), str(count["patients"]))
     table.add_section()
@@ -321,9 +322,9 @@ def _print_inspection(content: dict[str, Any]) -> None:
             out.print(f"{name}: {told}", highlight=False)
     out.print(f"exact duplicates: {len(content['exact_duplicates'])} sets", highlight=False)
     for line in content["warnings"]:
-        out.print(f"Warning: {line}", style="yellow", markup=False, highlight=False)
+        out.print(f"Warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     for line in content["problems"]:
-        out.print(f"Problem: {line}", style="red", markup=False, highlight=False)
+        out.print(f"Problem: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
     out.print("It can't be fitted before these are mended." if content["problems"] else "It can be fitted.")
 
 
@@ -340,7 +341,8 @@ def _print_fit(run: Any) -> None:
 
 def _print_counts(lesions: Any) -> None:
     counts = lesions.table.groupby(["label", "origin"]).size().unstack(fill_value=0)
-    table = Table("class", "real", "synthetic", title=f"{lesions.source.parent}", title_justify="left")
+    out.print(f"Wrote {lesions.source.parent}", highlight=False, soft_wrap=True)
+    table = Table("class", "real", "synthetic")
     for name, row in counts.iterrows():
         table.add_row(str(name), str(row.get("real", 0)), str(row.get("synthetic", 0)))
     out.print(table)
@@ -363,7 +365,7 @@ def _print_results(summary: dict[str, Any], report: Path) -> None:
         spread = f"{sensitivity['low'] * 100:.1f} to {sensitivity['high'] * 100:.1f}"
         table.add_row(classifier, arm, f"{sensitivity['mean'] * 100:.1f} % ({spread})", *told)
     out.print(table)
-    out.print(summary["verdict"], highlight=False, markup=False)
+    out.print(summary["verdict"], highlight=False, markup=False, soft_wrap=True)
     out.print(f"Report: {report}", highlight=False, soft_wrap=True)
 
 

@@ -75,7 +75,7 @@ def compile_patient_pattern(template: str) -> re.Pattern[str]:
 
 def patient_of(name: str, pattern: re.Pattern[str]) -> str:
     """The patient in a file name. Raises DataError where the name does not fit the pattern."""
-    stem = name[: -len(next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), ""))]
+    stem = _stem(name)
     found = pattern.fullmatch(stem) or pattern.fullmatch(name) or pattern.match(stem)
     if not found or not found["patient"]:
         raise DataError(f"{name}: has no patient by the rule {pattern.pattern!r}; correct --patient-pattern.")
@@ -126,10 +126,31 @@ def _read_csv(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | No
         raise DataError(f"{file}: {', '.join(empty[:5])}: path and label must not be empty. Fill or delete these rows.")
     for name in ("path", "mask"):
         if name in made:
-            made[name] = [str(file.parent / p) if p else "" for p in made[name]]
+            made[name] = _resolve(made[name], file.parent)
     if pattern:
         made["patient"] = _all_patients([Path(p).name for p in made["path"]], pattern)
     return _make(made, file)
+
+
+def _resolve(names: list[str], folder: Path) -> list[str]:
+    """Paths from a table, relative to it. A bare name or id (ISIC_0025554) finds the one image so called below it."""
+    bare = [n for n in names if n and Path(n).name == n and not (folder / n).exists()]
+    below: dict[str, list[Path]] = {}
+    for file in sorted(folder.rglob("*")) if bare else ():
+        if is_image(file):
+            below.setdefault(file.name, []).append(file)
+            below.setdefault(_stem(file.name), []).append(file)
+    several = [n for n in bare if len(below.get(n, [])) > 1]
+    if several:
+        told = ", ".join(str(f) for f in below[several[0]][:3])
+        raise DataError(f"{several[0]}: several images have this name below {folder}: {told}. Give paths instead.")
+    return [str(below[n][0] if n in below and n in bare else folder / n) if n else "" for n in names]
+
+
+def _stem(name: str) -> str:
+    """The name without its image suffix (`.nii.gz` is one)."""
+    ending = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), "")
+    return name[: len(name) - len(ending)]
 
 
 def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> dict[str, str]:

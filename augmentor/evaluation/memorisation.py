@@ -9,7 +9,7 @@ import numpy as np
 
 _SIDE = 16  # of the thumbnails that are compared
 _SHIFTS = (-1, 0, 1)  # thumbnail pixels: up to 4 pixels of a 64x64 lesion
-_CHUNK = 256
+_CHUNK_NUMBERS = 16_000_000  # likenesses held at a time: 64 MB
 _PERCENTILE = 1.0
 
 
@@ -57,13 +57,22 @@ class CopyCheck:
     def _flat(self) -> np.ndarray:
         return self.bank.reshape(-1, self.bank.shape[-1]).T
 
-    def distances(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(M, C, S, S) -> (M,) distance to the nearest training lesion, (M,) its row."""
-        found = [self._nearest(part) for part in np.array_split(images, max(1, -(-len(images) // _CHUNK)))]
+    def distances(self, images: np.ndarray, not_rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(M, C, S, S) -> (M,) distance to the nearest training lesion, (M,) its row.
+
+        not_rows: (M, N) bool, training rows that an image is not compared with (those of its own patient).
+        """
+        size = max(1, _CHUNK_NUMBERS // (self.bank.shape[0] * self.bank.shape[1]))
+        found = []
+        for start in range(0, len(images), size):
+            skipped = None if not_rows is None else not_rows[start : start + size]
+            found.append(self._nearest(images[start : start + size], skipped))
         return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
 
-    def _nearest(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _nearest(self, images: np.ndarray, skipped: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         likeness = (thumbnails(images) @ self._flat).reshape(len(images), len(self.bank), -1).max(2)
+        if skipped is not None:
+            likeness[skipped] = -1.0
         best = likeness.argmax(1)
         return np.sqrt(np.maximum(2 - 2 * likeness[np.arange(len(images)), best], 0)), best
 
@@ -79,6 +88,5 @@ def make_copy_check(training: np.ndarray, patients: list[str], others: np.ndarra
         nearest, _ = CopyCheck(bank, 0.0, 1.0).distances(others)
     else:
         names = np.asarray(patients)
-        sets = [(training[names == p], bank[names != p]) for p in np.unique(names) if (names != p).any()]
-        nearest = np.concatenate([CopyCheck(rest, 0.0, 1.0).distances(own)[0] for own, rest in sets])
+        nearest, _ = CopyCheck(bank, 0.0, 1.0).distances(training, names[:, None] == names[None])
     return CopyCheck(bank, float(np.percentile(nearest, _PERCENTILE)), float(np.median(nearest)))

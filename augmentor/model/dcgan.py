@@ -98,8 +98,13 @@ class PerClassDiscriminator(nn.Module):
 
 
 def _route(networks: nn.ModuleList, labels: Tensor, inputs: Tensor) -> Tensor:
-    """Each row through the network of its class, in the rows' order."""
+    """Each row through the network of its class.
+
+    A network sees the whole batch and its own rows are kept: the result does not depend on how many rows of a class
+    stand in a batch. A training step holds one class, so nothing is computed in vain there.
+    """
     present = labels.unique().tolist()
-    outputs = torch.cat([networks[c](inputs[labels == c]) for c in present])
-    order = torch.cat([(labels == c).nonzero()[:, 0] for c in present])
-    return outputs[order.argsort()]
+    outputs = {c: networks[c](inputs) for c in present}
+    if len(present) == 1:
+        return outputs[present[0]]
+    return torch.stack([outputs[c][row] for row, c in enumerate(labels.tolist())])

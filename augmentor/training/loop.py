@@ -138,12 +138,17 @@ class Trainer:
         for name, network in networks.items():
             network.load_state_dict(_below(tensors, name))
         for name, optimizer in (("optimizer_g", self.optimizer_g), ("optimizer_d", self.optimizer_d)):
-            content = optimizer.state_dict()
+            weights = [w for group in optimizer.param_groups for w in group["params"]]
             moments: dict[int, dict[str, Tensor]] = {}
             for key, value in _below(tensors, name).items():
                 number, what = key.split(".", 1)
-                moments.setdefault(int(number), {})[what] = value
-            optimizer.load_state_dict(content | {"state": moments})
+                moments.setdefault(int(number), {})[what] = _laid_out_like(weights[int(number)], value)
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+
+
+def _laid_out_like(weight: Tensor, moment: Tensor) -> Tensor:
+    """Fused Adam walks weights and moments in memory order: a moment needs its weight's memory layout."""
+    return torch.empty_like(weight).copy_(moment) if moment.shape == weight.shape else moment
 
 
 def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -1,0 +1,169 @@
+import json
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from monai.data import load_decathlon_datalist
+from PIL import Image
+from tests.lesion_sets import tiny_recipe, write_set
+
+import augmentor.expansion.screen as screening
+from augmentor.data.check import inspect
+from augmentor.data.phantom import write_phantom
+from augmentor.data.readers import read_lesions
+from augmentor.errors import AugmentorError, UsageError
+from augmentor.expansion.expand import expand
+from augmentor.expansion.mix import wanted_counts
+from augmentor.recipe import ExpandSection
+from augmentor.training.fit import fit
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("set")
+    return fit(write_set(folder / "lesions"), tiny_recipe(), folder / "run", latest=False)
+
+
+@pytest.fixture()
+def lenient(monkeypatch):
+    """Discs on noise are all near-copies of each other: let them pass where the test is of something else."""
+    monkeypatch.setattr(screening, "make_copy_check", _lenient(screening.make_copy_check))
+
+
+def _lenient(make):
+    def made(*arguments):
+        check = make(*arguments)
+        return type(check)(check.bank, 0.0, check.typical)
+
+    return made
+
+
+@pytest.mark.usefixtures("lenient")
+def test_each_class_ends_factor_times_its_real_training_size(run, tmp_path):
+    expand(run, 3, tmp_path / "x3")
+    manifest = pd.read_csv(tmp_path / "x3" / "manifest.csv")
+    counts = manifest.groupby(["label", "origin"]).size().unstack()
+    assert (counts["real"] == pd.Series(run.summary["classes"])).all()
+    assert (counts.sum(axis=1) == 3 * counts["real"]).all()
+    assert all((tmp_path / "x3" / p).exists() for p in manifest["path"])
+
+
+@pytest.mark.usefixtures("lenient")
+def test_held_out_patients_are_never_in_it(run, tmp_path):
+    expand(run, 2, tmp_path / "x2")
+    manifest = pd.read_csv(tmp_path / "x2" / "manifest.csv", keep_default_na=False)
+    real = manifest[manifest["origin"] == "real"]
+    assert set(real["patient"]) == set(run.training.table["patient"])
+    assert not set(real["patient"]) & set(run.held_out.table["patient"])
+
+
+@pytest.mark.usefixtures("lenient")
+def test_the_same_seed_writes_the_same_lesions_and_another_seed_others(run, tmp_path):
+    for name, seed in (("one", 0), ("two", 0), ("three", 1)):
+        expand(run, 2, tmp_path / name, ExpandSection(seed=seed))
+    one, two, three = (
+        [np.asarray(Image.open(f)) for f in sorted((tmp_path / n).rglob("synthetic_*.png"))]
+        for n in ("one", "two", "three")
+    )
+    assert all((a == b).all() for a, b in zip(one, two, strict=True))
+    assert not all((a == b).all() for a, b in zip(one, three, strict=True))
+
+
+@pytest.mark.usefixtures("lenient")
+def test_every_synthetic_file_says_so_and_the_manifest_says_where_from(run, tmp_path):
+    expand(run, 2, tmp_path / "x2")
+    manifest = pd.read_csv(tmp_path / "x2" / "manifest.csv")
+    synthetic = manifest[manifest["origin"] == "synthetic"]
+    for row in synthetic.itertuples():
+        with Image.open(tmp_path / "x2" / row.path) as picture:
+            assert "SYNTHETIC" in picture.text["Description"]
+            assert str(int(row.seed)) in picture.text["Description"]
+    assert synthetic["checkpoint"].str.len().eq(12).all()
+    assert synthetic["recipe"].eq(run.recipe.hash()).all()
+
+
+@pytest.mark.usefixtures("lenient")
+def test_monai_reads_the_datalist(run, tmp_path):
+    expand(run, 2, tmp_path / "x2")
+    items = load_decathlon_datalist(str(tmp_path / "x2" / "datalist.json"), is_segmentation=False)
+    assert len(items) == 2 * len(run.training)
+    assert {item["label"] for item in items} == {0, 1}
+    assert json.loads((tmp_path / "x2" / "dataset_description.json").read_text())["Counts"]
+
+
+@pytest.mark.usefixtures("lenient")
+def test_balance_brings_every_class_to_the_largest(run, tmp_path):
+    expand(run, 2, tmp_path / "x2", ExpandSection(balance=True))
+    sizes = pd.read_csv(tmp_path / "x2" / "manifest.csv").groupby("label").size()
+    assert sizes.nunique() == 1
+    assert sizes.iloc[0] == 2 * max(run.summary["classes"].values())
+
+
+def test_near_copies_are_refused_and_the_shortfall_is_told(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(screening, "make_copy_check", _strict(screening.make_copy_check))
+    with pytest.raises(AugmentorError, match="could not be filled") as caught:
+        expand(run, 2, tmp_path / "x2")
+    assert caught.value.exit_code == 1
+    manifest = pd.read_csv(tmp_path / "x2" / "manifest.csv")
+    assert (manifest["origin"] == "real").all()
+
+
+def _strict(make):
+    def made(*arguments):
+        check = make(*arguments)
+        return type(check)(check.bank, 10.0, check.typical)
+
+    return made
+
+
+def test_a_folder_that_holds_files_is_left_as_it_is(run, tmp_path):
+    (tmp_path / "x2").mkdir()
+    (tmp_path / "x2" / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="already holds files"):
+        expand(run, 2, tmp_path / "x2")
+    assert [f.name for f in tmp_path.iterdir()] == ["x2"]
+    assert (tmp_path / "x2" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("lenient")
+def test_a_failure_in_the_middle_leaves_nothing_behind(run, tmp_path, monkeypatch):
+    def broken(*_arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("augmentor.expansion.expand._write_synthetic", broken)
+    with pytest.raises(OSError, match="disk full"):
+        expand(run, 2, tmp_path / "x2")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("factor", [0.5, 0, -1, float("nan"), float("inf")])
+def test_a_factor_that_makes_no_sense_is_refused(factor):
+    with pytest.raises(UsageError, match="--factor"):
+        wanted_counts({"a": 10}, factor)
+
+
+def test_wanted_counts_add_up():
+    assert wanted_counts({"a": 10, "b": 4}, 3) == {"a": 20, "b": 8}
+    assert wanted_counts({"a": 10, "b": 4}, 1.5) == {"a": 5, "b": 2}
+    assert wanted_counts({"a": 10, "b": 4}, 1, balance=True) == {"a": 0, "b": 6}
+
+
+@pytest.mark.parametrize("form", ["nifti", "png", "npy"])
+def test_hounsfield_units_survive_the_way_through_the_network(tmp_path, form):
+    write_phantom(tmp_path / "lesions", patients=6, per_class=8, size=16)
+    lesions = read_lesions(tmp_path / "lesions")
+    run = fit(lesions, tiny_recipe(), tmp_path / "run", latest=False)
+    expand(run, 2, tmp_path / "x2", ExpandSection(format=form))
+    written = read_lesions(tmp_path / "x2" / "manifest.csv")
+    low, high = inspect(lesions).intensity.values()
+    found = inspect(written)
+    described = json.loads((tmp_path / "x2" / "dataset_description.json").read_text())["Intensity"]
+    ends = [found.intensity[k] * described["slope"] + described["intercept"] for k in ("low", "high")]
+    assert ends[0] == pytest.approx(low, abs=60)
+    assert ends[1] == pytest.approx(high, abs=60)
+    assert found.dtypes.keys() == ({"uint16"} if form == "png" else {"int16"})
+    if form == "nifti":
+        file = nibabel.load(written.paths[-1])
+        assert file.header.get_zooms()[0] == pytest.approx(0.8)
+        assert b"SYNTHETIC" in file.header["descrip"].tobytes()

@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from augmentor.model.gan import build_gan
+from augmentor.recipe import ModelSection
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+@pytest.mark.parametrize(("size", "channels", "classes"), [(28, 1, 2), (64, 3, 8), (128, 1, 3)])
+def test_networks_fit_their_images(name, size, channels, classes):
+    section = ModelSection(name=name, size=size, generator_channels=8, discriminator_channels=8)
+    images, labels = torch.rand(2 * classes, channels, size, size) * 2 - 1, torch.arange(2 * classes) % classes
+    gan = build_gan(section, images, labels, classes, 0)
+    latents = torch.randn(2 * classes, gan.generator.latent_dim)
+    lesions, _ = gan.generator(latents, labels)
+    assert lesions.shape == images.shape
+    assert gan.discriminator(lesions, labels).shape == (2 * classes,)
+
+
+def test_an_untrained_cgan_gives_its_grafts_unchanged():
+    images, labels = torch.rand(8, 1, 28, 28) * 2 - 1, torch.arange(8) % 2
+    gan = build_gan(ModelSection(size=28), images, labels, 2, 0)
+    lesions, starts = gan.generator(torch.randn(8, gan.generator.latent_dim), labels)
+    assert torch.equal(lesions, starts)
+
+
+def test_a_dcgan_has_one_network_a_class():
+    images, labels = torch.rand(6, 1, 28, 28) * 2 - 1, torch.arange(6) % 3
+    gan = build_gan(ModelSection(name="dcgan", size=28, generator_channels=8), images, labels, 3, 0)
+    gan.generator.eval()
+    latents = torch.randn(1, 100).expand(3, -1)
+    lesions, _ = gan.generator(latents, torch.tensor([0, 1, 2]))
+    back, _ = gan.generator(latents, torch.tensor([2, 1, 0]))
+    assert not torch.equal(lesions[0], lesions[1])
+    assert torch.allclose(lesions, back.flip(0), atol=1e-6)
+
+
+def test_the_papers_generator_starts_from_1024_channels_at_4x4():
+    images, labels = torch.rand(2, 1, 64, 64), torch.arange(2)
+    gan = build_gan(ModelSection(name="dcgan"), images, labels, 2, 0)
+    start = gan.generator.networks[0].start
+    assert start[0].out_features == 1024 * 4 * 4
+    assert start[1].unflattened_size == (1024, 4, 4)

@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from augmentor.model.gan import build_generator
+from augmentor.recipe import ModelSection
+from augmentor.sampling import latents_of, sample, seed_of
+
+
+def make_generator(name: str = "cgan", size: int = 28):
+    section = ModelSection(name=name, size=size, generator_channels=8)
+    torch.manual_seed(0)
+    images, labels = torch.rand(10, 1, size, size) * 2 - 1, torch.arange(10) % 2
+    network = build_generator(section, images, labels, 2)
+    for weights in network.parameters():  # the last layer of an untrained cgan is zero
+        torch.nn.init.normal_(weights, std=0.05)
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+@pytest.mark.parametrize("together", [1, 2, 7, 40])
+def test_the_same_seed_gives_the_same_lesion_at_any_batch_size(name, together):
+    generator = make_generator(name)
+    labels, seeds = [i % 2 for i in range(80)], list(range(100, 180))
+    whole = list(sample(generator, labels, seeds))
+    parts = [
+        lesion
+        for start in range(0, 80, together)
+        for lesion in sample(generator, labels[start : start + together], seeds[start : start + together])
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
+
+
+def test_other_seeds_and_other_classes_give_other_lesions():
+    generator = make_generator()
+    a, b, c = sample(generator, [0, 0, 1], [1, 2, 1])
+    assert not torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_lesions_are_in_range_and_of_the_asked_size():
+    for lesion in sample(make_generator(size=64), [0, 1], [0, 1]):
+        assert lesion.shape == (1, 64, 64)
+        assert lesion.abs().max() <= 1
+
+
+def test_no_two_lesions_share_a_seed():
+    seeds = {seed_of(b, c, n) for b in (0, 1, 1000, 2000) for c in range(8) for n in (0, 1, 77, 2**31)}
+    assert len(seeds) == 4 * 8 * 4
+    assert max(seeds) < 2**63
+
+
+def test_neither_class_nor_base_repeats_another_ones_latents():
+    latents = latents_of([seed_of(b, c, n) for b in (0, 1, 2000) for c in (0, 1) for n in (0, 1)], 64)
+    assert torch.corrcoef(latents).fill_diagonal_(0).abs().max() < 0.6
+
+
+def test_latents_are_standard_normal():
+    latents = latents_of(range(500), 64)
+    assert latents.dtype == torch.float32
+    assert latents.mean().abs() < 0.02
+    assert latents.std().sub(1).abs() < 0.02

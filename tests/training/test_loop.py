@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from augmentor.model.gan import build_gan
+from augmentor.recipe import ModelSection, TrainingSection
+from augmentor.training.loop import Trainer
+
+
+def make_trainer(name: str = "cgan", seed: int = 0, device: str = "cpu") -> Trainer:
+    section = ModelSection(name=name, size=16, generator_channels=8, discriminator_channels=8)
+    randomness = torch.Generator().manual_seed(1)
+    images, labels = torch.rand(12, 1, 16, 16, generator=randomness) * 2 - 1, torch.arange(12) % 3
+    gan = build_gan(section, images, labels, 3, seed)
+    return Trainer(gan, images, labels, TrainingSection(batch=6, seed=seed, device=device))
+
+
+def run(trainer: Trainer, steps: int) -> Trainer:
+    for _ in range(steps):
+        trainer.train_step()
+    return trainer
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+@pytest.mark.parametrize("stop", [1, 7, 8])
+def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(name, stop):
+    whole = run(make_trainer(name), 12)
+    first = run(make_trainer(name), stop)
+    resumed = make_trainer(name)
+    resumed.restore({k: v.clone().contiguous() for k, v in first.state().items()})
+    assert same(run(resumed, 12 - stop).state(), whole.state())
+
+
+def test_seeds_decide_the_weights():
+    a, b, c = (run(make_trainer(seed=s), 3).state() for s in (0, 0, 1))
+    assert same(a, b)
+    assert not torch.equal(a["generator.out.weight"], c["generator.out.weight"])
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+def test_a_step_moves_both_networks_and_gives_finite_losses(name):
+    trainer = make_trainer(name)
+    before = {k: v.clone() for k, v in trainer.state().items()}
+    losses = [trainer.train_step() for _ in range(4)][-1]
+    after = trainer.state()
+    assert all(torch.isfinite(v) for v in losses.values())
+    for network in ("generator", "discriminator", "ema"):
+        assert any(not torch.equal(before[k], after[k]) for k in before if k.startswith(network + "."))
+
+
+def test_batches_are_balanced_over_the_classes():
+    trainer = make_trainer()
+    labels, _ = trainer._draw_real(torch.Generator().manual_seed(0))
+    assert torch.bincount(labels).tolist() == [2, 2, 2]
+
+
+def test_the_training_lesions_in_a_generator_are_not_trained():
+    trainer = make_trainer()
+    before = trainer.generator.module.bank.clone()
+    assert torch.equal(run(trainer, 3).generator.module.bank, before)
