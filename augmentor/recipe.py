@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -81,9 +82,9 @@ class ExpandSection(_Section):
     @field_validator("factor")
     @classmethod
     def _at_least_one(cls, value: float) -> float:
-        if value < 1:
+        if not (math.isfinite(value) and value >= 1):
             raise ValueError(
-                f"factor {value:g} would leave fewer lesions than there are; it must be 1 or more "
+                f"factor {value:g} must be 1 or more, and finite: less would leave fewer lesions than there are "
                 "(3 makes each class three times its real size)"
             )
         return value
@@ -96,7 +97,7 @@ class BenchmarkSection(_Section):
     classifiers: tuple[ClassifierName, ...] = ("paper-cnn", "densenet", "logistic", "svm")
     folds: int | None = Field(None, ge=2)
     seeds: int = Field(1, ge=1)
-    factor: float = Field(3.0, ge=1)
+    factor: float = Field(3.0, ge=1, allow_inf_nan=False)
     minutes: float | None = Field(None, gt=0, description="a GAN")
     kimg: float | None = Field(None, gt=0, description="a GAN")
     steps: int = Field(600, ge=1, description="optimiser steps of each network classifier, the same in every arm")

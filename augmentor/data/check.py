@@ -143,6 +143,8 @@ def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:
         problems.append(
             f"Patient {patient!r} is in {column}s {where}; a patient must stay in one. Correct the {column} column."
         )
+    if (spread > 1).sum() > _SHOWN:
+        problems.append(f"... and {int((spread > 1).sum()) - _SHOWN} more such patients.")
 
 
 def require_usable(lesions: Lesions, progress: Callable[[int, int], None] | None = None) -> Inspection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +17,17 @@ from augmentor.errors import DataError, UsageError
 
 FileFormat = Literal["png", "npy", "nifti"]
 SUFFIX: dict[FileFormat, str] = {"png": ".png", "npy": ".npy", "nifti": ".nii.gz"}
+_NIFTI_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".nii", ".nii.gz")
-_NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$")
+_NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class LesionImage:
-    """`pixels` (C, H, W), C 1 or 3, in the file's own dtype; `spacing_mm` of a pixel (rows, columns), if known."""
+    """`pixels` (C, H, W), C 1 or 3, in the file's own dtype, in this machine's byte order.
+
+    `spacing_mm` of a pixel is (rows, columns), None where the file does not say.
+    """
 
     pixels: np.ndarray
     spacing_mm: tuple[float, float] | None = None
@@ -45,7 +49,7 @@ def read_image(path: str) -> LesionImage:
     """Read one 2-D lesion image.
 
     Raises DataError, naming the file, if it is missing, is no image, is truncated, has more than two spatial
-    dimensions, or holds NaN or infinite values.
+    dimensions, no pixels, values that are no plain numbers, or NaN or infinite ones.
     """
     row = _NPZ_ROW.match(path)
     if not row and not Path(path).exists():
@@ -59,12 +63,22 @@ def read_image(path: str) -> LesionImage:
             f"{path}: can't be read as an image ({type(error).__name__}: {error}). "
             "Replace the file or leave it out; `augmentor check` lists all such files."
         ) from error
-    if not np.isfinite(image.pixels).all():
-        bad = int((~np.isfinite(image.pixels)).sum())
+    return replace(image, pixels=_plain_numbers(image.pixels, path))
+
+
+def _plain_numbers(pixels: np.ndarray, path: str) -> np.ndarray:
+    """The pixels in native byte order. Raises DataError where they can't be intensities."""
+    if pixels.dtype.kind not in "iuf" or not pixels.size:
+        raise DataError(
+            f"{path}: holds {pixels.dtype} values of shape {pixels.shape}; intensities are integers or real numbers, "
+            "at least one. Convert it or leave it out."
+        )
+    bad = pixels.size - int(np.isfinite(pixels).sum())
+    if bad:
         raise DataError(
             f"{path}: {bad} pixels are NaN or infinite; intensities must be finite. Repair or leave it out."
         )
-    return image
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
 def _read_file(path: str) -> LesionImage:
@@ -74,6 +88,9 @@ def _read_file(path: str) -> LesionImage:
     if lower.endswith(".npy"):
         return LesionImage(_channels_first(np.load(path, allow_pickle=False), path))
     with Image.open(path) as picture:
+        frames = getattr(picture, "n_frames", 1)
+        if picture.format == "TIFF" and frames > 1:
+            raise DataError(f"{path}: holds {frames} pictures; a lesion image is one. Write each to a file of its own.")
         return LesionImage(_channels_first(_plain_mode(picture), path))
 
 
@@ -97,9 +114,9 @@ def _read_nifti(path: str) -> LesionImage:
             f"{path}: is a volume of shape {array.shape}; a lesion image has two dimensions here. "
             "Cut a slice or a region of interest for each lesion first."
         )
-    zooms = file.header.get_zooms()
+    x, y = [float(z) for z, n in zip(file.header.get_zooms(), array.shape, strict=True) if n > 1]
     # NIfTI counts x first: transposed, rows run down and columns run across as in a picture.
-    return LesionImage(flat.T[None], (float(zooms[1]), float(zooms[0])))
+    return LesionImage(flat.T[None], (y, x))
 
 
 @lru_cache(maxsize=8)
@@ -133,13 +150,13 @@ class Intensity:
 
     def to_network(self, pixels: np.ndarray) -> np.ndarray:
         """Any dtype -> float32 in [-1, 1]; values outside [low, high] (none in the training set) are clipped."""
-        span = max(self.high - self.low, 1e-6)
+        span = self.high - self.low or 1.0
         scaled = (pixels.astype(np.float32) - self.low) / span * 2 - 1
         return np.clip(scaled, -1, 1).astype(np.float32)
 
     def from_network(self, images: np.ndarray) -> np.ndarray:
         """float in [-1, 1] -> `dtype` in [low, high]."""
-        values = (np.clip(images, -1, 1) + 1) / 2 * (self.high - self.low) + self.low
+        values = (np.clip(images, -1, 1).astype(np.float64) + 1) / 2 * (self.high - self.low) + self.low
         return values.round().astype(self.dtype) if np.issubdtype(self.dtype, np.integer) else values.astype(self.dtype)
 
 
@@ -196,7 +213,7 @@ def storage(intensity: Intensity, form: FileFormat) -> Intensity:
 
 def slope_intercept(intensity: Intensity, stored: Intensity) -> tuple[float, float]:
     """(slope, intercept) with original value = stored value * slope + intercept."""
-    slope = (intensity.high - intensity.low) / max(stored.high - stored.low, 1e-6)
+    slope = (intensity.high - intensity.low) / (stored.high - stored.low or 1.0)
     return slope, intensity.low - stored.low * slope
 
 
@@ -209,13 +226,17 @@ def write_image(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, float] 
         np.save(path, pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1))
     elif path.name.endswith((".nii", ".nii.gz")):
         _write_nifti(pixels, path, spacing_mm, note)
-    else:
+    elif path.name.endswith(".png"):
         _write_png(pixels, path, note)
+    else:
+        raise UsageError(f"{path.name}: images are written as {', '.join(SUFFIX.values())}. Choose one with --format.")
 
 
 def _write_nifti(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, float] | None, note: str) -> None:
     if pixels.shape[0] != 1:
         raise UsageError("Colour images can't be written as NIfTI; choose --format png or npy.")
+    if str(pixels.dtype) not in _NIFTI_DTYPES:
+        raise UsageError(f"{path.name}: NIfTI does not hold {pixels.dtype} values here. Choose --format npy.")
     rows, columns = spacing_mm or (1.0, 1.0)
     image = nibabel.Nifti1Image(pixels[0].T[..., None], np.diag([columns, rows, 1.0, 1.0]))
     image.header.set_xyzt_units("mm")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from augmentor.data.images import SUFFIXES, is_image
 from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
@@ -35,7 +38,7 @@ def read_lesions(
 
     data: a folder with one folder a class (or `<split>/<class>/`), a folder that holds `lesions.csv`, a CSV, a MONAI
         datalist JSON, or a MedMNIST-format npz.
-    columns: for a CSV, {ours: theirs}, for example {"path": "roi", "patient": "run"}.
+    columns: for a CSV or a datalist, {ours: theirs}, for example {"path": "roi", "patient": "run"}.
     patient_pattern: how a file name starts with its patient: a template such as `<patient>_<anything>`, or a regular
         expression with a group named `patient`.
 
@@ -48,6 +51,8 @@ def read_lesions(
     if source.is_dir() and (source / "lesions.csv").exists():
         source = source / "lesions.csv"
     if source.is_dir():
+        if columns:
+            raise UsageError(f"{data}: is a folder and has no columns; leave --columns out, or give --data a CSV.")
         return _read_folder(source, pattern)
     readers = {".csv": _read_csv, ".json": _read_datalist, ".npz": _read_npz}
     reader = readers.get(source.suffix.lower())
@@ -83,13 +88,20 @@ def patient_of(name: str, pattern: re.Pattern[str]) -> str:
 
 
 def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
-    tops = sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
-    splits = [d for d in tops if d.name.lower() in SPLITS and any(e.is_dir() for e in d.iterdir())]
-    if splits and len(splits) == len(tops):
-        homes = [(SPLITS[d.name.lower()], c) for d in splits for c in sorted(d.iterdir()) if c.is_dir()]
+    tops = _class_folders(folder)
+    splits = [d for d in tops if d.name.lower() in SPLITS and _class_folders(d)]
+    if splits:
+        homes = [(SPLITS[d.name.lower()], c) for d in splits for c in _class_folders(d)]
+        beside = [d.name for d in tops if d not in splits and _images(d)]
+        if beside:
+            raise DataError(
+                f"{folder}: holds {', '.join(beside)} beside the splits {', '.join(d.name for d in splits)}. "
+                "Move every class into a split, or take the split folders away."
+            )
     else:
-        homes = [("", d) for d in tops if d.name.lower() not in _NOT_CLASSES]
-    rows = [(split, home.name, f) for split, home in homes for f in sorted(home.rglob("*")) if is_image(f)]
+        homes = [("", d) for d in tops]
+    found = [(split, home, _images(home)) for split, home in homes]
+    rows = [(split, home.name, f) for split, home, files in found for f in files]
     if not rows:
         raise DataError(
             f"{folder}: holds no images in folders by class. Expected {folder.name}/<class>/<image>, "
@@ -98,7 +110,20 @@ def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
     made = {"path": [str(f) for *_, f in rows], "label": [c for _, c, _ in rows], "split": [s for s, *_ in rows]}
     if pattern:
         made["patient"] = _all_patients([f.name for *_, f in rows], pattern)
-    return make_lesions(made, folder)
+    empty = [str(home.relative_to(folder)) for _, home, files in found if not files]
+    notes = [f"No image is in {', '.join(empty)}, so no lesions come from there (read are {', '.join(SUFFIXES)})."]
+    return make_lesions(made, folder, notes if empty else [])
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    tops = sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
+    return [d for d in tops if d.name.lower() not in _NOT_CLASSES]
+
+
+def _images(folder: Path) -> list[Path]:
+    """All images below, but for hidden ones (what a Mac or a notebook leaves beside the real ones)."""
+    below = sorted(f for f in folder.rglob("*") if is_image(f) and f.is_file())
+    return [f for f in below if not any(part.startswith(".") for part in f.relative_to(folder).parts)]
 
 
 def _all_patients(names: Sequence[str], pattern: re.Pattern[str]) -> list[str]:
@@ -115,12 +140,9 @@ def _all_patients(names: Sequence[str], pattern: re.Pattern[str]) -> list[str]:
 
 
 def _read_csv(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, sep=None, engine="python")
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise DataError(f"{file}: can't be read as a CSV: {error}.") from error
-    theirs = _name_columns(list(table.columns), columns, file)
-    made = {ours: table[name].str.strip().tolist() for ours, name in theirs.items()}
+    header, rows = _csv_rows(file)
+    theirs = _name_columns(header, columns, file)
+    made = {ours: [row[header.index(name)] for row in rows] for ours, name in theirs.items()}
     empty = [f"row {i + 2}" for i, (p, c) in enumerate(zip(made["path"], made["label"], strict=True)) if not p or not c]
     if empty:
         raise DataError(f"{file}: {', '.join(empty[:5])}: path and label must not be empty. Fill or delete these rows.")
@@ -153,6 +175,26 @@ def _stem(name: str) -> str:
     return name[: len(name) - len(ending)]
 
 
+def _csv_rows(file: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows, every row as long as the header; commas, semicolons or tabs, with or without a BOM."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        comma = max(",;\t", key=text.partition("\n")[0].count)
+        cells = [[c.strip() for c in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=comma) if row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: can't be read as a CSV: {error}. Save it as UTF-8 text.") from error
+    if not cells:
+        raise DataError(f"{file}: is empty. A table has a header (path, label, patient, ...) and one row an image.")
+    header = cells[0]
+    long = [f"row {i}" for i, row in enumerate(cells, 1) if any(row[len(header) :])]
+    if long:
+        raise DataError(
+            f"{file}: {', '.join(long[:5])}: more fields than the header has ({len(header)}). "
+            "Name all columns, and quote fields that hold a comma."
+        )
+    return header, [(row + [""] * len(header))[: len(header)] for row in cells[1:]]
+
+
 def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> dict[str, str]:
     """{ours: theirs} for the columns that the table has; asked-for ones and path and label must be there."""
     problems = [
@@ -163,7 +205,7 @@ def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> di
         for ours, theirs in columns.items()
         if theirs not in present
     ]
-    lower = {name.lower().strip(): name for name in reversed(present)}
+    lower = {name.lower(): name for name in reversed(present)}
     found = dict(columns)
     for ours, aliases in _ALIASES.items():
         match = next((lower[a] for a in aliases if a in lower), None)
@@ -189,14 +231,17 @@ def _read_datalist(file: Path, columns: dict[str, str], pattern: re.Pattern[str]
     parts = {k: v for k, v in content.items() if k in SPLITS} if isinstance(content, dict) else {}
     if not parts or not all(isinstance(v, list) for v in parts.values()):
         raise DataError(f"{file}: is no MONAI datalist; it needs a list named training (and validation, test).")
-    names = {int(k): str(v) for k, v in content.get("labels", {}).items()} if isinstance(content, dict) else {}
-    theirs = {"path": "image", "label": "label", "patient": "patient", "fold": "fold", "mask": "mask"} | columns
+    keys = {"path": "image", "label": "label"} | {k: k for k in ("patient", "fold", "mask", "origin")}
+    if set(columns) - set(keys):
+        raise UsageError(f"--columns names {', '.join(columns)}; for a datalist it takes {', '.join(keys)}.")
+    names, theirs = _label_names(content.get("labels") or {}, file), keys | columns
     made: dict[str, list[str]] = {name: [] for name in (*theirs, "split")}
     for part, items in parts.items():
         for number, item in enumerate(items):
             _check_item(item, theirs, f"{file}: {part}[{number}]")
             for ours, name in theirs.items():
-                made[ours].append(_text(item.get(name, ""), names if ours == "label" else {}))
+                text = "" if item.get(name) is None else str(item[name])
+                made[ours].append(names.get(text, text) if ours == "label" else text)
             made["split"].append(SPLITS[part])
     for name in ("path", "mask"):
         made[name] = [str(file.parent / p) if p else "" for p in made[name]]
@@ -209,12 +254,22 @@ def _read_datalist(file: Path, columns: dict[str, str], pattern: re.Pattern[str]
 
 def _check_item(item: object, theirs: dict[str, str], where: str) -> None:
     for ours in ("path", "label"):
-        if not isinstance(item, dict) or theirs[ours] not in item:
+        value = item.get(theirs[ours]) if isinstance(item, dict) else None
+        if value is None or value == "":
             raise DataError(f"{where}: has no {theirs[ours]!r}; every item needs an image and a label (its class).")
+        if isinstance(value, list | dict):
+            raise DataError(f"{where}: {theirs[ours]!r} is {value!r}; give one file and one class for each lesion.")
 
 
-def _text(value: object, names: dict[int, str]) -> str:
-    return names.get(value, str(value)) if isinstance(value, int) else str(value)
+def _label_names(labels: object, file: Path) -> dict[str, str]:
+    """{number: name} from a datalist's `labels`, which people write that way, the other way round, or as a list."""
+    if isinstance(labels, list):
+        return {str(i): str(name) for i, name in enumerate(labels)}
+    if not isinstance(labels, dict):
+        raise DataError(f'{file}: labels is {labels!r}; it takes the names by number, as in {{"0": "cyst"}}.')
+    if labels and all(isinstance(v, int) for v in labels.values()):
+        return {str(number): str(name) for name, number in labels.items()}
+    return {str(number): str(name) for number, name in labels.items()}
 
 
 def _read_npz(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
@@ -229,14 +284,20 @@ def _read_npz(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | No
             for split in ("train", "val", "test"):
                 if f"{split}_images" in archive.files:
                     labels = archive[f"{split}_labels"].reshape(len(archive[f"{split}_images"]), -1)
+                    _require_one_label(labels, f"{file}: {split}_labels")
                     made["path"] += [f"{file}#{split}_images/{i}" for i in range(len(labels))]
                     made["label"] += [str(row[0]) for row in labels]
                     made["split"] += [split] * len(labels)
-    except (ValueError, KeyError, OSError) as error:
-        raise DataError(f"{file}: can't be read as a MedMNIST npz ({error}).") from error
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{file}: can't be read as a MedMNIST npz ({error}). Download or save it again.") from error
     if not made["path"]:
         raise DataError(f"{file}: holds no train_images and train_labels; it is no MedMNIST npz.")
     return _make(made, file)
+
+
+def _require_one_label(labels: np.ndarray, where: str) -> None:
+    if labels.shape[1] != 1:
+        raise DataError(f"{where}: has {labels.shape[1]} labels an image; a lesion has one class. Choose one of them.")
 
 
 def _make(columns: dict[str, list[str]], source: Path) -> Lesions:

@@ -46,14 +46,19 @@ def _links(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 def holdout(lesions: Lesions, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions (train, held out): about `share` of each class held out, by patient, every class on both sides.
 
-    Where the data brings a split, its test rows are in neither, and its val rows are the held-out ones.
+    Where the data brings a split, its test rows (and whatever shares a patient or an image with them) are in neither,
+    and its val rows, whichever classes they have, are the held-out ones.
     Raises DataError where a class has too few patients.
     """
     split = lesions.table["split"].to_numpy()
-    if (split == "val").any():
-        train, held = np.flatnonzero((split == "train") | (split == "")), np.flatnonzero(split == "val")
-        return _drop_shared(lesions, train, held), held
-    rows = np.flatnonzero(split != "test")
+    rows = _drop_shared(lesions, np.flatnonzero(split != "test"), np.flatnonzero(split == "test"))
+    if not len(rows):
+        raise DataError(f"{lesions.source}: all lesions are test lesions; none is left to train on. Add training rows.")
+    if (split[rows] == "val").any():
+        held = rows[split[rows] == "val"]
+        train = _drop_shared(lesions, np.setdiff1d(rows, held), held)
+        _require_in_training(lesions, train, held)
+        return train, held
     inner = lesions.rows(rows)
     count = int(np.clip(round(1 / share), 2, 50))
     most = min(_groups_per_class(inner).values())
@@ -69,6 +74,16 @@ def _drop_shared(lesions: Lesions, train: np.ndarray, other: np.ndarray) -> np.n
     """The positions of `train` whose group has no row in `other`."""
     group = groups(lesions)
     return train[~np.isin(group[train], group[other])]
+
+
+def _require_in_training(lesions: Lesions, train: np.ndarray, other: np.ndarray) -> None:
+    """Every class of `other` has rows in `train`."""
+    missing = set(lesions.table["label"].iloc[other]) - set(lesions.table["label"].iloc[train])
+    if missing:
+        raise DataError(
+            f"{lesions.source}: no training lesion is of class {', '.join(sorted(missing))}, which the other side of "
+            "the split has. Correct the split column, or leave the class out."
+        )
 
 
 def _groups_per_class(lesions: Lesions) -> dict[str, int]:
@@ -113,7 +128,9 @@ def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
     split, brought = lesions.table["split"].to_numpy(), lesions.table["fold"].to_numpy()
     if (split == "test").any():
         test = np.flatnonzero(split == "test")
-        return [Fold("test", _drop_shared(lesions, np.flatnonzero(split != "test"), test), test)]
+        train = _drop_shared(lesions, np.flatnonzero(split != "test"), test)
+        _require_in_training(lesions, train, test)
+        return [Fold("test", train, test)]
     if (brought != "").any():
         return _brought_folds(lesions, brought, count)
     wanted = count or 3
@@ -131,6 +148,8 @@ def _brought_folds(lesions: Lesions, brought: np.ndarray, count: int | None) -> 
         raise DataError(
             f"{lesions.source}: {int((brought == '').sum())} rows have no fold. Fill the column or drop it."
         )
+    if len(names) < 2:
+        raise DataError(f"{lesions.source}: brings one fold, {names[0]}; two or more are needed. Drop the fold column.")
     wanted = count or len(names)
     if not 2 <= wanted <= len(names):
         raise DataError(f"--folds is {wanted}, but the data brings folds {', '.join(names)}: take 2 to {len(names)}.")

@@ -62,7 +62,7 @@ class Run:
     def _side(self, name: str) -> Lesions:
         return self.lesions.rows(self.lesions.table["path"].isin(self.splits[name]).to_numpy())
 
-    @cached_property
+    @property
     def metrics(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
 

@@ -1,11 +1,11 @@
 import json
 
 import pytest
-from tests.lesion_sets import tiny_recipe, write_set
 
 from augmentor.errors import UsageError
 from augmentor.evaluation.evaluate import MEASURES, evaluate
 from augmentor.training.fit import fit
+from tests.lesion_sets import tiny_recipe, write_set
 
 
 def test_an_evaluation_stands_beside_its_floor(tmp_path):

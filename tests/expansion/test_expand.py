@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from monai.data import load_decathlon_datalist
 from PIL import Image
-from tests.lesion_sets import tiny_recipe, write_set
 
 import augmentor.expansion.screen as screening
 from augmentor.data.check import inspect
@@ -17,6 +16,7 @@ from augmentor.expansion.expand import expand
 from augmentor.expansion.mix import wanted_counts
 from augmentor.recipe import ExpandSection
 from augmentor.training.fit import fit
+from tests.lesion_sets import tiny_recipe, write_set
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def run(tmp_path_factory):
     return fit(write_set(folder / "lesions"), tiny_recipe(), folder / "run", latest=False)
 
 
-@pytest.fixture()
+@pytest.fixture
 def lenient(monkeypatch):
     """Discs on noise are all near-copies of each other: let them pass where the test is of something else."""
     monkeypatch.setattr(screening, "make_copy_check", _lenient(screening.make_copy_check))

@@ -1,16 +1,16 @@
 import json
 
 import pytest
-from tests.lesion_sets import tiny_recipe, write_set
 
 import augmentor.training.fit as fitting
 from augmentor.errors import InterruptedFitError, UsageError
 from augmentor.model.checkpoint import load_tensors
 from augmentor.training.fit import fit, resume_fit
 from augmentor.training.run import open_run
+from tests.lesion_sets import tiny_recipe, write_set
 
 
-@pytest.fixture()
+@pytest.fixture
 def lesions(tmp_path):
     return write_set(tmp_path / "lesions")
 
