@@ -64,7 +64,7 @@ def check(
 
     Example: `augmentor check --data index.csv --columns path=roi,patient=run`
     """
-    from augmentor.data.check import inspect  # noqa: PLC0415
+    from augmentor.data.check import inspect
 
     lesions = _read(data, columns, patient_pattern)
     progress = TerminalProgress(err)
@@ -115,9 +115,9 @@ def fit(
     )
     if not resume and data is None:
         raise UsageError("--data is missing. Give a folder by class, a CSV, a datalist or an npz (or --resume).")
-    from augmentor.report.html import fit_report  # noqa: PLC0415
-    from augmentor.training.fit import fit as fit_lesions  # noqa: PLC0415
-    from augmentor.training.fit import resume_fit  # noqa: PLC0415
+    from augmentor.report.html import fit_report
+    from augmentor.training.fit import fit as fit_lesions
+    from augmentor.training.fit import resume_fit
 
     progress = TerminalProgress(err)
     if resume:
@@ -149,8 +149,8 @@ def expand(
 
     Example: `augmentor expand --factor 3`
     """
-    from augmentor.expansion.expand import expand as expand_run  # noqa: PLC0415
-    from augmentor.training.run import open_run  # noqa: PLC0415
+    from augmentor.expansion.expand import expand as expand_run
+    from augmentor.training.run import open_run
 
     asked = {"factor": factor, "balance": balance, "format": image_format, "seed": seed}
     section = _recipe(expand=asked).expand
@@ -168,10 +168,10 @@ def evaluate(
 
     Example: `augmentor evaluate --run runs/latest`
     """
-    from dataclasses import asdict  # noqa: PLC0415
+    from dataclasses import asdict
 
-    from augmentor.evaluation.evaluate import evaluate as evaluate_run  # noqa: PLC0415
-    from augmentor.training.run import open_run  # noqa: PLC0415
+    from augmentor.evaluation.evaluate import evaluate as evaluate_run
+    from augmentor.training.run import open_run
 
     fidelity = evaluate_run(open_run(run), per_class, TerminalProgress(err))
     if as_json:
@@ -228,8 +228,8 @@ def benchmark(
             "steps": steps,
         },
     )
-    from augmentor.benchmarking.benchmark import benchmark as benchmark_lesions  # noqa: PLC0415
-    from augmentor.report.html import write_report  # noqa: PLC0415
+    from augmentor.benchmarking.benchmark import benchmark as benchmark_lesions
+    from augmentor.report.html import write_report
 
     lesions = _read(data, columns, patient_pattern)
     results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err))
@@ -246,7 +246,7 @@ def demo(
 
     Example: `augmentor demo --out demo`
     """
-    from augmentor.pipeline import demo_recipe  # noqa: PLC0415
+    from augmentor.pipeline import demo_recipe
 
     _run(demo_recipe(out_folder, seed))
 
@@ -262,7 +262,7 @@ def run(
 
     Example: `augmentor run pipelines/cheng.toml`
     """
-    from augmentor.recipe import load_recipe, make_recipe  # noqa: PLC0415
+    from augmentor.recipe import load_recipe, make_recipe
 
     loaded = load_recipe(recipe)
     if out_folder:
@@ -271,7 +271,7 @@ def run(
 
 
 def _run(recipe: Any) -> None:
-    from augmentor.pipeline import run_recipe  # noqa: PLC0415
+    from augmentor.pipeline import run_recipe
 
     outcome = run_recipe(recipe, TerminalProgress(err))
     if outcome.run:
@@ -285,13 +285,13 @@ def _run(recipe: Any) -> None:
 
 
 def _read(data: str, columns: str | None, pattern: str | None) -> Any:
-    from augmentor.data.readers import read_lesions  # noqa: PLC0415
+    from augmentor.data.readers import read_lesions
 
     return read_lesions(data, _columns(columns), pattern)
 
 
 def _recipe(**sections: dict[str, Any]) -> Any:
-    from augmentor.recipe import Recipe  # noqa: PLC0415
+    from augmentor.recipe import Recipe
 
     return Recipe().with_options(**sections)
 

@@ -1,0 +1,375 @@
+import json
+
+import numpy as np
+import pytest
+
+from augmentor.data.readers import compile_patient_pattern, patient_of, read_lesions
+from augmentor.errors import DataError, UsageError
+
+
+def touch(folder, *names):
+    """Files without content: a reader looks at names only."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def write_csv(file, text, encoding="utf-8"):
+    file.write_text(text, encoding=encoding)
+    return file
+
+
+def write_json(file, content):
+    file.write_text(json.dumps(content))
+    return file
+
+
+def column(lesions, name):
+    return lesions.table[name].tolist()
+
+
+# Folders
+
+
+def test_a_folder_by_class(tmp_path):
+    folder = touch(tmp_path / "set", "cyst/1.png", "cyst/deep/2.nii.gz", "hemangioma/3.jpg", "cyst/notes.txt")
+    lesions = read_lesions(folder)
+    assert column(lesions, "label") == ["cyst", "cyst", "hemangioma"]
+    assert lesions.paths == [str(folder / n) for n in ("cyst/1.png", "cyst/deep/2.nii.gz", "hemangioma/3.jpg")]
+    assert set(column(lesions, "split")) == {""}
+
+
+@pytest.mark.parametrize("beside", [[], ["masks/cyst/1.png"], ["train/masks/1.png"], ["docs/readme.txt"]])
+def test_a_folder_by_split_and_class(tmp_path, beside):
+    names = ["train/cyst/1.png", "train/nevus/2.png", "validation/cyst/3.png", "Test/nevus/4.png"]
+    lesions = read_lesions(touch(tmp_path / "set", *names, *beside))
+    rows = zip(column(lesions, "split"), column(lesions, "label"), strict=True)
+    assert sorted(rows) == [("test", "nevus"), ("train", "cyst"), ("train", "nevus"), ("val", "cyst")]
+
+
+def test_a_class_beside_the_splits_is_refused_by_name(tmp_path):
+    with pytest.raises(DataError, match="extra beside the splits test, train"):
+        read_lesions(touch(tmp_path / "set", "train/a/1.png", "test/a/2.png", "extra/3.png"))
+
+
+def test_masks_are_no_class(tmp_path):
+    lesions = read_lesions(touch(tmp_path / "set", "cyst/1.png", "nevus/2.png", "masks/cyst/1.png"))
+    assert lesions.classes == ["cyst", "nevus"]
+
+
+def test_hidden_files_and_folders_are_no_lesions(tmp_path):
+    hidden = [".git/a/1.png", "cyst/._1.png", "cyst/.ipynb_checkpoints/1-checkpoint.png", ".DS_Store"]
+    lesions = read_lesions(touch(tmp_path / "set", "cyst/1.png", "nevus/2.png", *hidden))
+    assert len(lesions) == 2
+
+
+def test_a_class_without_a_readable_image_is_told(tmp_path):
+    lesions = read_lesions(touch(tmp_path / "set", "cyst/1.png", "nevus/2.png", "metastasis/3.dcm"))
+    assert lesions.classes == ["cyst", "nevus"]
+    assert any("No image is in metastasis" in w for w in lesions.warnings)
+
+
+@pytest.mark.parametrize("names", [[], ["flat.png"], ["cyst/notes.txt"]])
+def test_a_folder_without_images_by_class_is_refused(tmp_path, names):
+    (tmp_path / "set").mkdir()
+    with pytest.raises(DataError, match=r"set/<class>/<image>"):
+        read_lesions(touch(tmp_path / "set", *names))
+
+
+def test_a_folder_that_holds_lesions_csv_is_read_by_it(tmp_path):
+    touch(tmp_path, "cyst/1.png", "cyst/2.png")
+    write_csv(tmp_path / "lesions.csv", "path,label,patient\ncyst/1.png,a,p\n")
+    assert column(read_lesions(tmp_path), "label") == ["a"]
+
+
+def test_a_folder_has_no_columns(tmp_path):
+    with pytest.raises(UsageError, match="--columns"):
+        read_lesions(touch(tmp_path, "a/1.png", "b/2.png"), {"path": "roi"})
+
+
+# Patients in file names
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "patient"),
+    [
+        ("<patient>_<anything>", "p01_0003.png", "p01"),
+        ("<patient>_<anything>", "p01_a_b.nii.gz", "p01"),
+        ("<site>-<patient>-<slice>", "bonn-007-12.npy", "007"),
+        ("<patient>_", "p01_0003.png", "p01"),
+        ("<patient>", "p01.png", "p01"),
+        ("<patient>_<anything>.png", "p01_3.png", "p01"),
+        ("case(<patient>)<anything>", "case(9)x.jpg", "9"),
+        (r"(?P<patient>\d+)", "0012-slice3.png", "0012"),
+        (r"IMG_(?P<patient>[A-Z]+)\d*", "IMG_AB12.tif", "AB"),
+    ],
+)
+def test_the_patient_is_found_by_template_or_expression(pattern, name, patient):
+    assert patient_of(name, compile_patient_pattern(pattern)) == patient
+
+
+def test_patients_of_a_folder(lesion_folder):
+    lesions = read_lesions(lesion_folder, patient_pattern="<patient>_<anything>")
+    assert len(lesions) == 24
+    assert lesions.table["patient"].nunique() == 12
+    assert not lesions.warnings
+
+
+def test_every_file_that_does_not_fit_the_pattern_is_named(tmp_path):
+    folder = touch(tmp_path / "set", "a/p1_1.png", "a/odd.png", "b/p2_1.png", "b/strange.png")
+    with pytest.raises(DataError) as told:
+        read_lesions(folder, patient_pattern="<patient>_<anything>")
+    assert len(told.value.problems) == 2
+    assert "odd.png" in told.value.problems[0]
+    assert "strange.png" in told.value.problems[1]
+
+
+def test_many_files_that_do_not_fit_are_counted(tmp_path):
+    folder = touch(tmp_path / "set", *(f"a/{i}.png" for i in range(9)))
+    with pytest.raises(DataError, match="4 more such files"):
+        read_lesions(folder, patient_pattern="<patient>_<anything>")
+
+
+@pytest.mark.parametrize("pattern", ["p_<anything>", "(?P<patient>", "<patient>_<patient>", ".*"])
+def test_a_pattern_that_names_no_patient_is_refused(pattern):
+    with pytest.raises(UsageError, match="--patient-pattern"):
+        compile_patient_pattern(pattern)
+
+
+# Tables
+
+
+def test_a_csv_with_our_own_columns(tmp_path):
+    text = "path,label,patient,split,fold,mask\nroi/1.png,cyst,p1,Train,1,m/1.png\n/abs/2.png,nevus,p2,test,2,\n"
+    lesions = read_lesions(write_csv(tmp_path / "set.csv", text))
+    assert lesions.paths == [str(tmp_path / "roi/1.png"), "/abs/2.png"]
+    assert column(lesions, "patient") == ["p1", "p2"]
+    assert column(lesions, "split") == ["train", "test"]
+    assert column(lesions, "fold") == ["1", "2"]
+    assert column(lesions, "mask") == [str(tmp_path / "m/1.png"), ""]
+
+
+def test_a_csv_with_columns_that_are_named(tmp_path):
+    file = write_csv(tmp_path / "set.csv", "roi,run,kind,path\n1.png,r1,cyst,whole.png\n2.png,r2,nevus,whole.png\n")
+    lesions = read_lesions(file, {"path": "roi", "patient": "run", "label": "kind"})
+    assert lesions.paths == [str(tmp_path / "1.png"), str(tmp_path / "2.png")]
+    assert column(lesions, "patient") == ["r1", "r2"]
+    assert lesions.classes == ["cyst", "nevus"]
+
+
+@pytest.mark.parametrize(
+    "header", ["image,dx,subject", "Filename,Diagnosis,Patient_ID", " image_path , class , patient "]
+)
+def test_a_csv_with_columns_that_are_found_by_their_usual_names(tmp_path, header):
+    lesions = read_lesions(write_csv(tmp_path / "set.csv", f"{header}\n1.png,cyst,p1\n2.png,nevus,p2\n"))
+    assert lesions.classes == ["cyst", "nevus"]
+    assert column(lesions, "patient") == ["p1", "p2"]
+
+
+@pytest.mark.parametrize("comma", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_csv_as_a_spreadsheet_saves_it(tmp_path, comma, encoding, newline):
+    rows = (("path", "label", "patient"), ("1.png", "Zyste", "Müller"), ("2.png", "Nävus", ""), ("", "", ""))
+    text = newline.join(comma.join(row) for row in rows[:3]) + newline * 2
+    lesions = read_lesions(write_csv(tmp_path / "set.csv", text, encoding))
+    assert lesions.classes == ["Nävus", "Zyste"]
+    assert column(lesions, "patient") == ["Müller", "image:2.png"]
+
+
+def test_a_csv_keeps_numbers_and_empty_words_as_they_stand(tmp_path):
+    lesions = read_lesions(write_csv(tmp_path / "s.csv", 'path,label,patient\n"a, b.png",NA,007\nc.png,1.0,None\n'))
+    assert lesions.classes == ["1.0", "NA"]
+    assert column(lesions, "patient") == ["007", "None"]
+    assert lesions.paths[0].endswith("/a, b.png")
+
+
+def test_a_short_row_lacks_its_last_cells(tmp_path):
+    lesions = read_lesions(write_csv(tmp_path / "set.csv", "path,label,patient\n1.png,a\n2.png,b,p2\n"))
+    assert column(lesions, "patient") == ["image:1.png", "p2"]
+
+
+def test_empty_cells_at_the_end_of_every_row_shift_nothing(tmp_path):
+    lesions = read_lesions(write_csv(tmp_path / "set.csv", "path,label\n1.png,a,\n2.png,b,\n"))
+    assert lesions.classes == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is empty"),
+        ("path,label\n", "holds no rows"),
+        ("path\n1.png\n", "no column for label"),
+        ("slide,label\n1.png,a\n", "no column for path .* Its columns are slide, label"),
+        ("path,label\n,a\n2.png,\n3.png,c\n", "row 2, row 3: path and label must not be empty"),
+        ("path,label\n1.png,a\n2.png\n", "row 3: path and label must not be empty"),
+        ("path,label\n1.png,a,b,c\n", "row 2: more fields than the header"),
+        ("path,label,split\n1.png,a,later\n", "split 'later' is none of"),
+    ],
+)
+def test_a_csv_that_lacks_something_is_refused_with_what(tmp_path, text, told):
+    with pytest.raises(DataError, match=rf"set\.csv.*{told}"):
+        read_lesions(write_csv(tmp_path / "set.csv", text))
+
+
+def test_a_csv_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "set.csv").write_bytes(b"\x89PNG\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"set\.csv: can't be read as a CSV"):
+        read_lesions(tmp_path / "set.csv")
+
+
+def test_all_that_is_wrong_with_the_columns_is_told_at_once(tmp_path):
+    file = write_csv(tmp_path / "set.csv", "slide,kind\n1.png,a\n")
+    with pytest.raises(DataError) as told:
+        read_lesions(file, {"patient": "run", "colour": "kind"})
+    assert len(told.value.problems) == 5  # run, colour twice, path, label
+    assert "--columns path=NAME" in str(told.value)
+
+
+def test_patients_of_a_csv_may_come_from_the_file_names(tmp_path):
+    file = write_csv(tmp_path / "set.csv", "path,label\nx/p1_1.png,a\nx/p2_1.png,b\n")
+    assert column(read_lesions(file, patient_pattern="<patient>_<anything>"), "patient") == ["p1", "p2"]
+
+
+# MONAI datalists
+
+
+def item(path, label, **more):
+    return {"image": path, "label": label} | more
+
+
+def test_a_datalist_with_splits_patients_and_folds(tmp_path):
+    content = {
+        "training": [item("1.nii", "a", patient="p1", fold=0), item("/abs/2.nii", "b", patient=2, fold=1)],
+        "validation": [item("3.nii", "a", patient=None)],
+        "test": [item("4.nii", "b", mask="m.nii")],
+    }
+    lesions = read_lesions(write_json(tmp_path / "set.json", content))
+    assert lesions.paths == [str(tmp_path / "1.nii"), "/abs/2.nii", str(tmp_path / "3.nii"), str(tmp_path / "4.nii")]
+    assert column(lesions, "split") == ["train", "train", "val", "test"]
+    assert column(lesions, "patient") == ["p1", "2", "image:3.nii", "image:4.nii"]
+    assert column(lesions, "fold") == ["0", "1", "", ""]
+    assert column(lesions, "mask") == ["", "", "", str(tmp_path / "m.nii")]
+
+
+def test_a_datalist_of_one_part_has_no_split(tmp_path):
+    content = {"training": [item("1.nii", 0), item("2.nii", 1)]}
+    assert set(column(read_lesions(write_json(tmp_path / "set.json", content)), "split")) == {""}
+
+
+@pytest.mark.parametrize("labels", [{"0": "cyst", "1": "nevus"}, {"cyst": 0, "nevus": 1}, ["cyst", "nevus"]])
+def test_a_datalist_names_its_labels_in_any_of_the_usual_ways(tmp_path, labels):
+    content = {"labels": labels, "training": [item("1.nii", 0), item("2.nii", 1), item("3.nii", "1")]}
+    assert column(read_lesions(write_json(tmp_path / "s.json", content)), "label") == ["cyst", "nevus", "nevus"]
+
+
+def test_a_datalist_says_what_is_synthetic(tmp_path):
+    content = {"training": [item("1.nii", 0, origin="real"), item("2.nii", 1, origin="synthetic")]}
+    assert column(read_lesions(write_json(tmp_path / "set.json", content)), "origin") == ["real", "synthetic"]
+
+
+def test_the_keys_of_a_datalist_can_be_named(tmp_path):
+    file = write_json(tmp_path / "set.json", {"training": [{"roi": "1.nii", "dx": "a", "who": "p"}]})
+    lesions = read_lesions(file, {"path": "roi", "label": "dx", "patient": "who"})
+    assert lesions.table[["label", "patient"]].values.tolist() == [["a", "p"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([item("1.nii", 0)], "is no MONAI datalist"),
+        ({"training": {}}, "is no MONAI datalist"),
+        ({"images": [item("1.nii", 0)]}, "is no MONAI datalist"),
+        ({"training": []}, "holds no rows"),
+        ({"training": [item("1.nii", 0), {"image": "2.nii"}]}, r"training\[1\]: has no 'label'"),
+        ({"training": [item("1.nii", 0)], "test": ["2.nii"]}, r"test\[0\]: has no 'image'"),
+        ({"training": [item("1.nii", None)]}, r"training\[0\]: has no 'label'"),
+        ({"training": [item(["t1.nii", "t2.nii"], 0)]}, r"training\[0\]: 'image' is \['t1.nii', 't2.nii'\]"),
+        ({"labels": "cyst", "training": [item("1.nii", 0)]}, "labels is 'cyst'"),
+    ],
+)
+def test_a_datalist_that_is_none_is_refused_with_the_place(tmp_path, content, told):
+    with pytest.raises(DataError, match=rf"set\.json.*{told}"):
+        read_lesions(write_json(tmp_path / "set.json", content))
+
+
+def test_a_datalist_that_is_no_json_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"set\.json: is no JSON"):
+        read_lesions(write_csv(tmp_path / "set.json", "{training"))
+
+
+def test_a_key_that_a_datalist_does_not_take_is_refused(tmp_path):
+    file = write_json(tmp_path / "set.json", {"training": [item("1.nii", 0)]})
+    with pytest.raises(UsageError, match="--columns names split"):
+        read_lesions(file, {"split": "part"})
+
+
+# MedMNIST
+
+
+def medmnist(file, labels=None, **arrays):
+    images = np.zeros((3, 8, 8), np.uint8)
+    labels = np.array([[0], [1], [1]]) if labels is None else labels
+    np.savez(
+        file, **{f"{s}_{k}": v for s in ("train", "val", "test") for k, v in (("images", images), ("labels", labels))}
+    )
+    return file
+
+
+def test_a_medmnist_npz(tmp_path):
+    lesions = read_lesions(medmnist(tmp_path / "set.npz"))
+    assert column(lesions, "label") == ["0", "1", "1"] * 3
+    assert column(lesions, "split") == ["train"] * 3 + ["val"] * 3 + ["test"] * 3
+    assert lesions.paths[4] == f"{tmp_path / 'set.npz'}#val_images/1"
+    assert lesions.table["patient"].nunique() == 9
+    assert "9 of 9 images" in lesions.warnings[0]
+
+
+def test_an_npz_of_several_labels_an_image_is_refused(tmp_path):
+    with pytest.raises(DataError, match="train_labels: has 14 labels an image"):
+        read_lesions(medmnist(tmp_path / "chest.npz", np.zeros((3, 14), int)))
+
+
+def test_an_npz_has_no_columns_and_no_file_names(tmp_path):
+    medmnist(tmp_path / "set.npz")
+    for options in ({"columns": {"path": "roi"}}, {"patient_pattern": "<patient>_<anything>"}):
+        with pytest.raises(UsageError, match="leave --columns and --patient-pattern out"):
+            read_lesions(tmp_path / "set.npz", **options)
+
+
+def test_an_npz_of_something_else_is_refused(tmp_path):
+    np.savez(tmp_path / "set.npz", x=np.zeros(3))
+    with pytest.raises(DataError, match=r"set\.npz: holds no train_images"):
+        read_lesions(tmp_path / "set.npz")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"PK" + b[8:], lambda _: b"text", lambda _: b""]
+)
+def test_a_damaged_npz_is_refused_by_name(tmp_path, damage):
+    file = medmnist(tmp_path / "set.npz")
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(DataError, match=r"set\.npz: can't be read"):
+        read_lesions(file)
+
+
+# Anything else
+
+
+def test_a_path_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such file or folder"):
+        read_lesions(tmp_path / "nowhere")
+
+
+def test_another_kind_of_file_is_refused_with_those_that_are_taken(tmp_path):
+    with pytest.raises(DataError, match=r"set\.xlsx: is no folder, \.csv, \.json or \.npz"):
+        read_lesions(write_csv(tmp_path / "set.xlsx", ""))
+
+
+def test_paths_are_absolute_wherever_one_stands(tmp_path, monkeypatch):
+    touch(tmp_path / "set", "a/1.png", "b/2.png")
+    write_csv(tmp_path / "set.csv", "path,label\nset/a/1.png,a\n")
+    monkeypatch.chdir(tmp_path)
+    for data in ("set", "set.csv"):
+        assert read_lesions(data).paths[0] == str(tmp_path / "set/a/1.png")
