@@ -10,9 +10,11 @@ from augmentor.data.readers import read_lesions
 from augmentor.recipe import Recipe, make_recipe
 
 
-def write_set(folder: Path, classes: int = 2, patients: int = 6, per_patient: int = 2, size: int = 16) -> Lesions:
+def write_set(
+    folder: Path, classes: int = 2, patients: int = 6, per_patient: int = 2, size: int = 16, seed: int = 0
+) -> Lesions:
     """Bright (class a) or dark (class b) ... discs on noise, 8-bit PNG, patients named in the files."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:size, :size]
     for c in range(classes):
         home = folder / "abcdefgh"[c]

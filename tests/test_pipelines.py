@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from tests.lesion_sets import write_set
 
 from augmentor.errors import UsageError
 from augmentor.pipeline import demo_recipe, run_recipe
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, load_recipe, make_recipe
+from tests.lesion_sets import write_set
 
 RECIPES = sorted((Path(__file__).parent.parent / "pipelines").glob("*.toml"))
 TINY = {

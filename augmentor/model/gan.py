@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from augmentor.model.blocks import Generator, ProjectionDiscriminator, fast_layout
 from augmentor.model.cgan import GraftGenerator
 from augmentor.model.dcgan import DcganDiscriminator, DcganGenerator, PerClassDiscriminator, PerClassGenerator
-from augmentor.recipe import ModelName, ModelSection
+from augmentor.recipe import ModelName, ModelSection, Recipe
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,27 @@ METHODS: dict[ModelName, Method] = {
 }
 
 
+_CHANNELS: dict[ModelName, tuple[int, int]] = {"cgan": (48, 64), "dcgan": (128, 64)}  # generator, discriminator
+
+
+def resolve(recipe: Recipe) -> Recipe:
+    """The recipe with the model's own values where it leaves them open."""
+    model, training, method = recipe.model, recipe.training, METHODS[recipe.model.name]
+    minutes, kimg = training.length
+    return recipe.with_options(
+        model={
+            "generator_channels": model.generator_channels or _CHANNELS[model.name][0],
+            "discriminator_channels": model.discriminator_channels or _CHANNELS[model.name][1],
+        },
+        training={
+            "generator_lr": training.generator_lr or method.generator_lr,
+            "discriminator_lr": training.discriminator_lr or method.discriminator_lr,
+            "minutes": minutes,
+            "kimg": kimg,
+        },
+    )
+
+
 @dataclass
 class Gan:
     """generator(latents, labels) -> (lesions, start or None); discriminator(images, labels) -> logits."""
@@ -54,20 +75,22 @@ def build_gan(section: ModelSection, images: Tensor, labels: Tensor, classes: in
 
 def build_generator(section: ModelSection, images: Tensor, labels: Tensor, classes: int) -> Generator:
     if section.name == "dcgan":
-        width = section.generator_channels or 128
+        width = section.generator_channels or _CHANNELS["dcgan"][0]
         made = [DcganGenerator(section.size, images.shape[1], width) for _ in range(classes)]
         network: Generator = PerClassGenerator(list(made))
     else:
-        network = GraftGenerator(images, labels, classes, section.generator_channels or 48)
+        network = GraftGenerator(images, labels, classes, section.generator_channels or _CHANNELS["cgan"][0])
     fast_layout(network)
     return network
 
 
 def _discriminator(section: ModelSection, channels: int, classes: int) -> nn.Module:
     if section.name == "dcgan":
-        width = section.discriminator_channels or 64
+        width = section.discriminator_channels or _CHANNELS["dcgan"][1]
         made = [DcganDiscriminator(section.size, channels, width) for _ in range(classes)]
         network: nn.Module = PerClassDiscriminator(list(made))
     else:
-        network = ProjectionDiscriminator(section.size, channels, classes, section.discriminator_channels or 64)
+        network = ProjectionDiscriminator(
+            section.size, channels, classes, section.discriminator_channels or _CHANNELS["cgan"][1]
+        )
     return fast_layout(network)

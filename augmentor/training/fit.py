@@ -19,7 +19,7 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.splits import guard, holdout
 from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
 from augmentor.model.checkpoint import Card, load_tensors, save_checkpoint, save_tensors, write_atomically
-from augmentor.model.gan import build_gan
+from augmentor.model.gan import build_gan, resolve
 from augmentor.progress import Progress, Update
 from augmentor.recipe import Recipe
 from augmentor.training.loop import Trainer
@@ -98,6 +98,7 @@ def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
     lesions.save(run.folder / "lesions.csv")
     splits = {"train": train.paths, "held_out": held_out.paths}
     write_atomically(run.folder / "splits.json", json.dumps(splits, indent=1))
+    recipe = resolve(recipe)
     recipe.save(run.folder / "recipe.toml")
     under_way = _prepare(run, recipe)
     _take_snapshot(under_way)

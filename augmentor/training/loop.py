@@ -34,10 +34,10 @@ class Trainer:
         self.members = [(labels == c).nonzero()[:, 0] for c in range(int(labels.max()) + 1)]
         self.ema = copy.deepcopy(gan.generator).requires_grad_(False).eval().to(self.fabric.device)
         self.generator, self.optimizer_g = self.fabric.setup(
-            gan.generator, self._adam(gan.generator, self.method.generator_lr)
+            gan.generator, self._adam(gan.generator, section.generator_lr or self.method.generator_lr)
         )
         self.discriminator, self.optimizer_d = self.fabric.setup(
-            gan.discriminator, self._adam(gan.discriminator, self.method.discriminator_lr)
+            gan.discriminator, self._adam(gan.discriminator, section.discriminator_lr or self.method.discriminator_lr)
         )
 
     def _adam(self, network: torch.nn.Module, rate: float) -> Adam:
