@@ -59,7 +59,7 @@ class TrainingSection(_Section):
     batch: int = Field(32, ge=2)
     generator_lr: float | None = Field(None, gt=0)
     discriminator_lr: float | None = Field(None, gt=0)
-    holdout: float = Field(0.2, ge=0, lt=1)
+    holdout: float = Field(0.2, ge=0, le=0.5)
     seed: int = Field(0, ge=0)
     device: str = "auto"
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"

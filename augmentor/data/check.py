@@ -115,6 +115,12 @@ def _find_problems(found: Inspection) -> None:
         problems += found.unreadable[:_SHOWN]
         if len(found.unreadable) > _SHOWN:
             problems.append(f"... and {len(found.unreadable) - _SHOWN} more unreadable files.")
+    synthetic = int((table["origin"] == "synthetic").sum())
+    if synthetic:
+        problems.append(
+            f"{synthetic} of {len(table)} rows are synthetic; a GAN is trained, and a classifier tested, on real "
+            "lesions only. Give the real set from which they were made."
+        )
     if len(found.classes) < 2:
         problems.append(
             f"{found.lesions.source} has one class, {next(iter(found.classes))!r}; a classifier needs two or more. "

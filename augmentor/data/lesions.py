@@ -83,7 +83,7 @@ def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence
     table = pd.DataFrame({name: columns.get(name) or [""] * len(columns["path"]) for name in COLUMNS}, dtype=str)
     table["origin"] = table["origin"].replace("", "real")
     notes = list(warnings)
-    unknown = table["patient"] == ""
+    unknown = (table["patient"] == "") & (table["origin"] == "real")
     if unknown.any():
         table.loc[unknown, "patient"] = ["image:" + Path(p).name for p in table.loc[unknown, "path"]]
         clash = table["patient"].where(unknown).dropna().duplicated(keep=False)

@@ -36,8 +36,8 @@ def read_lesions(
 ) -> Lesions:
     """Read a lesion set.
 
-    data: a folder with one folder a class (or `<split>/<class>/`), a folder that holds `lesions.csv`, a CSV, a MONAI
-        datalist JSON, or a MedMNIST-format npz.
+    data: a folder with one folder a class (or `<split>/<class>/`), a folder that holds `lesions.csv` (or `expand`'s
+        `manifest.csv`), a CSV, a MONAI datalist JSON, or a MedMNIST-format npz.
     columns: for a CSV or a datalist, {ours: theirs}, for example {"path": "roi", "patient": "run"}.
     patient_pattern: how a file name starts with its patient: a template such as `<patient>_<anything>`, or a regular
         expression with a group named `patient`.
@@ -48,8 +48,9 @@ def read_lesions(
     if not source.exists():
         raise DataError(f"{data}: no such file or folder. Give --data a folder by class, a CSV, a datalist or an npz.")
     pattern = compile_patient_pattern(patient_pattern) if patient_pattern else None
-    if source.is_dir() and (source / "lesions.csv").exists():
-        source = source / "lesions.csv"
+    for table in ("lesions.csv", "manifest.csv"):
+        if source.is_dir() and (source / table).exists():
+            source = source / table
     if source.is_dir():
         if columns:
             raise UsageError(f"{data}: is a folder and has no columns; leave --columns out, or give --data a CSV.")

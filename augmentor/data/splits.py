@@ -13,6 +13,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError, LeakageError
 
+_SHUFFLES = 20
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -47,7 +49,7 @@ def holdout(lesions: Lesions, share: float, seed: int) -> tuple[np.ndarray, np.n
     """Positions (train, held out): about `share` of each class held out, by patient, every class on both sides.
 
     Where the data brings a split, its test rows (and whatever shares a patient or an image with them) are in neither,
-    and its val rows, whichever classes they have, are the held-out ones.
+    and its val rows, whichever classes they have, are the held-out ones. A share of 0 holds none out.
     Raises DataError where a class has too few patients.
     """
     split = lesions.table["split"].to_numpy()
@@ -59,15 +61,31 @@ def holdout(lesions: Lesions, share: float, seed: int) -> tuple[np.ndarray, np.n
         train = _drop_shared(lesions, np.setdiff1d(rows, held), held)
         _require_in_training(lesions, train, held)
         return train, held
+    if share == 0:
+        return rows, np.array([], np.int64)
     inner = lesions.rows(rows)
     count = int(np.clip(round(1 / share), 2, 50))
     most = min(_groups_per_class(inner).values())
     if most < 2:
         raise DataError(_too_few(inner, 2, "a fit holds patients out of each class"))
-    cut = StratifiedGroupKFold(min(count, most), shuffle=True, random_state=seed)
-    best = min(cut.split(inner.targets, inner.targets, groups(inner)), key=lambda s: _imbalance(inner, s[1], share))
-    _require_every_class(inner, best, share)
-    return rows[best[0]], rows[best[1]]
+    parts = _stratified_parts(inner, min(count, most), seed)
+    held = min(parts, key=lambda part: _imbalance(inner, part, share))
+    _require_every_class(inner, held, share)
+    return rows[np.setdiff1d(np.arange(len(inner)), held)], rows[held]
+
+
+def _stratified_parts(lesions: Lesions, count: int, seed: int) -> list[np.ndarray]:
+    """`count` parts by patient, stratified by class. Where patients own several classes, a shuffle can leave a part
+    without a class: the best of up to twenty shuffles is taken."""
+    tried = []
+    for number in range(_SHUFFLES):
+        cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed + number * 1009)
+        parts = [test for _, test in cut.split(lesions.targets, lesions.targets, groups(lesions))]
+        missing = sum(len(lesions.classes) - len(np.unique(lesions.targets[part])) for part in parts)
+        tried.append((missing, parts))
+        if missing == 0:
+            break
+    return min(tried, key=lambda t: t[0])[1]
 
 
 def _drop_shared(lesions: Lesions, train: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -99,8 +117,8 @@ def _imbalance(lesions: Lesions, held: np.ndarray, share: float) -> float:
     return float(np.inf) if (counts == 0).any() or (counts == totals).any() else float(np.abs(shares - share).max())
 
 
-def _require_every_class(lesions: Lesions, cut: tuple[np.ndarray, np.ndarray], share: float) -> None:
-    if not np.isfinite(_imbalance(lesions, cut[1], share)):
+def _require_every_class(lesions: Lesions, held: np.ndarray, share: float) -> None:
+    if not np.isfinite(_imbalance(lesions, held, share)):
         raise DataError(
             f"No split by patient holds out {share:.0%} and keeps every class on both sides: "
             f"patients a class are {_groups_per_class(lesions)}. Add patients or merge classes."
@@ -137,8 +155,7 @@ def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
     problems = _too_few(lesions, wanted, f"{wanted} folds by patient put patients of each class in every fold")
     if problems:
         raise DataError([p + " Or lower --folds." for p in problems])
-    cut = StratifiedGroupKFold(wanted, shuffle=True, random_state=seed)
-    parts = [test for _, test in cut.split(lesions.targets, lesions.targets, groups(lesions))]
+    parts = _stratified_parts(lesions, wanted, seed)
     return _folds_of(lesions, {str(i): part for i, part in enumerate(parts, 1)})
 
 

@@ -41,6 +41,7 @@ class _Fit:
     card: Card
     seconds: float = 0.0  # of training, over all sittings
     snapshots: list[dict[str, Any]] = field(default_factory=list)
+    recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=20))  # (seconds, kimg) of records
 
     @property
     def share(self) -> float:
@@ -106,9 +107,6 @@ def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
 
 
 def _split(lesions: Lesions, recipe: Recipe) -> tuple[Lesions, Lesions]:
-    if recipe.training.holdout == 0:
-        train = lesions.rows((lesions.table["split"] != "test").to_numpy())
-        return train, lesions.rows([])
     rows, held = holdout(lesions, recipe.training.holdout, recipe.training.seed)
     train, held_out = lesions.rows(rows), lesions.rows(held)
     guard(train, held_out)
@@ -183,13 +181,12 @@ def _next_snapshot(under_way: _Fit) -> float:
 
 
 def _train_until(under_way: _Fit, share: float, update: Update) -> None:
-    trainer, last, recent = under_way.trainer, 0.0, deque[tuple[float, float]](maxlen=20)
+    trainer, recent = under_way.trainer, under_way.recent
     while under_way.share < share:
         begun = time.perf_counter()
         losses = trainer.train_step()
         under_way.seconds += time.perf_counter() - begun
-        if under_way.seconds - last >= _RECORD_SECONDS:
-            last = under_way.seconds
+        if not recent or under_way.seconds - recent[-1][0] >= _RECORD_SECONDS:
             recent.append((under_way.seconds, trainer.kimg))
             rate = _rate(recent)
             told = {k: round(float(v), 4) for k, v in losses.items()}

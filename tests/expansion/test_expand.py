@@ -11,7 +11,7 @@ import augmentor.expansion.screen as screening
 from augmentor.data.check import inspect
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
-from augmentor.errors import AugmentorError, UsageError
+from augmentor.errors import AugmentorError, DataError, UsageError
 from augmentor.expansion.expand import expand
 from augmentor.expansion.mix import wanted_counts
 from augmentor.recipe import ExpandSection
@@ -167,3 +167,10 @@ def test_hounsfield_units_survive_the_way_through_the_network(tmp_path, form):
         file = nibabel.load(written.paths[-1])
         assert file.header.get_zooms()[0] == pytest.approx(0.8)
         assert b"SYNTHETIC" in file.header["descrip"].tobytes()
+
+
+@pytest.mark.usefixtures("lenient")
+def test_an_expanded_set_is_no_input_for_a_fit(run, tmp_path):
+    expand(run, 2, tmp_path / "x2")
+    with pytest.raises(DataError, match="synthetic"):
+        fit(read_lesions(tmp_path / "x2"), tiny_recipe(), tmp_path / "again")

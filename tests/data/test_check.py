@@ -1,0 +1,192 @@
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from augmentor.data.check import inspect, require_usable
+from augmentor.data.lesions import make_lesions
+from augmentor.data.readers import read_lesions
+from augmentor.errors import DataError
+
+
+def picture(seed=0, size=16):
+    return np.random.default_rng(seed).integers(0, 256, (size, size)).astype(np.uint8)
+
+
+def write(folder, *rows):
+    """A lesion set from rows of (label, patient, array or None for a broken file, further columns)."""
+    columns = {name: [] for name in ("path", "label", "patient", "split", "fold")}
+    for number, (label, patient, array, *more) in enumerate(rows):
+        file = folder / f"{number}.{'nii' if array is not None and array.dtype.kind == 'f' else 'png'}"
+        if array is None:
+            file.write_text("no image")
+        elif file.suffix == ".nii":
+            nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), file)
+        else:
+            Image.fromarray(array).save(file)
+        values = {"path": str(file), "label": label, "patient": patient} | (more[0] if more else {})
+        for name, column in columns.items():
+            column.append(values.get(name, ""))
+    return make_lesions(columns, folder)
+
+
+def sound(label):
+    """Rows of two patients, which a class needs at least."""
+    return [(label, f"{label}{p}", picture(ord(label) * 10 + p)) for p in range(2)]
+
+
+def test_a_sound_set_is_counted_and_has_no_problems(lesion_folder):
+    found = inspect(read_lesions(lesion_folder, patient_pattern="<patient>_<anything>"))
+    assert found.classes == {c: {"images": 8, "patients": 4} for c in "abc"}
+    assert found.sizes == {"16x16": 24}
+    assert found.dtypes == {"uint8": 24}
+    assert found.channels == {"1": 24}
+    assert 0 <= found.intensity["low"] < found.intensity["high"] <= 255
+    assert not found.problems
+    assert not found.warnings
+    assert found.lesions.table["content"].nunique() == 24
+
+
+def test_progress_is_told_once_an_image(lesion_folder):
+    told = []
+    inspect(read_lesions(lesion_folder), lambda done, total: told.append((done, total)))
+    assert told == [(i, 24) for i in range(1, 25)]
+
+
+def test_splits_and_folds_are_counted(tmp_path):
+    rows = [
+        (c, f"{c}{p}", picture(p), {"split": s, "fold": f})
+        for c in "ab"
+        for p, s, f in ((0, "train", "1"), (1, "", "2"))
+    ]
+    found = inspect(write(tmp_path, *rows))
+    assert found.splits == {"train": 2}
+    assert found.folds == {"1": 2, "2": 2}
+
+
+def test_exact_duplicates_of_one_patient_are_told_and_do_no_harm(tmp_path):
+    lesions = write(tmp_path, *sound("a"), *sound("b"), ("a", "a0", picture(970)))
+    found = inspect(lesions)
+    assert found.exact_duplicates == [[lesions.paths[0], lesions.paths[4]]]
+    assert not found.duplicates_across_patients
+    assert not found.warnings
+
+
+def test_duplicates_are_found_in_whatever_format(tmp_path):
+    lesions = write(tmp_path, *sound("a"), *sound("b"))
+    Image.fromarray(picture(970)).save(tmp_path / "copy.tif")
+    paths, labels = [*lesions.paths, str(tmp_path / "copy.tif")], [*lesions.table["label"], "a"]
+    found = inspect(make_lesions({"path": paths, "label": labels}, tmp_path))
+    assert found.exact_duplicates == [[paths[0], paths[4]]]
+
+
+def test_duplicates_across_patients_splits_and_folds_bring_a_warning(tmp_path):
+    same = picture(5)
+    for more in ({}, {"split": "test"}, {"fold": "test"}):
+        rows = [("a", "p", same, dict.fromkeys(more, "train")), ("a", "q", same, more)]
+        found = inspect(write(tmp_path, *sound("b"), *rows))
+        assert len(found.duplicates_across_patients) == 1
+        assert len(found.duplicates_across_splits) == (1 if more else 0)
+        assert any("under several patients" in w for w in found.warnings)
+        assert any("under several splits" in w for w in found.warnings) == bool(more)
+
+
+def test_one_image_under_two_labels_brings_a_warning(tmp_path):
+    same = picture(5)
+    found = inspect(write(tmp_path, *sound("a"), *sound("b"), ("a", "p", same), ("b", "q", same)))
+    assert any("under two labels" in w for w in found.warnings)
+
+
+def test_unreadable_files_are_all_named_and_forbid_a_fit(tmp_path):
+    found = inspect(write(tmp_path, *sound("a"), *sound("b"), *[("a", "p", None)] * 3))
+    assert [f"{tmp_path}/{i}.png" in line for i, line in enumerate(found.unreadable, 4)] == [True] * 3
+    assert found.problems == found.unreadable
+    assert found.lesions.table["content"].tolist()[4:] == [""] * 3
+    assert not found.exact_duplicates
+
+
+def test_many_unreadable_files_are_counted(tmp_path):
+    found = inspect(write(tmp_path, *sound("a"), *sound("b"), *[("a", "p", None)] * 9))
+    assert len(found.unreadable) == 9
+    assert "... and 4 more unreadable files." in found.problems
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_nifti_with_nan_is_named(tmp_path, value):
+    holes = picture().astype(np.float32)
+    holes[2, 2:5] = value
+    found = inspect(write(tmp_path, *sound("a"), *sound("b"), ("a", "p", holes)))
+    assert "4.nii: 3 pixels are NaN or infinite" in found.problems[0]
+
+
+def test_mixed_channels_are_counted(tmp_path):
+    colour = np.stack([picture(i) for i in range(3)], -1)
+    found = inspect(write(tmp_path, *sound("a"), *sound("b"), ("a", "p", colour)))
+    assert len(found.problems) == 1
+    assert found.problems[0].startswith("Mixed channel counts: 4 images of 1, 1 images of 3.")
+
+
+def test_mixed_dtypes_are_counted(tmp_path):
+    found = inspect(write(tmp_path, *sound("a"), *sound("b"), ("a", "p", picture().astype(np.uint16))))
+    assert found.problems[0].startswith("Mixed dtypes: 4 images of uint8, 1 images of uint16.")
+
+
+def test_sizes_may_differ(tmp_path):
+    found = inspect(write(tmp_path, *sound("a"), *sound("b"), ("a", "p", picture(0, 24))))
+    assert found.sizes == {"16x16": 4, "24x24": 1}
+    assert not found.problems
+
+
+def test_one_class_is_a_problem(tmp_path):
+    found = inspect(write(tmp_path, *sound("a")))
+    assert len(found.problems) == 1
+    assert "has one class, 'a'" in found.problems[0]
+
+
+def test_one_patient_a_class_is_a_problem_for_each_class(tmp_path):
+    found = inspect(write(tmp_path, ("a", "p", picture(1)), ("b", "q", picture(2)), ("b", "q", picture(3))))
+    assert [p[:31] for p in found.problems] == ["Class 'a' has 1 patient (1 imag", "Class 'b' has 1 patient (2 imag"]
+
+
+@pytest.mark.parametrize("column", ["split", "fold"])
+def test_a_patient_in_two_parts_is_named_with_them(tmp_path, column):
+    names = ("train", "test")
+    rows = [("a", "p", picture(i), {column: name}) for i, name in enumerate(names)]
+    found = inspect(write(tmp_path, *sound("a"), *sound("b"), *rows))
+    assert found.problems == [
+        f"Patient 'p' is in {column}s test, train; a patient must stay in one. Correct the {column} column."
+    ]
+
+
+def test_many_patients_in_two_parts_are_counted(tmp_path):
+    rows = [("a", f"p{i}", picture(i), {"split": s}) for i in range(8) for s in ("train", "test")]
+    assert inspect(write(tmp_path, *sound("b"), *rows)).problems[-1] == "... and 3 more such patients."
+
+
+def test_what_was_found_is_json(tmp_path):
+    found = inspect(write(tmp_path, *sound("a"), ("b", "p", None), ("b", "p", picture(970))))
+    content = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert content["lesions"] == {"images": 4, "patients": 3}
+    assert content["usable"] is False
+    assert content["source"] == str(tmp_path)
+    assert content["classes"] == {"a": {"images": 2, "patients": 2}, "b": {"images": 2, "patients": 1}}
+    assert content["duplicates_across_patients"] == found.duplicates_across_patients
+
+
+def test_a_set_without_one_readable_image_is_json_too(tmp_path):
+    content = inspect(write(tmp_path, ("a", "p", None), ("b", "q", None))).as_dict()
+    assert json.loads(json.dumps(content, allow_nan=False))["intensity"] == {}
+
+
+def test_every_reason_is_raised_at_once(tmp_path):
+    colour = np.stack([picture(i) for i in range(3)], -1)
+    with pytest.raises(DataError) as told:
+        require_usable(write(tmp_path, ("a", "p", picture(1)), ("a", "p", colour), ("a", "p", None)))
+    assert len(told.value.problems) == 4  # the broken file, one class, one patient, mixed channels
+
+
+def test_a_usable_set_comes_back_inspected(lesion_folder):
+    found = require_usable(read_lesions(lesion_folder))
+    assert (found.lesions.table["content"] != "").all()

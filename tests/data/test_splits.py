@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+
+from augmentor.data.lesions import make_lesions
+from augmentor.data.splits import groups, guard, holdout, outer_folds
+from augmentor.errors import DataError, LeakageError
+
+SEEDS = range(12)
+
+
+def random_lesions(seed, patients=(5, 9), twins=0, **columns):
+    """2 to 4 classes of 5 to 8 patients with 1 to 6 images each; `twins` pairs of rows of c0 share their pixels."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"c{c}", f"c{c}p{p}")
+        for c in range(rng.integers(2, 5))
+        for p in range(rng.integers(*patients))
+        for _ in range(rng.integers(1, 7))
+    ]
+    rows = [rows[i] for i in rng.permutation(len(rows))]
+    labels, names = [r[0] for r in rows], [r[1] for r in rows]
+    content = [f"{i:016x}" for i in range(len(rows))]
+    for _ in range(twins):
+        one, two = rng.choice([i for i, label in enumerate(labels) if label == "c0"], 2, replace=False)
+        content[two] = content[one]
+    made = {"path": [f"/x/{i}.png" for i in range(len(rows))], "label": labels, "patient": names, "content": content}
+    return make_lesions(made | {name: fill(names) for name, fill in columns.items()}, "set")
+
+
+def by_patient(*values, seed=0):
+    """Fills a column with values drawn by patient."""
+    rng = np.random.default_rng(seed)
+
+    def fill(patients):
+        drawn = {p: str(values[i % len(values)]) for i, p in enumerate(rng.permutation(sorted(set(patients))))}
+        return [drawn[p] for p in patients]
+
+    return fill
+
+
+def values(lesions, column, rows):
+    return set(lesions.table[column].iloc[rows])
+
+
+def shares_nothing(lesions, one, other):
+    return not any(values(lesions, c, one) & values(lesions, c, other) for c in ("patient", "path", "content"))
+
+
+# Folds
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("count", [2, 3, 5, None])
+def test_no_patient_is_in_two_folds_and_every_row_is_tested_once(seed, count):
+    lesions = random_lesions(seed)
+    folds = outer_folds(lesions, count, seed)
+    assert len(folds) == (count or 3)
+    assert sorted(np.concatenate([f.test for f in folds])) == list(range(len(lesions)))
+    for fold in folds:
+        assert len(fold.train) + len(fold.test) == len(lesions)
+        assert shares_nothing(lesions, fold.train, fold.test)
+        assert values(lesions, "label", fold.train) == values(lesions, "label", fold.test) == set(lesions.classes)
+        guard(lesions.rows(fold.train), lesions.rows(fold.test))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_identical_images_of_two_patients_stay_on_one_side(seed):
+    lesions = random_lesions(seed, patients=(7, 9), twins=3)
+    for fold in outer_folds(lesions, 3, seed):
+        assert shares_nothing(lesions, fold.train, fold.test)
+    assert shares_nothing(lesions, *holdout(lesions, 0.25, seed))
+
+
+def test_same_seed_same_folds_and_another_seed_others():
+    lesions = random_lesions(1)
+    tests = [[f.test.tolist() for f in outer_folds(lesions, 3, seed)] for seed in (0, 0, 1)]
+    assert tests[0] == tests[1] != tests[2]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_brought_folds_are_the_outer_folds(seed):
+    lesions = random_lesions(seed, patients=(9, 10), fold=by_patient(1, 2, seed=seed))
+    folds = outer_folds(lesions, None, 0)
+    assert [f.name for f in folds] == ["1", "2"]
+    for fold in folds:
+        assert values(lesions, "fold", fold.test) == {fold.name}
+        assert fold.name not in values(lesions, "fold", fold.train)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_five_brought_folds_are_merged_whole_into_three(seed):
+    lesions = random_lesions(
+        seed, patients=(12, 16), fold=lambda patients: [str(int(p.split("p")[1]) % 5) for p in patients]
+    )
+    folds = outer_folds(lesions, 3, 0)
+    assert [f.name for f in folds] == ["0+3", "1+4", "2"]
+    for fold in folds:
+        assert values(lesions, "fold", fold.test) == set(fold.name.split("+"))
+        assert not values(lesions, "fold", fold.test) & values(lesions, "fold", fold.train)
+    assert sorted(np.concatenate([f.test for f in folds])) == list(range(len(lesions)))
+
+
+def test_an_image_that_stands_in_two_brought_folds_is_not_trained_on_when_tested():
+    lesions = random_lesions(0, patients=(9, 10), twins=4, fold=by_patient(1, 2))
+    folds = outer_folds(lesions, None, 0)
+    assert sorted(np.concatenate([f.test for f in folds])) == list(range(len(lesions)))
+    assert any(len(f.train) + len(f.test) < len(lesions) for f in folds)
+    for fold in folds:
+        assert shares_nothing(lesions, fold.train, fold.test)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_brought_test_split_is_the_one_fold(seed):
+    lesions = random_lesions(seed, patients=(9, 10), twins=3, split=by_patient("train", "val", "test", seed=seed))
+    (fold,) = outer_folds(lesions, None, 0)
+    assert fold.name == "test"
+    assert values(lesions, "split", fold.test) == {"test"}
+    assert (lesions.table["split"] == "test").sum() == len(fold.test)
+    assert "test" not in values(lesions, "split", fold.train)
+    assert shares_nothing(lesions, fold.train, fold.test)
+
+
+@pytest.mark.parametrize(
+    ("count", "columns", "told"),
+    [
+        (1, {}, "--folds is 1; it must be 2 or more"),
+        (9, {}, "Class 'c0' has 5 patients .* at least 9.* Or lower --folds"),
+        (3, {"fold": by_patient(1, 2)}, "--folds is 3, but the data brings folds 1, 2"),
+        (None, {"fold": by_patient(1)}, "brings one fold, 1"),
+        (None, {"fold": by_patient(1, 2, "")}, "rows have no fold"),
+        (None, {"fold": lambda patients: [p[1] for p in patients]}, "Fold 0 lacks class .* Lower --folds"),
+        (None, {"split": lambda patients: ["test" if p[1] == "0" else "train" for p in patients]}, "is of class c0"),
+        (None, {"split": by_patient("test")}, "no training lesion is of class c0, c1"),
+    ],
+)
+def test_folds_that_cannot_be_made_are_refused_with_the_reason(count, columns, told):
+    with pytest.raises(DataError, match=told):
+        outer_folds(random_lesions(0, patients=(5, 6), **columns), count, 0)
+
+
+# Holding out
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.34, 0.5])
+def test_holdout_parts_patients_and_keeps_every_class_on_both_sides(seed, share):
+    lesions = random_lesions(seed)
+    train, held = holdout(lesions, share, seed)
+    assert sorted([*train, *held]) == list(range(len(lesions)))
+    assert shares_nothing(lesions, train, held)
+    assert values(lesions, "label", train) == values(lesions, "label", held) == set(lesions.classes)
+    assert abs(len(held) / len(lesions) - share) < 0.16
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_patients_a_class_are_enough_to_hold_one_out(seed):
+    lesions = random_lesions(seed, patients=(2, 3))
+    train, held = holdout(lesions, 0.2, seed)
+    assert values(lesions, "label", train) == values(lesions, "label", held) == set(lesions.classes)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("names", [("train", "test"), ("train", "val", "test"), ("", "", "test")])
+def test_test_rows_and_their_like_are_on_neither_side_of_a_holdout(seed, names):
+    lesions = random_lesions(seed, patients=(15, 20), twins=3, split=by_patient(*names, seed=seed))
+    train, held = holdout(lesions, 0.25, seed)
+    test = np.flatnonzero(lesions.table["split"] == "test")
+    for side in (train, held):
+        assert len(side)
+        assert shares_nothing(lesions, side, test)
+    assert shares_nothing(lesions, train, held)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_val_rows_are_the_ones_held_out(seed):
+    lesions = random_lesions(seed, patients=(9, 10), split=by_patient("train", "val", "", seed=seed))
+    train, held = holdout(lesions, 0.9, seed)
+    assert values(lesions, "split", held) == {"val"}
+    assert values(lesions, "split", train) == {"train", ""}
+    assert len(train) + len(held) == len(lesions)
+
+
+@pytest.mark.parametrize(
+    ("patients", "columns", "told"),
+    [
+        ((1, 2), {}, "Class 'c0' has 1 patient in set; a fit holds patients out"),
+        ((4, 5), {"split": by_patient("test")}, "all lesions are test lesions"),
+        ((4, 5), {"split": lambda patients: ["val" if p[1] == "0" else "" for p in patients]}, "is of class c0"),
+    ],
+)
+def test_a_holdout_that_cannot_be_made_is_refused_with_the_reason(patients, columns, told):
+    with pytest.raises(DataError, match=told):
+        holdout(random_lesions(0, patients=patients, **columns), 0.2, 0)
+
+
+# What belongs together, and the guard
+
+
+def test_rows_belong_together_by_patient_and_by_pixels_also_round_corners():
+    columns = {"path": list("uvwxyz"), "label": list("aaabbb"), "patient": ["p", "p", "q", "r", "s", "t"]}
+    lesions = make_lesions(columns | {"content": ["1", "2", "2", "3", "", ""]}, "set")
+    found = groups(lesions)
+    assert found[0] == found[1] == found[2]
+    assert len(set(found)) == 4
+
+
+def split_rows(**differences):
+    """Two rows that share nothing but what `differences` give to both."""
+    columns = {"path": ["x", "y"], "label": ["a", "a"], "patient": ["p", "q"], "content": ["1", "2"]}
+    lesions = make_lesions(columns | {k: [v, v] for k, v in differences.items()}, "set")
+    return lesions.rows([0]), lesions.rows([1])
+
+
+@pytest.mark.parametrize("column", ["patient", "path", "content"])
+def test_the_guard_refuses_what_both_sides_share(column):
+    with pytest.raises(LeakageError, match=f"1 {column} value.*'same'"):
+        guard(*split_rows(**{column: "same"}))
+
+
+def test_the_guard_lets_pass_what_shares_nothing_or_was_not_inspected():
+    guard(*split_rows())
+    guard(*split_rows(content=""))

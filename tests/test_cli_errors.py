@@ -1,0 +1,392 @@
+"""Every way to hold it wrong that we know of: exit code 2, and a message with the value, the rule and the next step."""
+
+import json
+import subprocess
+import sys
+from typing import NamedTuple
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from augmentor import cli
+
+COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "demo", "run")
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    def says(self, *phrases):
+        """Whether all phrases were printed, wherever the terminal broke the lines."""
+        printed = "".join((self.out + self.err).split())
+        missing = [p for p in phrases if "".join(str(p).split()) not in printed]
+        assert not missing, f"{missing} not in:\n{self.out}{self.err}"
+        assert "Traceback" not in printed
+        return True
+
+
+@pytest.fixture
+def augmentor(capsys, monkeypatch):
+    """Gives a function that runs a command line and tells its exit code and what it printed."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["augmentor", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        return Outcome(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Runs and outputs of a command that should have failed go to a folder of their own."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def save(file, array):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".nii":
+        nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), file)
+    else:
+        Image.fromarray(array).save(file)
+
+
+def noise(*shape):
+    return np.random.default_rng(sum(shape)).integers(0, 256, shape).astype(np.uint8)
+
+
+def contents(folder):
+    return {f.relative_to(folder): f.read_bytes() if f.is_file() else None for f in folder.rglob("*")}
+
+
+# Bad data: the same from every command that reads lesions
+
+
+@pytest.fixture(params=["check", "fit", "benchmark"])
+def reading(request, augmentor):
+    """A command that reads lesions from --data, with the patients in the file names unless told otherwise."""
+    return lambda data, *more: augmentor(
+        request.param, "--data", data, *(more or ("--patient-pattern", "<patient>_<n>"))
+    )
+
+
+def test_an_empty_folder(reading, tmp_path):
+    (tmp_path / "void").mkdir()
+    outcome = reading(tmp_path / "void")
+    assert outcome.code == 2
+    assert outcome.says(tmp_path / "void", "holds no images", "void/<class>/<image>")
+
+
+def test_a_path_that_does_not_exist(reading):
+    outcome = reading("nowhere/lesions")
+    assert outcome.code == 2
+    assert outcome.says("nowhere/lesions: no such file or folder", "Give --data a folder by class")
+
+
+def test_one_class(reading, tmp_path):
+    for patient in range(3):
+        save(tmp_path / f"set/cyst/p{patient}_0.png", noise(16, 16 + patient))
+    outcome = reading(tmp_path / "set")
+    assert outcome.code == 2
+    assert outcome.says(tmp_path / "set", "one class, 'cyst'", "Add a folder or a label")
+
+
+def test_one_patient_a_class(reading, tmp_path):
+    for label in ("cyst", "nevus"):
+        for number in range(3):
+            save(tmp_path / f"set/{label}/{label}_{number}.png", noise(16, 16 + number, len(label))[..., 0])
+    outcome = reading(tmp_path / "set")
+    assert outcome.code == 2
+    assert outcome.says("Class 'cyst' has 1 patient (3 images)", "Class 'nevus' has 1 patient", "add patients")
+
+
+def test_a_missing_column(reading, tmp_path):
+    (tmp_path / "set.csv").write_text("file,kind\n1.png,cyst\n")
+    outcome = reading(tmp_path / "set.csv")
+    assert outcome.code == 2
+    assert outcome.says("set.csv: has no column for label", "Its columns are file, kind", "--columns label=NAME")
+
+
+def test_a_column_that_is_asked_for_and_missing(reading, tmp_path):
+    (tmp_path / "set.csv").write_text("file,label\n1.png,cyst\n")
+    outcome = reading(tmp_path / "set.csv", "--columns", "path=roi")
+    assert outcome.code == 2
+    assert outcome.says("no column 'roi' (wanted for path)", "Its columns are file, label")
+
+
+def test_an_image_of_the_table_that_does_not_exist(reading, tmp_path):
+    (tmp_path / "set.csv").write_text("path,label\ngone.png,cyst\n")
+    outcome = reading(tmp_path / "set.csv", "--columns", "path=path")
+    assert outcome.code == 2
+    assert outcome.says(tmp_path / "gone.png", "no such file", "Correct the path")
+
+
+def test_a_text_file_named_png(reading, lesion_folder):
+    (lesion_folder / "a" / "ap0_9.png").write_text("no image")
+    outcome = reading(lesion_folder)
+    assert outcome.code == 2
+    assert outcome.says(lesion_folder / "a/ap0_9.png", "can't be read as an image", "Replace the file or leave it out")
+
+
+def test_a_truncated_png(reading, lesion_folder):
+    file = lesion_folder / "b" / "bp1_0.png"
+    file.write_bytes(file.read_bytes()[:-40])
+    outcome = reading(lesion_folder)
+    assert outcome.code == 2
+    assert outcome.says(file, "can't be read as an image", "Replace the file or leave it out")
+
+
+def test_nan_in_a_nifti(reading, tmp_path):
+    for label in ("cyst", "nevus"):
+        for patient in range(3):
+            save(
+                tmp_path / f"set/{label}/{label}{patient}_0.nii", noise(8, 8 + patient, len(label))[..., 0].astype("f4")
+            )
+    save(tmp_path / "set/cyst/cyst0_1.nii", np.full((8, 8), np.nan, np.float32))
+    outcome = reading(tmp_path / "set")
+    assert outcome.code == 2
+    assert outcome.says(tmp_path / "set/cyst/cyst0_1.nii", "64 pixels are NaN or infinite", "Repair or leave it out")
+
+
+def test_mixed_channel_counts(reading, lesion_folder):
+    save(lesion_folder / "a" / "ap0_9.png", noise(16, 16, 3))
+    outcome = reading(lesion_folder)
+    assert outcome.code == 2
+    assert outcome.says("Mixed channel counts: 24 images of 1, 1 images of 3", "convert the smaller part")
+
+
+def test_a_file_that_does_not_fit_the_patient_pattern(reading, lesion_folder):
+    save(lesion_folder / "a" / "odd.png", noise(16, 16))
+    outcome = reading(lesion_folder)
+    assert outcome.code == 2
+    assert outcome.says("odd.png: has no patient", "correct --patient-pattern")
+
+
+def test_a_patient_pattern_that_names_no_patient(reading, lesion_folder):
+    outcome = reading(lesion_folder, "--patient-pattern", "p_*")
+    assert outcome.code == 2
+    assert outcome.says("--patient-pattern 'p_*'", "Write `<patient>_<anything>`")
+
+
+@pytest.mark.parametrize("columns", ["path", "path=", "=roi", "path=roi,label"])
+def test_columns_that_are_no_pairs(reading, lesion_folder, columns):
+    outcome = reading(lesion_folder, "--columns", columns)
+    assert outcome.code == 2
+    assert outcome.says(f"--columns '{columns}' is not of the form ours=theirs", "as in path=roi,patient=run")
+
+
+def test_all_problems_of_the_data_come_together(reading, lesion_folder):
+    (lesion_folder / "a" / "ap0_9.png").write_text("no image")
+    save(lesion_folder / "b" / "bp0_9.png", noise(16, 16, 3))
+    save(lesion_folder / "c" / "cp0_9.png", noise(16, 16).astype(np.uint16))
+    save(lesion_folder / "alone" / "dp0_0.png", noise(16, 17))
+    outcome = reading(lesion_folder)
+    assert outcome.code == 2
+    assert outcome.says("ap0_9.png", "Mixed channel counts", "Mixed dtypes", "Class 'alone' has 1 patient")
+
+
+# Bad options
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--model", "stylegan"), ["model.name", "'cgan' or 'dcgan'", "'stylegan'"]),
+        (("--size", "30"), ["model.size", "multiple of 4", "30"]),
+        (("--size", "8"), ["model.size", "16", "8"]),
+        (("--minutes", "0"), ["training.minutes", "greater than 0"]),
+        (("--holdout", "1.5"), ["training.holdout", "less than or equal to 0.5", "1.5"]),
+        (("--max-per-class", "0"), ["data.max_per_class", "0"]),
+        (("--minutes", "soon"), ["--minutes", "valid number"]),
+        (("--seed", "-1"), ["--seed", "greater than or equal to 0"]),
+    ],
+)
+def test_a_bad_option_of_fit(augmentor, lesion_folder, arguments, told):
+    outcome = augmentor("fit", "--data", lesion_folder, *arguments)
+    assert outcome.code == 2
+    assert outcome.says(*told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--arms", "real,magic"), ["benchmark.arms.1", "'classic+gan'", "'magic'"]),
+        (("--arms", "real,real"), ["real, real: name each once"]),
+        (("--classifiers", "resnet"), ["benchmark.classifiers.0", "'densenet'", "'resnet'"]),
+        (("--folds", "1"), ["benchmark.folds", "1"]),
+        (("--factor", "0.5"), ["benchmark.factor", "0.5"]),
+        (("--size", "30"), ["model.size", "multiple of 4", "30"]),
+    ],
+)
+def test_a_bad_option_of_benchmark(augmentor, lesion_folder, arguments, told):
+    outcome = augmentor("benchmark", "--data", lesion_folder, *arguments)
+    assert outcome.code == 2
+    assert outcome.says(*told)
+
+
+def test_all_bad_options_come_together(augmentor, lesion_folder):
+    outcome = augmentor("fit", "--data", lesion_folder, "--size", 30, "--model", "x", "--holdout", 2, "--minutes", -1)
+    assert outcome.code == 2
+    assert outcome.says("model.size", "model.name", "training.holdout", "training.minutes")
+
+
+def test_more_folds_than_a_class_has_patients(augmentor, lesion_folder):
+    pattern = ("--patient-pattern", "<patient>_<n>")
+    outcome = augmentor("benchmark", "--data", lesion_folder, *pattern, "--folds", 5)
+    assert outcome.code == 2
+    assert outcome.says("Class 'a' has 4 patients", "Class 'c' has 4 patients", "lower --folds")
+
+
+def test_fit_without_data(augmentor):
+    outcome = augmentor("fit")
+    assert outcome.code == 2
+    assert outcome.says("--data is missing", "Give a folder by class")
+
+
+@pytest.mark.parametrize("command", ["check", "benchmark"])
+def test_data_is_asked_for(augmentor, command):
+    outcome = augmentor(command)
+    assert outcome.code == 2
+    assert outcome.says("--data")
+
+
+@pytest.mark.parametrize("factor", ["0.5", "0", "-3", "nan", "inf"])
+def test_a_factor_under_one_or_endless(augmentor, factor):
+    outcome = augmentor("expand", "--factor", factor)
+    assert outcome.code == 2
+    assert outcome.says("expand.factor", f"factor {factor}", "must be 1 or more", "three times its real size")
+
+
+def test_an_unknown_format(augmentor):
+    outcome = augmentor("expand", "--format", "dicom")
+    assert outcome.code == 2
+    assert outcome.says("expand.format", "'nifti'", "'dicom'")
+
+
+# No run, or no room for one
+
+
+@pytest.mark.parametrize("command", ["expand", "evaluate"])
+def test_no_run_yet(augmentor, command):
+    outcome = augmentor(command)
+    assert outcome.code == 2
+    assert outcome.says("No run yet: runs/latest does not exist here", "augmentor fit --data")
+
+
+@pytest.mark.parametrize("command", ["expand", "evaluate"])
+def test_a_folder_that_is_no_run(augmentor, command, lesion_folder):
+    outcome = augmentor(command, "--run", lesion_folder)
+    assert outcome.code == 2
+    assert outcome.says(lesion_folder, "is no run folder", "augmentor fit --data")
+
+
+def test_nothing_to_resume(augmentor, tmp_path):
+    for more, told in (
+        ((), "runs/ holds no unfinished run"),
+        (("--out", tmp_path), "holds no unfinished run to resume"),
+    ):
+        outcome = augmentor("fit", "--resume", *more)
+        assert outcome.code == 2
+        assert outcome.says(told)
+
+
+@pytest.mark.parametrize("command", ["fit", "benchmark"])
+def test_an_output_folder_that_holds_files_is_left_as_it_is(augmentor, command, lesion_folder, tmp_path):
+    save(tmp_path / "out" / "precious.png", noise(4, 4))
+    (tmp_path / "out" / "cells").mkdir()
+    before = contents(tmp_path)
+    outcome = augmentor(command, "--data", lesion_folder, "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert outcome.says(tmp_path / "out", "already holds files, and nothing is overwritten", "--out")
+    assert contents(tmp_path) == before
+
+
+def test_an_output_that_is_a_file(augmentor, lesion_folder, tmp_path):
+    (tmp_path / "out").write_text("precious")
+    outcome = augmentor("fit", "--data", lesion_folder, "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert (tmp_path / "out").read_text() == "precious"
+
+
+def test_a_failed_command_leaves_nothing_behind(augmentor, lesion_folder, tmp_path):
+    (lesion_folder / "a" / "ap0_9.png").write_text("no image")
+    before = contents(tmp_path)
+    augmentor("fit", "--data", lesion_folder)
+    augmentor("benchmark", "--data", lesion_folder)
+    assert contents(tmp_path) == before
+
+
+# Recipes
+
+
+def test_a_recipe_that_does_not_exist(augmentor):
+    outcome = augmentor("run", "gone.toml")
+    assert outcome.code == 2
+    assert outcome.says("gone.toml: no such recipe", "pipelines/")
+
+
+def test_all_problems_of_a_recipe_come_together(augmentor, tmp_path):
+    (tmp_path / "bad.toml").write_text("[modle]\n[model]\nsize = 30\n[expand]\nfactor = 0.5\n")
+    outcome = augmentor("run", tmp_path / "bad.toml")
+    assert outcome.code == 2
+    assert outcome.says("bad.toml: modle is no setting", "bad.toml: model.size", "bad.toml: expand.factor")
+
+
+def test_a_recipe_without_data(augmentor, tmp_path):
+    (tmp_path / "short.toml").write_text("[model]\nsize = 32\n")
+    outcome = augmentor("run", tmp_path / "short.toml")
+    assert outcome.code == 2
+    assert outcome.says("names no data", "Set data.path")
+
+
+# What should work
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_an_example(augmentor, command):
+    outcome = augmentor(command, "--help")
+    assert outcome.code == 0
+    assert outcome.says("Example", f"augmentor {command}")
+
+
+def test_these_are_all_commands():
+    assert {c.callback.__name__ for c in cli.app.registered_commands} == set(COMMANDS)
+
+
+def test_an_unknown_command(augmentor):
+    outcome = augmentor("augment")
+    assert outcome.code == 2
+    assert outcome.says("No such command 'augment'")
+
+
+def test_check_tells_what_is_there(augmentor, lesion_folder):
+    outcome = augmentor("check", "--data", lesion_folder, "--patient-pattern", "<patient>_<n>")
+    assert outcome.code == 0
+    assert outcome.says(lesion_folder, "sizes: 16x16: 24", "exact duplicates: 0 sets", "It can be fitted.")
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_check_prints_json_and_nothing_else(augmentor, lesion_folder, broken):
+    if broken:
+        (lesion_folder / "a" / "ap0_9.png").write_text("no image")
+    outcome = augmentor("check", "--data", lesion_folder, "--json")
+    content = json.loads(outcome.out)
+    assert outcome.code == (2 if broken else 0)
+    assert content["usable"] is not broken
+    assert content["classes"]["b"] == {"images": 8, "patients": 8}
+    assert bool(content["problems"]) == broken
+
+
+def test_the_command_line_starts_without_torch():
+    program = "import augmentor.cli, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,129 @@
+import pytest
+
+from augmentor.errors import UsageError
+from augmentor.recipe import Recipe, load_recipe, make_recipe
+
+FULL = {
+    "name": "full",
+    "claim": "Größer ist “besser”.",
+    "out": "there",
+    "steps": ["check", "fit"],
+    "data": {"path": "set.csv", "columns": {"path": "roi", "patient": "run"}, "patient_pattern": r"(?P<patient>\d+)"},
+    "model": {"name": "dcgan", "size": 32, "generator_channels": 16},
+    "training": {"minutes": 1.5, "kimg": 4, "holdout": 0, "precision": "32-true"},
+    "expand": {"factor": 2.5, "balance": True, "format": "npy"},
+    "benchmark": {"arms": ["classic", "classic+gan"], "classifiers": ["svm"], "folds": 5},
+}
+
+
+def problems_of(content):
+    with pytest.raises(UsageError) as told:
+        make_recipe(content, "test.toml")
+    return str(told.value).splitlines()
+
+
+@pytest.mark.parametrize("content", [{}, {"name": "a name"}, FULL])
+def test_a_recipe_comes_back_from_its_toml(tmp_path, content):
+    recipe = make_recipe(content, "test")
+    recipe.save(tmp_path / "saved.toml")
+    assert load_recipe(tmp_path / "saved.toml") == recipe
+
+
+def test_a_recipe_file_lists_only_what_differs(tmp_path):
+    (tmp_path / "short.toml").write_text("[model]\nsize = 32\n")
+    recipe = load_recipe(tmp_path / "short.toml")
+    assert recipe == Recipe(name="short").with_options(model={"size": 32})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"modle": {}}, "test.toml: modle is no setting; see docs/recipes.md"),
+        ({"model": {"sise": 32}}, "test.toml: model.sise is no setting"),
+        ({"model": {"name": "stylegan"}}, "model.name: Input should be 'cgan' or 'dcgan' (given: 'stylegan')"),
+        ({"model": {"size": 30}}, "model.size: Input should be a multiple of 4 (given: 30)"),
+        ({"model": 3}, "test.toml: model: "),
+        ({"training": {"minutes": 0}}, "training.minutes: Input should be greater than 0 (given: 0)"),
+        ({"training": {"holdout": 1}}, "training.holdout: Input should be less than or equal to 0.5 (given: 1)"),
+        ({"expand": {"factor": 0.5}}, "expand.factor: factor 0.5 must be 1 or more"),
+        ({"expand": {"factor": float("nan")}}, "expand.factor: factor nan must be 1 or more"),
+        ({"expand": {"factor": float("inf")}}, "expand.factor: factor inf must be 1 or more, and finite"),
+        ({"benchmark": {"factor": 0.9}}, "benchmark.factor: Input should be greater than or equal to 1 (given: 0.9)"),
+        ({"benchmark": {"factor": float("inf")}}, "benchmark.factor: Input should be a finite number (given: inf)"),
+        ({"benchmark": {"arms": ["real", "magic"]}}, "benchmark.arms.1: Input should be 'real', 'classic'"),
+        ({"benchmark": {"arms": ["real", "real"]}}, "real, real: name each once"),
+        ({"benchmark": {"classifiers": []}}, "benchmark.classifiers: nothing: name each once, and at least one"),
+        ({"steps": ["phantom"], "data": {"path": "x"}}, "step 'phantom' makes the data itself"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_with_its_value_and_the_rule(content, told):
+    (problem,) = problems_of(content)
+    assert told in problem
+    assert problem.startswith("test.toml: ")
+
+
+def test_all_problems_are_reported_at_once():
+    wrong = {"modle": 1, "model": {"size": 30, "name": "x"}, "expand": {"factor": 0}, "training": {"batch": "many"}}
+    problems = problems_of(wrong)
+    assert len(problems) == 5
+    for name in ("modle", "model.size", "model.name", "expand.factor", "training.batch"):
+        assert any(f"test.toml: {name}" in p for p in problems)
+
+
+@pytest.mark.parametrize("text", ["[model\nsize = 3", "size: 3", "\x00"])
+def test_a_file_that_is_no_toml_is_named(tmp_path, text):
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"bad\.toml: is no TOML"):
+        load_recipe(tmp_path / "bad.toml")
+
+
+def test_a_file_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"gone\.toml: no such recipe"):
+        load_recipe(tmp_path / "gone.toml")
+    with pytest.raises(UsageError, match="is no TOML"):
+        load_recipe(tmp_path)
+
+
+def test_options_change_what_is_given_and_leave_the_rest():
+    recipe = make_recipe(FULL, "test").with_options(model={"size": 64, "name": None}, expand={"factor": 4.0})
+    assert (recipe.model.size, recipe.model.name, recipe.expand.factor) == (64, "dcgan", 4.0)
+    assert recipe.benchmark == make_recipe(FULL, "test").benchmark
+
+
+def test_options_are_checked_like_a_file():
+    with pytest.raises(UsageError, match=r"the command line: model\.size"):
+        Recipe().with_options(model={"size": 30})
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("training", {"seed": 1}),
+        ("training", {"minutes": 2.0}),
+        ("training", {"holdout": 0.3}),
+        ("model", {"size": 32}),
+        ("model", {"name": "dcgan"}),
+        ("data", {"path": "other"}),
+    ],
+)
+def test_the_hash_changes_with_what_decides_about_the_weights(section, change):
+    assert Recipe().with_options(**{section: change}).hash() != Recipe().hash()
+
+
+@pytest.mark.parametrize(("section", "change"), [("expand", {"factor": 7.0}), ("benchmark", {"steps": 7})])
+def test_the_hash_does_not_change_with_what_comes_after_a_fit(section, change):
+    assert Recipe().with_options(**{section: change}).hash() == Recipe().hash()
+
+
+def test_the_hash_is_the_same_after_a_round_trip(tmp_path):
+    recipe = make_recipe(FULL, "test")
+    recipe.save(tmp_path / "saved.toml")
+    assert load_recipe(tmp_path / "saved.toml").hash() == recipe.hash()
+
+
+@pytest.mark.parametrize(
+    ("training", "length"),
+    [({}, (5.0, None)), ({"minutes": 2}, (2, None)), ({"kimg": 3}, (None, 3)), ({"minutes": 2, "kimg": 3}, (2, 3))],
+)
+def test_a_fit_lasts_five_minutes_where_nothing_is_said(training, length):
+    assert make_recipe({"training": training}, "test").training.length == length
