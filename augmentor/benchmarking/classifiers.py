@@ -94,6 +94,8 @@ class _NetworkClassifier:
         randomness = torch.Generator().manual_seed(seed)
         images, labels = torch.tensor(data.images), torch.tensor(data.labels)
         weights = (1.0 / torch.bincount(labels, minlength=self._classes))[labels]
+        real = images[: data.n_real]  # the same scale in every arm
+        self.mean_, self.deviation_ = real.mean(), real.std().clamp(min=1e-6)
         self.network_ = fast_layout(self._build()).train()
         optimiser = self._optimiser(self.network_)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self._steps)
@@ -109,8 +111,9 @@ class _NetworkClassifier:
         self.network_.eval()
 
     def _logits(self, images: Tensor) -> Tensor:
+        images = ((images - self.mean_) / self.deviation_).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
-            return self.network_(images.contiguous(memory_format=torch.channels_last)).float()
+            return self.network_(images).float()
 
     @torch.no_grad()
     def predict(self, images: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch.optim import Adam, Optimizer
 from augmentor.model.gan import Gan
 from augmentor.recipe import TrainingSection
 from augmentor.training.diffaugment import augment
-from augmentor.training.losses import anchor_penalty, discriminator_loss, generator_loss, r1_penalty
+from augmentor.training.losses import anchor_penalty, discriminator_loss, generator_loss, mismatch_loss, r1_penalty
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce its precision at each start
 
@@ -57,7 +57,8 @@ class Trainer:
 
         # Discriminator.
         real_seen = augment(real, self._share, randomness)
-        loss_d = self._discriminator_step(real_seen, self._for_discriminator(synthetic.detach(), randomness), labels)
+        synthetic_seen = self._for_discriminator(synthetic.detach(), randomness)
+        loss_d = self._discriminator_step(real_seen, synthetic_seen, labels, randomness)
 
         # Generator.
         self.discriminator.requires_grad_(False)
@@ -71,16 +72,22 @@ class Trainer:
             self._update_average()
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(), "anchor": anchor.detach()}
 
-    def _discriminator_step(self, real: Tensor, synthetic: Tensor, labels: Tensor) -> Tensor:
-        logits = self.discriminator(torch.cat([real, synthetic]), torch.cat([labels, labels]))
-        loss = discriminator_loss(*logits.chunk(2))
-        total = loss
+    def _discriminator_step(self, real: Tensor, synthetic: Tensor, labels: Tensor, randomness: Generator) -> Tensor:
+        images, classes = torch.cat([real, synthetic]), torch.cat([labels, labels])
+        if self.method.mismatch:
+            by = torch.randint(1, len(self.members), labels.shape, generator=randomness).to(labels.device)
+            wrong = (labels + by) % len(self.members)
+            images, classes = torch.cat([images, real]), torch.cat([classes, wrong])
+        on_real, on_synthetic, *on_wrong = self.discriminator(images, classes).split(len(real))
+        loss = total = discriminator_loss(on_real, on_synthetic)
+        if on_wrong:
+            total = loss + self.method.mismatch * mismatch_loss(on_wrong[0])
         if self.method.r1_gamma and self.step % _PENALTY_EVERY == 0:
             real = real.detach().requires_grad_()
             with self.fabric.autocast():  # the bare network: Fabric's wrapper forbids autograd.grad
                 logits = self.discriminator.module(real, labels)
             penalty = r1_penalty(real, logits)
-            total = loss + penalty * (self.method.r1_gamma / 2 * _PENALTY_EVERY)
+            total = total + penalty * (self.method.r1_gamma / 2 * _PENALTY_EVERY)
         self._descend(self.optimizer_d, total)
         return loss
 

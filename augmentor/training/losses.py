@@ -17,6 +17,14 @@ def generator_loss(synthetic: Tensor) -> Tensor:
     return F.softplus(-synthetic).mean()
 
 
+def mismatch_loss(mismatched: Tensor) -> Tensor:
+    """Real lesions shown under another class count as false (Reed et al. 2016, arXiv 1605.05396): (B,) logits.
+
+    It makes the discriminator look at the class, and so keeps a generator from blurring the classes into one.
+    """
+    return F.softplus(mismatched).mean()
+
+
 def r1_penalty(images: Tensor, logits: Tensor) -> Tensor:
     """Mean squared gradient of the logits at real images (Mescheder et al. 2018): the brake on the discriminator.
 

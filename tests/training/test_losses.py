@@ -3,13 +3,17 @@ import math
 import pytest
 import torch
 
-from augmentor.training.losses import anchor_penalty, discriminator_loss, generator_loss, r1_penalty
+from augmentor.training.losses import anchor_penalty, discriminator_loss, generator_loss, mismatch_loss, r1_penalty
 
 
 def test_at_the_equilibrium_the_losses_are_those_of_guessing():
     guess = torch.zeros(5)
     assert discriminator_loss(guess, guess).item() == pytest.approx(2 * math.log(2))
     assert generator_loss(guess).item() == pytest.approx(math.log(2))
+
+
+def test_a_lesion_under_a_wrong_class_costs_less_the_surer_it_is_refused():
+    assert mismatch_loss(torch.full((3,), -5.0)) < 0.01 < 5 < mismatch_loss(torch.full((3,), 5.1))
 
 
 def test_r1_of_a_linear_discriminator_is_the_squared_length_of_its_weights():
