@@ -13,7 +13,8 @@ def test_at_the_equilibrium_the_losses_are_those_of_guessing():
 
 
 def test_a_lesion_under_a_wrong_class_costs_less_the_surer_it_is_refused():
-    assert mismatch_loss(torch.full((3,), -5.0)) < 0.01 < 5 < mismatch_loss(torch.full((3,), 5.1))
+    assert mismatch_loss(torch.full((3,), -5.0)) < 0.01
+    assert mismatch_loss(torch.full((3,), 5.0)) > 5
 
 
 def test_r1_of_a_linear_discriminator_is_the_squared_length_of_its_weights():
