@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from augmentor.model.blocks import Generator, StyledBlock, convolution
+from augmentor.model.blocks import Generator, StyledBlock, convolution, soften
 from augmentor.model.graft import LATENTS, GraftRange, draw_graft
 
 _STYLE_LATENTS, _STYLE = 32, 64
@@ -58,7 +58,7 @@ class GraftGenerator(Generator):
         style = self.style(torch.cat([style, self.classes(labels)], 1))
         seen = torch.cat([graft.image, graft.lesion, graft.surround, 2 * graft.edge - 1], 1)
         x = torch.cat([F.pixel_unshuffle(seen, 2), noise.view(-1, 1, half, half)], 1)
-        change = F.pixel_shuffle(self._refine(x, style).float(), 2)
+        change = soften(F.pixel_shuffle(self._refine(x, style).float(), 2))
         residual, edge = change[:, :-1], (graft.edge + change[:, -1:]).clamp(0, 1)
         return (graft.blend(edge) + residual).clamp(-1.2, 1.2), graft.image
 
