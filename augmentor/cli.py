@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from augmentor.errors import AugmentorError, UsageError
@@ -44,7 +45,7 @@ Pattern = Annotated[
     typer.Option(help="Where the patient stands in a file name: `<patient>_<anything>`, or a regular expression."),
 ]
 PerClass = Annotated[int | None, typer.Option(help="Take at most this many lesions of each class.")]
-Seed = Annotated[int, typer.Option(help="Same seed, same result.", min=0)]
+Seed = Annotated[int, typer.Option(help="Same seed and length in images (--kimg), same result.", min=0)]
 RunFolder = Annotated[Path | None, typer.Option(help="A run folder. Default: `runs/latest`.", show_default=False)]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]
 Minutes = Annotated[float | None, typer.Option(help="How long to train a GAN. Default: 5.")]
@@ -136,9 +137,9 @@ def expand(
     run: RunFolder = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Default: `lesions-x<factor>`.")] = None,
     balance: Annotated[
-        bool, typer.Option("--balance", help="Bring every class to the size of the largest one.")
+        bool, typer.Option("--balance", help="Bring every class to factor times the largest one.")
     ] = False,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(help="Another seed, other lesions. Default: 0.", min=0)] = None,
     image_format: Annotated[
         str | None, typer.Option("--format", help="`png`, `npy` or `nifti`. Default: as the input.")
     ] = None,
@@ -152,9 +153,11 @@ def expand(
     from augmentor.expansion.expand import expand as expand_run
     from augmentor.training.run import open_run
 
-    asked = {"factor": factor, "balance": balance, "format": image_format, "seed": seed}
-    section = _recipe(expand=asked).expand
-    lesions = expand_run(open_run(run), out=out_folder, section=section, progress=TerminalProgress(err))
+    asked = {"factor": factor, "balance": balance or None, "format": image_format, "seed": seed}
+    _recipe(expand=asked)  # a bad option is told before a missing run is
+    chosen = open_run(run)
+    section = chosen.recipe.with_options(expand=asked).expand
+    lesions = expand_run(chosen, out=out_folder, section=section, progress=TerminalProgress(err))
     _print_counts(lesions)
 
 
@@ -282,6 +285,8 @@ def _run(recipe: Any) -> None:
         _print_fidelity(outcome.fidelity)
     if outcome.results:
         _print_results(outcome.results.summary, outcome.reports[-1])
+    if outcome.shortfall:
+        raise outcome.shortfall
 
 
 def _read(data: str, columns: str | None, pattern: str | None) -> Any:
@@ -309,10 +314,10 @@ def _names(text: str) -> list[str]:
 
 
 def _print_inspection(content: dict[str, Any]) -> None:
-    out.print(content["source"], highlight=False, soft_wrap=True)
+    out.print(content["source"], highlight=False, markup=False, soft_wrap=True)
     table = Table("class", "images", "patients")
     for name, count in content["classes"].items():
-        table.add_row(name, str(count["images"]), str(count["patients"]))
+        table.add_row(escape(name), str(count["images"]), str(count["patients"]))
     table.add_section()
     table.add_row("all", str(content["lesions"]["images"]), str(content["lesions"]["patients"]))
     out.print(table)
@@ -344,7 +349,7 @@ def _print_counts(lesions: Any) -> None:
     out.print(f"Wrote {lesions.source.parent}", highlight=False, soft_wrap=True)
     table = Table("class", "real", "synthetic")
     for name, row in counts.iterrows():
-        table.add_row(str(name), str(row.get("real", 0)), str(row.get("synthetic", 0)))
+        table.add_row(escape(str(name)), str(row.get("real", 0)), str(row.get("synthetic", 0)))
     out.print(table)
 
 
@@ -377,6 +382,10 @@ def main() -> None:
     except AugmentorError as error:
         err.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        told = f"{error.filename or 'disk'}: {error.strerror or error}. Free space, or choose a writable --out."
+        err.print(f"Error: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         err.print("Interrupted.", style="red")
         sys.exit(1)

@@ -27,3 +27,7 @@ class LeakageError(AugmentorError):
 
 class InterruptedFitError(AugmentorError):
     """Ctrl-C during a fit; the state is saved and the message says how to go on."""
+
+
+class ShortfallError(AugmentorError):
+    """Too few synthetic lesions passed the screen for the factor; what passed is written."""

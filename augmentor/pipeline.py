@@ -11,7 +11,7 @@ from augmentor.data.check import require_usable
 from augmentor.data.lesions import Lesions
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
-from augmentor.errors import UsageError
+from augmentor.errors import ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Fidelity, evaluate
 from augmentor.expansion.expand import expand
 from augmentor.progress import Progress
@@ -26,8 +26,8 @@ DEMO = {
     "out": "demo",
     "steps": ["phantom", "check", "fit", "expand", "evaluate", "benchmark"],
     "phantom": {"patients": 18, "per_class": 40},
-    "training": {"minutes": 1.0, "snapshots": 4},
-    "benchmark": {"folds": 3, "minutes": 0.4, "steps": 300, "classifiers": ["paper-cnn", "logistic", "svm"]},
+    "training": {"minutes": 0.75, "snapshots": 4},
+    "benchmark": {"folds": 3, "minutes": 0.3, "steps": 300, "classifiers": ["paper-cnn", "logistic", "svm"]},
 }
 
 
@@ -41,6 +41,7 @@ class Outcome:
     fidelity: Fidelity | None = None
     results: Results | None = None
     reports: list[Path] = field(default_factory=list)
+    shortfall: ShortfallError | None = None
 
 
 def demo_recipe(out: Path, seed: int) -> Recipe:
@@ -63,7 +64,11 @@ def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
         outcome.reports.append(fit_report(outcome.run.folder))
     if "expand" in recipe.steps:
         run = outcome.run or open_run(None)
-        outcome.expanded = expand(run, out=out / "expanded", section=recipe.expand, progress=progress)
+        try:
+            outcome.expanded = expand(run, out=out / "expanded", section=recipe.expand, progress=progress)
+        except ShortfallError as error:  # what passed is written, and the other steps do not need it
+            progress.say(f"Warning: {error}")
+            outcome.shortfall = error
     if "evaluate" in recipe.steps:
         outcome.fidelity = evaluate(outcome.run or open_run(None), progress=progress)
     if "benchmark" in recipe.steps:

@@ -60,8 +60,8 @@ class TrainingSection(_Section):
     generator_lr: float | None = Field(None, gt=0)
     discriminator_lr: float | None = Field(None, gt=0)
     holdout: float = Field(0.2, ge=0, le=0.5)
-    seed: int = Field(0, ge=0)
-    device: str = "auto"
+    seed: int = Field(0, ge=0, lt=2**20)
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
     snapshots: int = Field(8, ge=1, description="pictures and checkpoints along the way, evenly spaced")
 
@@ -77,7 +77,7 @@ class ExpandSection(_Section):
     factor: float = 3.0
     balance: bool = False
     format: Literal["png", "npy", "nifti"] | None = None
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**20)
 
     @field_validator("factor")
     @classmethod
@@ -141,7 +141,7 @@ class Recipe(_Section):
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
     def save(self, file: Path) -> None:
-        file.write_text(self.to_toml())
+        file.write_text(self.to_toml(), encoding="utf-8")
 
     def hash(self) -> str:
         """12 hex digits of what decides about the weights (model, training and data sections)."""
@@ -175,7 +175,7 @@ def _tell(problem: Any, where: str) -> str:
 def load_recipe(file: Path) -> Recipe:
     """Read a TOML recipe; paths in it are relative to the working directory. Raises UsageError."""
     try:
-        content = tomllib.loads(file.read_text())
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"{file}: no such recipe. The project's own are in pipelines/.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
+import shlex
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -17,13 +17,13 @@ import torch
 
 from augmentor.benchmarking.arms import ARMS, BASELINE
 from augmentor.benchmarking.crossval import Cell, FoldData, run_fold
-from augmentor.benchmarking.statistics import METRICS, Comparison, compare, holm, intervals, sentence
+from augmentor.benchmarking.statistics import METRICS, Comparison, holm, intervals, pair, sentence
 from augmentor.data.check import require_usable
 from augmentor.data.lesions import Lesions
-from augmentor.data.splits import Fold, outer_folds
-from augmentor.model.checkpoint import write_atomically
+from augmentor.data.splits import Fold, holdout, outer_folds
+from augmentor.model.checkpoint import to_json, write_atomically
 from augmentor.progress import Progress
-from augmentor.recipe import ArmName, BenchmarkSection, Recipe
+from augmentor.recipe import BenchmarkSection, Recipe
 from augmentor.training.run import require_empty
 from augmentor.version import VERSION
 
@@ -48,23 +48,37 @@ def benchmark(
     Raises DataError, UsageError, and LeakageError should a split ever leak.
     """
     progress, recipe, begun = progress or Progress(), recipe or Recipe(), time.perf_counter()
-    found = require_usable(lesions)
+    with progress.task("Reading lesions", len(lesions)) as update:
+        found = require_usable(lesions, lambda done, _: update(done, ""))
     lesions = found.lesions.at_most(recipe.data.max_per_class, 0)
     asked = recipe.benchmark
     folds = {seed: outer_folds(lesions, asked.folds, seed) for seed in range(asked.seeds)}
+    _require_inner_splits(lesions, folds, recipe)
     out = (out or Path("benchmark")).resolve()
     require_empty(out)
     out.mkdir(parents=True, exist_ok=True)
-    for line in found.warnings:
+    warnings = list(found.warnings)
+    if asked.folds and len(folds[0]) != asked.folds:
+        warnings.append(f"--folds {asked.folds} is not used: the data brings its own test split, the one fold.")
+    for line in warnings:
         progress.say(f"Warning: {line}")
     progress.say(_cost(recipe, folds))
     cells, fits = _run_all(lesions, folds, recipe, out, progress)
     table, predictions = _save_tables(cells, out)
     summary = _judge(table, predictions, lesions.classes, folds, asked)
-    summary |= {"data": _describe(lesions, folds[0], found.warnings), "fits": fits}
+    warnings += [line for fit in fits for line in fit.pop("warnings")]
+    summary |= {"data": _describe(lesions, folds[0], warnings), "fits": fits}
     summary |= _provenance(recipe, time.perf_counter() - begun)
-    write_atomically(out / "summary.json", json.dumps(summary, indent=1, default=float))
+    write_atomically(out / "summary.json", to_json(summary))
     return Results(out, table, summary)
+
+
+def _require_inner_splits(lesions: Lesions, folds: dict[int, list[Fold]], recipe: Recipe) -> None:
+    """Raise DataError now, not after an hour, where a fold's GAN could not hold patients out."""
+    if any(ARMS[name].gan for name in recipe.benchmark.arms):
+        for seed, cuts in folds.items():
+            for fold in cuts:
+                holdout(lesions.rows(fold.train), recipe.training.holdout, seed)
 
 
 def _cost(recipe: Recipe, folds: dict[int, list[Fold]]) -> str:
@@ -89,6 +103,7 @@ def _run_all(
                     cells.append(cell)
                     update(len(cells), f"{len(cells)}/{total} cells")
                 fits += [_fit_record(data, model, out) for model in data.gans]
+                _save_tables(cells, out)  # what is done is there, should a later fold fail
     return cells, fits
 
 
@@ -102,6 +117,7 @@ def _fit_record(data: FoldData, model: Any, out: Path) -> dict[str, Any]:
         "kimg": run.summary["kimg"],
         "seconds": run.summary["seconds"],
         "discrimination": run.summary["discrimination_held_out"],
+        "warnings": data.warnings,
     }
 
 
@@ -138,20 +154,40 @@ def _judge(
 
 
 def _compare_all(table: pd.DataFrame, folds: dict[int, list[Fold]], asked: BenchmarkSection) -> list[Comparison]:
+    """Every arm against the baseline; for each metric, all GAN arms and classifiers are one family (Holm)."""
     if BASELINE not in asked.arms:
         return []
     share = float(np.mean([len(f.test) / len(f.train) for cuts in folds.values() for f in cuts]))
-    others: list[ArmName] = [a for a in asked.arms if a != BASELINE]
+    scores = _scores(table, repeated=_same_folds(folds))
     made = []
-    for classifier in asked.classifiers:
-        ours = table[table["classifier"] == classifier].set_index(["fold", "seed"])
-        for metric in METRICS:
-            scores = {arm: ours[ours["arm"] == arm][metric].sort_index().to_numpy() for arm in asked.arms}
-            family = [
-                compare(scores[arm], scores[BASELINE], share, (arm, classifier, metric), len(others)) for arm in others
-            ]
-            made += holm(family)
+    for metric in METRICS:
+        for synthetic in (True, False):
+            arms = [a for a in asked.arms if a != BASELINE and bool(ARMS[a].gan) == synthetic]
+            made += holm(
+                [
+                    pair(scores[arm, c, metric], scores[BASELINE, c, metric], share, (arm, c, metric))
+                    for arm in arms
+                    for c in asked.classifiers
+                ]
+            )
     return made
+
+
+def _same_folds(folds: dict[int, list[Fold]]) -> bool:
+    first, *others = folds.values()
+    return all(np.array_equal(a.test, b.test) for cuts in others for a, b in zip(first, cuts, strict=True))
+
+
+def _scores(table: pd.DataFrame, repeated: bool) -> dict[tuple[str, str, str], np.ndarray]:
+    """(arm, classifier, metric) -> one score a fold and seed; a fold's mean over seeds where all seeds have the same
+    folds: repeats of a training on the same patients are no further patients."""
+    cell = ["fold"] if repeated else ["fold", "seed"]
+    means = table.groupby(["arm", "classifier", *cell])[list(METRICS)].mean()
+    return {
+        (str(arm), str(classifier), metric): rows[metric].to_numpy()
+        for (arm, classifier), rows in means.groupby(level=["arm", "classifier"])
+        for metric in METRICS
+    }
 
 
 def _describe(lesions: Lesions, folds: list[Fold], warnings: list[str]) -> dict[str, Any]:
@@ -184,6 +220,6 @@ def _provenance(recipe: Recipe, seconds: float) -> dict[str, Any]:
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "versions": versions,
         "machine": {"cores": os.cpu_count(), "load": load, "platform": platform.platform()},
-        "command": " ".join(["augmentor", *sys.argv[1:]]),
+        "command": shlex.join(["augmentor", *sys.argv[1:]]),
         "seconds": round(seconds, 1),
     }

@@ -23,7 +23,7 @@ from augmentor.progress import Update
 from augmentor.recipe import ClassifierName
 
 _BATCH = 64
-_VIEWS = 5  # augmented views a real lesion that the feature classifiers see, in every arm
+_VIEWS = 5  # draws a real lesion that the feature classifiers see, in every arm
 
 
 class Classifier(Protocol):
@@ -92,7 +92,7 @@ class _NetworkClassifier:
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
         torch.manual_seed(seed)
         randomness = torch.Generator().manual_seed(seed)
-        images, labels = torch.tensor(data.images), torch.tensor(data.labels)
+        images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
         weights = (1.0 / torch.bincount(labels, minlength=self._classes))[labels]
         real = images[: data.n_real]  # the same scale in every arm
         self.mean_, self.deviation_ = real.mean(), real.std().clamp(min=1e-6)
@@ -121,15 +121,13 @@ class _NetworkClassifier:
 
 
 class _FeatureClassifier:
-    """A scikit-learn estimator on texture features. With augmentation it sees five views a real lesion in every arm."""
+    """A scikit-learn estimator on texture features; it sees five class-balanced draws a real lesion in every arm."""
 
     def __init__(self, estimator: Callable[[int], Any], classes: int):
         self._estimator, self._classes = estimator, classes
 
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
-        images, labels = data.images, data.labels
-        if data.augment:
-            images, labels = _views(data, seed)
+        images, labels = _views(data, seed)
         self.estimator_ = make_pipeline(StandardScaler(), self._estimator(seed))
         self.estimator_.fit(texture_features(images), labels)
         update(1.0, "")
@@ -144,9 +142,12 @@ class _FeatureClassifier:
 
 
 def _views(data: TrainingSet, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Class-balanced augmented views: as many in every arm, whatever the number of synthetic lesions."""
+    """Class-balanced draws, augmented where the arm says so: as many in every arm, whatever its synthetic lesions."""
     randomness = torch.Generator().manual_seed(seed)
     labels = torch.tensor(data.labels)
     weights = (1.0 / torch.bincount(labels))[labels]
     rows = torch.multinomial(weights, _VIEWS * data.n_real, replacement=True, generator=randomness)
-    return classic(torch.tensor(data.images)[rows], randomness).numpy(), data.labels[rows.numpy()]
+    images = torch.from_numpy(data.images)[rows]
+    if data.augment:
+        images = torch.cat([classic(part, randomness) for part in images.split(256)])
+    return images.numpy(), data.labels[rows.numpy()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,12 +14,13 @@ import numpy as np
 from augmentor.benchmarking.arms import ARMS, Arm, build_training_set
 from augmentor.benchmarking.classifiers import make_classifier
 from augmentor.benchmarking.statistics import measure
-from augmentor.data.images import load_images
+from augmentor.data.images import file_name, load_images
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold, guard
+from augmentor.errors import AugmentorError, InterruptedFitError
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import synthesise
-from augmentor.model.checkpoint import write_atomically
+from augmentor.model.checkpoint import to_json, write_atomically
 from augmentor.progress import Progress, Update
 from augmentor.recipe import ArmName, ClassifierName, ModelName, Recipe
 from augmentor.training.fit import fit
@@ -49,6 +49,7 @@ class FoldData:
     folder: Path
     progress: Progress
     gans: dict[ModelName, Run] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.train, self.test = self.lesions.rows(self.fold.train), self.lesions.rows(self.fold.test)
@@ -71,16 +72,33 @@ class FoldData:
         run = self.gans.get(model) or self._fit(model)
         wanted = wanted_counts(self.train.counts(), self.recipe.benchmark.factor)
         images, labels = synthesise(run, wanted, self.seed)
+        if len(labels) < sum(wanted.values()):
+            self._warn(
+                f"Fold {self.fold.name}, seed {self.seed}: {len(labels)} of {sum(wanted.values())} synthetic lesions "
+                f"of {model} passed the screen; its arm has only these."
+            )
         order = {name: i for i, name in enumerate(self.lesions.classes)}
         return images, np.array([order[label] for label in labels], np.int64)
+
+    def _warn(self, line: str) -> None:
+        self.warnings.append(line)
+        self.progress.say(f"Warning: {line}")
 
     def _fit(self, model: ModelName) -> Run:
         asked = self.recipe.benchmark
         length = {"minutes": asked.minutes, "kimg": asked.kimg} if asked.minutes or asked.kimg else {}
-        recipe = self.recipe.with_options(model={"name": model}, training={"seed": self.seed} | length)
+        training = self.recipe.training.model_copy(update={"seed": self.seed} | length)
+        network = self.recipe.model.model_copy(update={"name": model})
+        recipe = self.recipe.model_copy(update={"model": network, "training": training})
         suffix = "" if model == "cgan" else f"-{model}"
-        out = self.folder / "gans" / f"fold{self.fold.name}-seed{self.seed}{suffix}"
-        run = fit(self.train, recipe, out, latest=False, progress=self.progress)
+        out = self.folder / "gans" / f"fold{file_name(self.fold.name)}-seed{self.seed}{suffix}"
+        try:
+            run = fit(self.train, recipe, out, latest=False, progress=self.progress)
+        except InterruptedFitError as error:
+            raise AugmentorError(
+                f"Interrupted in the GAN of fold {self.fold.name}, seed {self.seed}. The cells that were done are in "
+                f"{self.folder}/cells; start the benchmark again with another --out."
+            ) from error
         guard(run.lesions, self.test)
         self.gans[model] = run
         return run
@@ -146,5 +164,5 @@ def _save_cell(data: FoldData, arm: Arm, result: dict[str, Any]) -> None:
     }
     folder = data.folder / "cells"
     folder.mkdir(exist_ok=True)
-    name = f"{arm.name}-{result['classifier']}-fold{data.fold.name}-seed{data.seed}.json"
-    write_atomically(folder / name, json.dumps(content, indent=1, default=float))
+    name = f"{arm.name}-{result['classifier']}-fold{file_name(data.fold.name)}-seed{data.seed}.json"
+    write_atomically(folder / name, to_json(content))

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc")
 _DRAWS, _AUC_DRAWS = 2000, 200
 _POWER, _ALPHA = 0.8, 0.05
+_LEAST_PAIRS = 3
 Verdict = Literal["gain", "none", "harm"]
 
 
@@ -81,17 +82,30 @@ def intervals(rows: pd.DataFrame, classes: list[str]) -> dict[str, tuple[float, 
     tables = _patient_tables(rows, number, classes)
     found = from_confusion(tables.sum(0))
     spread = from_confusion(np.tensordot(draws, tables, 1))
-    truth = rows["label"].map({c: i for i, c in enumerate(classes)}).to_numpy()
-    probabilities = rows[[f"p_{c}" for c in classes]].to_numpy(float)
-    found["auc"] = np.asarray(auc(truth, probabilities))
-    spread["auc"] = np.array([auc(truth, probabilities, w[number].astype(float)) for w in draws[:_AUC_DRAWS]])
+    found["auc"] = np.asarray(_mean_auc(rows, classes, None))
+    weighted = (_mean_auc(rows, classes, w[number].astype(float)) for w in draws[:_AUC_DRAWS])
+    spread["auc"] = np.fromiter(weighted, float)
     bounds = {k: np.nanpercentile(v, [2.5, 97.5]) for k, v in spread.items()}
     return {k: (float(found[k]), float(bounds[k][0]), float(bounds[k][1])) for k in METRICS}
 
 
+def _mean_auc(rows: pd.DataFrame, classes: list[str], weights: np.ndarray | None) -> float:
+    """Mean over folds and seeds: scores of different models stand on no common scale, so they are not pooled."""
+    truth = rows["label"].map({c: i for i, c in enumerate(classes)}).to_numpy()
+    probabilities = rows[[f"p_{c}" for c in classes]].to_numpy(float)
+    parts = rows.groupby(["fold", "seed"]).indices.values()
+    found = [auc(truth[i], probabilities[i], None if weights is None else weights[i]) for i in parts]
+    return float(np.nanmean(found)) if not np.isnan(found).all() else float("nan")
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Arm minus baseline, paired by fold and seed; fractions. None where the design can't tell."""
+    """Arm minus baseline, paired by fold and seed; fractions. None where the design can't tell.
+
+    low, high: the interval at the level at which Holm's procedure tests this comparison, so that it excludes zero
+    whenever the verdict is not "none"; p is Holm's. detectable: the smallest true difference that this design would
+    show with 80 % probability.
+    """
 
     arm: str
     classifier: str
@@ -104,42 +118,61 @@ class Comparison:
     detectable: float | None
 
 
-def compare(
-    arm: np.ndarray, baseline: np.ndarray, test_share: float, labels: tuple[str, str, str], tests: int = 1
-) -> Comparison:
+@dataclass(frozen=True)
+class Paired:
+    """One comparison before any correction: `error` is the standard error, `freedom` the degrees of freedom."""
+
+    arm: str
+    classifier: str
+    metric: str
+    difference: float
+    error: float | None
+    freedom: int
+
+    @property
+    def p(self) -> float:
+        """Two-sided; 1 where the design can't tell."""
+        return float(2 * stats.t.sf(abs(self.difference) / self.error, self.freedom)) if self.error else 1.0
+
+
+def pair(arm: np.ndarray, baseline: np.ndarray, test_share: float, names: tuple[str, str, str]) -> Paired:
     """The corrected resampled t-test (Nadeau and Bengio 2003): training sets of folds overlap, so the variance of the
     mean difference is (1/k + test/train) s^2 instead of s^2/k.
 
-    arm, baseline: (k,) scores of the same cells, k = folds x seeds. test_share: test size over training size.
-    tests: how many arms are compared at once; the interval is Bonferroni's, p is uncorrected (see `holm`).
-    detectable: the smallest true difference that this design would show with 80 % probability.
+    arm, baseline: (k,) scores of the same cells. test_share: test size over training size. names: arm, classifier,
+    metric. Under three pairs, or where all differences are equal (scores of small folds come in steps), there is no
+    spread to judge by and `error` is None.
     """
     difference = arm - baseline
     k, mean = len(difference), float(difference.mean())
-    if k < 2:
-        return Comparison(*labels, mean, None, None, None, "none", None)
-    error = float(np.sqrt((1 / k + test_share) * difference.var(ddof=1)))
-    critical = float(stats.t.ppf(1 - _ALPHA / 2 / tests, k - 1))
-    p = float(2 * stats.t.sf(abs(mean) / error, k - 1)) if error > 0 else float(mean == 0)
-    detectable = (critical + float(stats.t.ppf(_POWER, k - 1))) * error
-    return Comparison(*labels, mean, mean - critical * error, mean + critical * error, p, "none", detectable)
+    spread = float(difference.std(ddof=1)) if k >= _LEAST_PAIRS else 0.0
+    error = spread * float(np.sqrt(1 / k + test_share)) if spread > 1e-9 else None
+    return Paired(*names, mean, error, k - 1)
 
 
-def holm(comparisons: list[Comparison]) -> list[Comparison]:
-    """Holm's step-down correction of p over the comparisons of one classifier and metric, and the verdicts by it."""
-    known = sorted((c for c in comparisons if c.p is not None), key=lambda c: c.p or 0.0)
-    corrected, worst = {}, 0.0
-    for rank, one in enumerate(known):
-        worst = max(worst, min(1.0, (one.p or 0.0) * (len(known) - rank)))
-        corrected[one.arm] = worst
-    return [_with_verdict(c, corrected.get(c.arm)) for c in comparisons]
+def holm(family: list[Paired]) -> list[Comparison]:
+    """Holm's step-down procedure over the comparisons that are looked at together, in their order."""
+    order = sorted(range(len(family)), key=lambda i: family[i].p)
+    made: dict[int, Comparison] = {}
+    worst = 0.0
+    for rank, i in enumerate(order):
+        tests = len(family) - rank
+        worst = max(worst, min(1.0, family[i].p * tests))
+        made[i] = _conclude(family[i], worst, tests)
+    return [made[i] for i in range(len(family))]
 
 
-def _with_verdict(one: Comparison, p: float | None) -> Comparison:
+def _conclude(one: Paired, p: float, tests: int) -> Comparison:
+    names = (one.arm, one.classifier, one.metric)
+    if one.error is None:
+        return Comparison(*names, one.difference, None, None, None, "none", None)
+    critical = float(stats.t.ppf(1 - _ALPHA / 2 / tests, one.freedom))
+    low, high = one.difference - critical * one.error, one.difference + critical * one.error
+    detectable = (critical + float(stats.t.ppf(_POWER, one.freedom))) * one.error
     verdict: Verdict = "none"
-    if p is not None and p < _ALPHA and one.difference != 0:
+    if p < _ALPHA:
         verdict = "gain" if one.difference > 0 else "harm"
-    return Comparison(**(one.__dict__ | {"p": p, "verdict": verdict}))
+    return Comparison(*names, one.difference, low, high, p, verdict, detectable)
 
 
 def sentence(comparisons: list[Comparison], folds: int, seeds: int) -> str:
@@ -166,9 +199,11 @@ def _points(value: float | None) -> str:
 
 
 def _tell_none(silent: list[Comparison], others: bool) -> str:
-    names = ", ".join(f"{c.classifier} {_points(c.difference)}" for c in silent)
+    names = ", ".join(f"{c.arm} with {c.classifier} {_points(c.difference)}" for c in silent)
     limits = [c.detectable for c in silent if c.detectable is not None]
     least = f"{min(limits) * 100:.1f}" if limits else ""
     unseen = f"an effect under {least} points could not have been seen with this many patients"
     told = f"No {'other ' if others else ''}gain shown over classic augmentation"
-    return f"{told} (points of macro {silent[0].metric}: {names}){': ' + unseen if limits else ''}."
+    if not limits:
+        unseen = "this design has too few folds to tell any effect from chance"
+    return f"{told} (points of macro {silent[0].metric}: {names}): {unseen}."

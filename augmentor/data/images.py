@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,12 @@ class LesionImage:
 
     pixels: np.ndarray
     spacing_mm: tuple[float, float] | None = None
+
+
+def file_name(text: str) -> str:
+    """A class or fold as a file or folder name that every system takes; equal texts give equal names."""
+    safe = re.sub(r"[^\w .+-]", "_", text).strip(". ")
+    return safe if safe and safe == text else f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
 
 
 def is_image(path: Path) -> bool:
@@ -160,12 +167,9 @@ class Intensity:
         return values.round().astype(self.dtype) if np.issubdtype(self.dtype, np.integer) else values.astype(self.dtype)
 
 
-def intensity_of(pixels: Sequence[np.ndarray]) -> Intensity:
+def intensity_of(low: float, high: float, dtype: np.dtype) -> Intensity:
     """8-bit images keep their full scale; all others take the smallest and largest value of the set."""
-    dtype = pixels[0].dtype
-    if dtype == np.uint8:
-        return Intensity(0.0, 255.0, "uint8")
-    return Intensity(float(min(p.min() for p in pixels)), float(max(p.max() for p in pixels)), str(dtype))
+    return Intensity(0.0, 255.0, "uint8") if dtype == np.uint8 else Intensity(float(low), float(high), str(dtype))
 
 
 def to_square(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -182,6 +186,14 @@ def to_square(pixels: np.ndarray, size: int) -> np.ndarray:
     return np.clip(np.stack([np.asarray(p) for p in planes]), low, high)  # bicubic overshoots at edges
 
 
+def resampled_spacing(image: LesionImage, size: int) -> tuple[float, float] | None:
+    """Spacing in mm after `to_square(image.pixels, size)`, where the image has one."""
+    if image.spacing_mm is None:
+        return None
+    scale = max(image.pixels.shape[1:]) / size
+    return image.spacing_mm[0] * scale, image.spacing_mm[1] * scale
+
+
 def load_images(
     paths: Sequence[str],
     size: int,
@@ -192,13 +204,15 @@ def load_images(
 
     Without `intensity` it is taken from these images, so pass the training set's when reading any others.
     """
-    pixels = []
+    squares, low, high, dtype = [], np.inf, -np.inf, np.dtype(np.uint8)
     for number, path in enumerate(paths, 1):
-        pixels.append(read_image(path).pixels)
+        pixels = read_image(path).pixels
+        low, high, dtype = min(low, float(pixels.min())), max(high, float(pixels.max())), pixels.dtype
+        squares.append(to_square(pixels, size))  # at once: the originals may be many times larger
         if progress:
             progress(number, len(paths))
-    mapping = intensity or intensity_of(pixels)
-    return np.stack([mapping.to_network(to_square(p, size)) for p in pixels]), mapping
+    mapping = intensity or intensity_of(low, high, dtype)
+    return np.stack([mapping.to_network(square) for square in squares]), mapping
 
 
 def storage(intensity: Intensity, form: FileFormat) -> Intensity:

@@ -64,12 +64,14 @@ def holdout(lesions: Lesions, share: float, seed: int) -> tuple[np.ndarray, np.n
     if share == 0:
         return rows, np.array([], np.int64)
     inner = lesions.rows(rows)
-    count = int(np.clip(round(1 / share), 2, 50))
-    most = min(_groups_per_class(inner).values())
-    if most < 2:
+    if min(_groups_per_class(inner).values()) < 2:
         raise DataError(_too_few(inner, 2, "a fit holds patients out of each class"))
-    parts = _stratified_parts(inner, min(count, most), seed)
-    held = min(parts, key=lambda part: _imbalance(inner, part, share))
+    held = np.array([], np.int64)
+    most = min(round(1 / share), 50, max(_groups_per_class(inner).values()))
+    for count in range(max(most, 2), 1, -1):  # fewer parts only where a rare class needs it
+        held = min(_stratified_parts(inner, count, seed), key=lambda part: _imbalance(inner, part, share))
+        if np.isfinite(_imbalance(inner, held, share)):
+            break
     _require_every_class(inner, held, share)
     return rows[np.setdiff1d(np.arange(len(inner)), held)], rows[held]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from augmentor.data.images import load_images
 from augmentor.errors import UsageError
 from augmentor.evaluation.memorisation import make_copy_check
 from augmentor.measures import coverage, density, kid, mmd, precision, recall, standardise
-from augmentor.model.checkpoint import load_checkpoint, write_atomically
+from augmentor.model.checkpoint import load_checkpoint, to_json, write_atomically
 from augmentor.model.features import texture_features
 from augmentor.progress import Progress
 from augmentor.sampling import sample, seed_of
@@ -59,6 +58,11 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
     held_out, _ = load_images(run.held_out.paths, size, card.intensity)
     labels = np.array([classes[c] for c, _ in numbers])
     scores, floor = _scores(synthetic, labels, training, held_out, run)
+    if not scores:
+        raise UsageError(
+            f"{run.folder}: no class has two or more held-out lesions, so nothing can be judged. "
+            "Fit with more lesions, or a larger --holdout."
+        )
     check = make_copy_check(training, run.training.table["patient"].tolist(), held_out)
     distances, rows = check.distances(synthetic)
     copies = [
@@ -72,7 +76,7 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
     ]
     near = float((distances < check.threshold).mean())
     fidelity = Fidelity({"texture": scores}, {"texture": floor}, near, copies)
-    write_atomically(run.folder / "evaluation.json", json.dumps(asdict(fidelity), indent=1, default=float))
+    write_atomically(run.folder / "evaluation.json", to_json(asdict(fidelity)))
     return fidelity
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 _SIDE = 16  # of the thumbnails that are compared
-_SHIFTS = (-1, 0, 1)  # thumbnail pixels: up to 4 pixels of a 64x64 lesion
+_TURN, _ZOOM = 8.0, 1.09  # degrees; a side's ratio
 _CHUNK_NUMBERS = 16_000_000  # likenesses held at a time: 64 MB
 _PERCENTILE = 1.0
 
@@ -28,28 +32,45 @@ def _unit(small: np.ndarray) -> np.ndarray:
 
 
 def _variants(images: np.ndarray) -> np.ndarray:
-    """(N, C, S, S) -> (N, 72, 256): thumbnails under the eight mirrorings and quarter turns and nine small shifts."""
-    step = max(1, images.shape[-1] // 32)  # 2 pixels at 64
-    padded = np.pad(images, ((0, 0), (0, 0), (step, step), (step, step)), mode="edge")
-    size, made = images.shape[-1], []
-    for down in _SHIFTS:
-        for across in _SHIFTS:
-            moved = padded[:, :, step + down * step :, step + across * step :][:, :, :size, :size]
-            for turns in range(4):
-                turned = np.rot90(moved, turns, axes=(2, 3))
-                made += [thumbnails(turned), thumbnails(turned[..., ::-1])]
+    """(N, C, S, S) -> (N, 136, 256): thumbnails under the eight mirrorings and quarter turns, each with nine small
+    shifts and with eight small turns and zooms."""
+    made = []
+    for moved in (*_shifted(images), *_turned_and_zoomed(images)):
+        for turns in range(4):
+            turned = np.rot90(moved, turns, axes=(2, 3))
+            made += [thumbnails(turned), thumbnails(turned[..., ::-1])]
     return np.stack(made, axis=1)
+
+
+def _shifted(images: np.ndarray) -> Iterator[np.ndarray]:
+    step, size = max(1, images.shape[-1] // 32), images.shape[-1]  # 2 pixels at 64
+    padded = np.pad(images, ((0, 0), (0, 0), (step, step), (step, step)), mode="edge")
+    for down in (0, step, 2 * step):
+        for across in (0, step, 2 * step):
+            yield padded[:, :, down : down + size, across : across + size]
+
+
+def _turned_and_zoomed(images: np.ndarray) -> Iterator[np.ndarray]:
+    for degrees in (-_TURN, 0.0, _TURN):
+        for zoom in (1 / _ZOOM, 1.0, _ZOOM):
+            if (degrees, zoom) != (0.0, 1.0):
+                angle = math.radians(degrees)
+                cosine, sine = math.cos(angle) * zoom, math.sin(angle) * zoom
+                matrix = torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]).expand(len(images), 2, 3)
+                grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+                moved = F.grid_sample(torch.tensor(images), grid, padding_mode="reflection", align_corners=False)
+                yield moved.numpy()
 
 
 @dataclass(frozen=True)
 class CopyCheck:
     """Distances to the training lesions, and how near other patients' lesions come to each other.
 
-    A distance is sqrt(2 - 2 r), r the correlation of two thumbnails at the best of 72 alignments: 0 for a copy that
+    A distance is sqrt(2 - 2 r), r the correlation of two thumbnails at the best of 136 alignments: 0 for a copy that
     was mirrored, turned by 90 degrees, shifted a little or changed in brightness and contrast; about 1.4 for strangers.
     """
 
-    bank: np.ndarray  # (N, 72, 256)
+    bank: np.ndarray  # (N, 136, 256)
     threshold: float  # a lesion nearer than this is a near-copy
     typical: float  # the median nearest distance of other patients' lesions
 

@@ -17,14 +17,17 @@ from augmentor.data.images import (
     FileFormat,
     Intensity,
     file_format,
-    load_images,
+    file_name,
+    read_image,
+    resampled_spacing,
     slope_intercept,
     storage,
+    to_square,
     write_image,
 )
 from augmentor.data.lesions import Lesions
 from augmentor.data.readers import read_lesions
-from augmentor.errors import AugmentorError
+from augmentor.errors import ShortfallError
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import Screen, Synthetic, screen_of
 from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
@@ -32,6 +35,8 @@ from augmentor.progress import Progress
 from augmentor.recipe import ExpandSection
 from augmentor.training.run import Run, require_empty
 from augmentor.version import VERSION
+
+_COLUMNS = ("path", "label", "patient", "origin", "seed", "copy_distance", "checkpoint", "recipe")
 
 
 @dataclass
@@ -46,8 +51,9 @@ class _Writer:
 
     def add(self, image: np.ndarray, label: str, origin: str, number: int, note: str, **columns: Any) -> None:
         """image: (C, S, S) in [-1, 1]."""
-        path = f"{label}/{origin}_{number:06d}{SUFFIX[self.form]}"
-        (self.folder / label).mkdir(exist_ok=True)
+        home = file_name(label)
+        path = f"{home}/{origin}_{number:06d}{SUFFIX[self.form]}"
+        (self.folder / home).mkdir(exist_ok=True)
         stored = storage(self.intensity, self.form)
         write_image(stored.from_network(image), self.folder / path, self.spacing_mm, note)
         self.rows.append({"path": path, "label": label, "patient": "", "origin": origin} | columns)
@@ -63,13 +69,13 @@ def expand(
     """Write the real training lesions and as many synthetic ones as `factor` asks for; held-out patients stay out.
 
     `factor` goes before `section.factor`; `out` defaults to lesions-x<factor>. The folder appears whole or not at all.
-    Raises UsageError for a bad factor or an `out` that holds files, and AugmentorError where near-copies of training
+    Raises UsageError for a bad factor or an `out` that holds files, and ShortfallError where near-copies of training
     lesions left too few to fill the factor (what passed is written).
     """
     progress, section = progress or Progress(), section or run.recipe.expand
     factor = section.factor if factor is None else factor
     wanted = wanted_counts(run.summary["classes"], factor, section.balance)
-    out = out or Path(f"lesions-x{factor:g}")
+    out = (out or Path(f"lesions-x{factor:g}")).resolve()
     require_empty(out)
     part = out.with_name(f".{out.name}.part-{os.getpid()}")
     part.mkdir(parents=True)
@@ -91,6 +97,7 @@ def _write_set(
     writer = _Writer(folder, section.format or file_format(run.training.paths[0]), card.intensity, card.spacing_mm)
     screen = screen_of(run, card)
     _write_real(run.training, writer, card)
+    writer.spacing_mm = card.spacing_mm
     source = {"checkpoint": file_hash(run.chosen_checkpoint), "recipe": card.recipe_hash}
     with progress.task(f"Writing {sum(wanted.values())} synthetic lesions", sum(wanted.values())) as update:
         for number, lesion in enumerate(screen.draw(generator, card, wanted, section.seed), 1):
@@ -103,8 +110,10 @@ def _write_set(
 def _write_real(training: Lesions, writer: _Writer, card: Card) -> None:
     """The training lesions, brought to the network's size like the synthetic ones."""
     for number, (path, row) in enumerate(zip(training.paths, training.table.itertuples(), strict=True), 1):
-        images, _ = load_images([path], card.model.size, card.intensity)
-        writer.add(images[0], str(row.label), "real", number, "real training lesion, resampled by augmentor")
+        image = read_image(path)
+        pixels = card.intensity.to_network(to_square(image.pixels, card.model.size))
+        writer.spacing_mm = resampled_spacing(image, card.model.size)
+        writer.add(pixels, str(row.label), "real", number, "real training lesion, resampled by augmentor")
         writer.rows[-1]["patient"] = row.patient
 
 
@@ -117,8 +126,8 @@ def _write_synthetic(lesion: Synthetic, number: int, writer: _Writer, source: di
 
 
 def _write_tables(writer: _Writer, card: Card, run: Run, screen: Screen, factor: float, source: dict[str, str]) -> None:
-    manifest = pd.DataFrame(writer.rows)
-    manifest["seed"] = manifest["seed"].astype("Int64") if "seed" in manifest else pd.NA
+    manifest = pd.DataFrame(writer.rows, columns=list(_COLUMNS))
+    manifest["seed"] = pd.array([row.get("seed") for row in writer.rows], dtype="Int64")  # floats would round them
     manifest.to_csv(writer.folder / "manifest.csv", index=False)
     names = {name: i for i, name in enumerate(card.classes)}
     items = [
@@ -129,7 +138,7 @@ def _write_tables(writer: _Writer, card: Card, run: Run, screen: Screen, factor:
     (writer.folder / "datalist.json").write_text(json.dumps(datalist, indent=1))
     slope, intercept = slope_intercept(card.intensity, storage(card.intensity, writer.form))
     description = {
-        "Name": f"{run.lesions.source.name}, enlarged {factor:g} times",
+        "Name": f"{Path(run.summary['source']).name}, enlarged {factor:g} times",
         "GeneratedBy": [{"Name": "augmentor", "Version": VERSION, "Run": run.folder.name} | source],
         "Warning": "Rows of origin 'synthetic' are no patients. Never test or validate on them.",
         "Counts": manifest.groupby(["label", "origin"]).size().unstack(fill_value=0).to_dict("index"),
@@ -150,7 +159,7 @@ def _require_filled(screen: Screen, wanted: dict[str, int], out: Path) -> None:
         if kept < count:
             short.append(f"{label}: {kept} of {count} ({screen.refused[label]} of {screen.drawn[label]} drawn refused)")
     if short:
-        raise AugmentorError(
+        raise ShortfallError(
             f"{out}: the factor could not be filled: {'; '.join(short)}. The rest came nearer to a training lesion "
             "than other patients' lesions do. What passed is written. Fit longer or with more patients, or lower "
             "--factor."

@@ -54,7 +54,7 @@ class GraftGenerator(Generator):
         """(B, latent_dim) standard normal, (B,) int64 -> lesions and the grafts they came from, (B, C, S, S)."""
         half = self.size // 2
         drawn, style, noise = latents.split([LATENTS, _STYLE_LATENTS, half * half], dim=1)
-        graft = draw_graft(drawn, self.bank.float(), self.first[labels], self.count[labels], self.reach)
+        graft = draw_graft(drawn, self.bank, self.first[labels], self.count[labels], self.reach)
         style = self.style(torch.cat([style, self.classes(labels)], 1))
         seen = torch.cat([graft.image, graft.lesion, graft.surround, 2 * graft.edge - 1], 1)
         x = torch.cat([F.pixel_unshuffle(seen, 2), noise.view(-1, 1, half, half)], 1)

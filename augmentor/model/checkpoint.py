@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,23 @@ class Card:
 def write_atomically(file: Path, content: str) -> None:
     """The file is there whole or not at all, also when the machine stops in the middle."""
     part = file.with_name(file.name + ".part")
-    part.write_text(content)
+    part.write_text(content, encoding="utf-8")
     part.replace(file)
+
+
+def to_json(content: Any) -> str:
+    """Indented JSON; numbers that are not finite become null, which JSON has no other word for."""
+    return json.dumps(_finite(content), indent=1)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    return float(value) if math.isfinite(value) else None
 
 
 def save_tensors(file: Path, tensors: dict[str, Tensor]) -> None:

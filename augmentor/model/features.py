@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from joblib import Parallel, delayed
 from skimage.feature import hog, local_binary_pattern
 
 _CELLS, _BINS = 4, 16
 
 
-def texture_features(images: np.ndarray, workers: int = 1) -> np.ndarray:
+def texture_features(images: np.ndarray) -> np.ndarray:
     """(N, C, S, S) in [-1, 1] -> (N, D) float64: grey-level histogram, local binary patterns and HOG.
 
     scikit-image's features of the mean over channels, plus mean and standard deviation of each channel:
@@ -17,8 +16,7 @@ def texture_features(images: np.ndarray, workers: int = 1) -> np.ndarray:
     """
     if len(images) == 0:
         return np.empty((0, 0))
-    rows = Parallel(n_jobs=workers, prefer="threads")(delayed(_texture)(image) for image in images)
-    return np.asarray(rows)
+    return np.stack([_texture(image) for image in images])
 
 
 def _texture(image: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ class GraftRange:
     log_aspect: float = 0.06
     shift: float = 0.06
     elastic: float = 0.04
-    grafted_share: float = 0.7
+    grafted_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,14 @@ def draw_graft(latents: Tensor, bank: Tensor, first: Tensor, count: Tensor, reac
     first, count: (B,) int64, where the lesions of each row's class begin in the bank and how many there are.
     """
     pick, warp_a, warp_b, knobs, field = latents.split([2, _WARP, _WARP, 2, _COARSE**2], dim=1)
-    chosen = first[:, None] + (uniform(pick) * count[:, None]).long().clamp(max=count[:, None] - 1)
+    one, other = uniform(pick).split(1, dim=1)
+    lesion_row = (one[:, 0] * count).long().clamp(max=count - 1)
+    # Another lesion than the first, wherever the class has one: nothing may be a single patient's picture.
+    step = 1 + (other[:, 0] * (count - 1)).long().clamp(max=(count - 2).clamp(min=0))
+    surround_row = (lesion_row + step) % count
     size = bank.shape[-1]
-    lesion = warp(bank[chosen[:, 0]], warp_a, reach)
-    surround = warp(bank[chosen[:, 1]], warp_b, reach)
+    lesion = warp(bank[first + lesion_row].float(), warp_a, reach)
+    surround = warp(bank[first + surround_row].float(), warp_b, reach)
     radius, grafted = uniform(knobs).split(1, dim=1)
     wobble = _smooth(field.view(-1, 1, _COARSE, _COARSE), size) * 0.7
     distance = _radius(size, bank.device) - 0.55 - 0.25 * radius[..., None, None]

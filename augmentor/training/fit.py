@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import signal
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from augmentor.data.check import Inspection, require_usable
-from augmentor.data.images import Intensity, load_images, read_image
+from augmentor.data.images import Intensity, load_images, read_image, resampled_spacing
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import guard, holdout
 from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
@@ -39,6 +45,7 @@ class _Fit:
     trainer: Trainer
     monitor: Monitor
     card: Card
+    source: str  # of the lesions, as it was given
     seconds: float = 0.0  # of training, over all sittings
     snapshots: list[dict[str, Any]] = field(default_factory=list)
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=20))  # (seconds, kimg) of records
@@ -67,7 +74,8 @@ def fit(
     Raises DataError, UsageError, and InterruptedFitError (Ctrl-C), which leaves a run for `resume_fit`.
     """
     progress, recipe = progress or Progress(), recipe or Recipe()
-    found = require_usable(lesions)
+    with progress.task("Reading lesions", len(lesions)) as update:
+        found = require_usable(lesions, lambda done, _: update(done, ""))
     for line in found.warnings:
         progress.say(f"Warning: {line}")
     return _complete(_start(found, recipe, out), latest, progress)
@@ -85,25 +93,41 @@ def resume_fit(folder: Path | None = None, progress: Progress | None = None) -> 
 def _complete(under_way: _Fit, latest: bool, progress: Progress) -> Run:
     _train(under_way, progress)
     run = _finish(under_way)
-    if latest:
-        point_latest_to(run)
+    if latest and not point_latest_to(run):
+        progress.say(f"Warning: runs/latest could not be set. Name this run with --run {run.folder}.")
     return run
 
 
 def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
+    _require_device(recipe.training.device)
     lesions = found.lesions.at_most(recipe.data.max_per_class, recipe.training.seed)
     train, held_out = _split(lesions, recipe)
     run = Run(new_folder(out).resolve())
+    try:
+        return _begin(run, lesions, train, held_out, recipe)
+    except BaseException:  # also Ctrl-C: a folder without a first snapshot could be neither resumed nor used
+        shutil.rmtree(run.folder)
+        raise
+
+
+def _begin(run: Run, lesions: Lesions, train: Lesions, held_out: Lesions, recipe: Recipe) -> _Fit:
+    """Fill a new run folder up to the first snapshot."""
     for folder in (run.checkpoints, run.samples):
         folder.mkdir()
     lesions.save(run.folder / "lesions.csv")
-    splits = {"train": train.paths, "held_out": held_out.paths}
+    splits = {"source": str(lesions.source), "train": train.paths, "held_out": held_out.paths}
     write_atomically(run.folder / "splits.json", json.dumps(splits, indent=1))
     recipe = resolve(recipe)
     recipe.save(run.folder / "recipe.toml")
     under_way = _prepare(run, recipe)
     _take_snapshot(under_way)
     return under_way
+
+
+def _require_device(name: str) -> None:
+    present: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if name in present and not present[name]():
+        raise UsageError(f"--device {name}: there is none on this machine. Leave it out, or give --device cpu.")
 
 
 def _split(lesions: Lesions, recipe: Recipe) -> tuple[Lesions, Lesions]:
@@ -128,16 +152,15 @@ def _prepare(run: Run, recipe: Recipe) -> _Fit:
     gan = build_gan(recipe.model, *train, len(classes), seed)
     trainer = Trainer(gan, *train, recipe.training)
     card = _card(run, recipe, train, classes, intensity)
-    return _Fit(run, recipe, trainer, Monitor(train, held_out, seed), card)
+    source = json.loads((run.folder / "splits.json").read_text())["source"]
+    return _Fit(run, recipe, trainer, Monitor(train, held_out, seed), card, source)
 
 
 def _card(run: Run, recipe: Recipe, train: tuple[Tensor, Tensor], classes: list[str], intensity: Intensity) -> Card:
     sizes = torch.bincount(train[1], minlength=len(classes)).tolist()
-    first = read_image(run.training.paths[0])
-    spacing = None
-    if first.spacing_mm:
-        scale = max(first.pixels.shape[1:]) / recipe.model.size
-        spacing = (first.spacing_mm[0] * scale, first.spacing_mm[1] * scale)
+    spacings = [resampled_spacing(read_image(path), recipe.model.size) for path in run.training.paths]
+    known = [s for s in spacings if s is not None]
+    spacing = (median(s[0] for s in known), median(s[1] for s in known)) if known else None
     channels = train[0].shape[1]
     return Card(recipe.model, tuple(classes), channels, tuple(sizes), intensity, spacing, 0, recipe.hash())
 
@@ -161,17 +184,33 @@ def _resume(folder: Path) -> _Fit:
 def _train(under_way: _Fit, progress: Progress) -> None:
     minutes, kimg = under_way.recipe.training.length
     length = f"{minutes:g} min" if minutes else f"{kimg:g} kimg"
-    with progress.task(f"Fitting {under_way.recipe.model.name} ({length})", 1.0) as update:
-        try:
-            while under_way.share < 1:
-                _train_until(under_way, _next_snapshot(under_way), update)
+    name = f"Fitting {under_way.recipe.model.name} ({length})"
+    with progress.task(name, 1.0) as update, _interrupt_between_steps() as asked:
+        while under_way.share < 1:
+            due = _next_snapshot(under_way)
+            _train_until(under_way, due, update, asked)
+            if under_way.share >= due:
                 _take_snapshot(under_way)
-        except KeyboardInterrupt:
-            _save_state(under_way)
-            raise InterruptedFitError(
-                f"Interrupted at step {under_way.trainer.step}; nothing is lost. "
-                f"Go on with `augmentor fit --resume --out {under_way.run.folder}`."
-            ) from None
+            if asked.is_set() and under_way.share < 1:
+                _save_state(under_way)
+                raise InterruptedFitError(
+                    f"Interrupted at step {under_way.trainer.step}; nothing is lost. "
+                    f"Go on with `augmentor fit --resume --out {under_way.run.folder}`."
+                )
+
+
+@contextmanager
+def _interrupt_between_steps() -> Iterator[Event]:
+    """Ctrl-C sets the event, so that a step or a snapshot is never cut in two. (Only the main thread can listen.)"""
+    asked = Event()
+    if current_thread() is not main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _next_snapshot(under_way: _Fit) -> float:
@@ -180,9 +219,9 @@ def _next_snapshot(under_way: _Fit) -> float:
     return min(1.0, (int(under_way.share * count + 1e-9) + 1) / count)
 
 
-def _train_until(under_way: _Fit, share: float, update: Update) -> None:
+def _train_until(under_way: _Fit, share: float, update: Update, asked: Event) -> None:
     trainer, recent = under_way.trainer, under_way.recent
-    while under_way.share < share:
+    while under_way.share < share and not asked.is_set():
         begun = time.perf_counter()
         losses = trainer.train_step()
         under_way.seconds += time.perf_counter() - begun
@@ -226,6 +265,7 @@ def _record(under_way: _Fit, kind: str, values: dict[str, Any]) -> None:
 def _take_snapshot(under_way: _Fit) -> None:
     """Checkpoint, picture, measures, and the state for a resume."""
     trainer, name = under_way.trainer, f"{under_way.trainer.step:07d}"
+    _require_finite({"weights": float(sum(w.abs().sum() for w in trainer.ema.parameters()))}, under_way)
     card = Card(**(under_way.card.__dict__ | {"step": trainer.step}))
     save_checkpoint(under_way.run.checkpoints / f"{name}.safetensors", trainer.ema, card)
     train = under_way.monitor.train
@@ -250,6 +290,7 @@ def _finish(under_way: _Fit) -> Run:
         {
             "chosen": chosen["checkpoint"],
             "chosen_because": "lowest held-out mmd" if judged else "last (nothing held out)",
+            "source": under_way.source,
             "steps": under_way.trainer.step,
             "kimg": round(under_way.trainer.kimg, 3),
             "seconds": round(under_way.seconds, 1),

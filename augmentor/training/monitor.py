@@ -41,7 +41,7 @@ class Monitor:
         self.train, self.held_out, self.seed = train, held_out, seed
         self._reference = texture_features(held_out[0].numpy()) if held_out else np.empty((0, 0))
 
-    def floor(self) -> dict[str, float]:
+    def floor(self) -> dict[str, float | None]:
         """mmd and coverage that the real training lesions themselves reach against the held-out ones."""
         if self.held_out is None:
             return {}
@@ -67,7 +67,8 @@ class Monitor:
         seeds = [seed_of(_SEED + self.seed, c, i) for c in range(classes) for i in range(_A_CLASS)]
         return torch.stack(list(sample(generator, labels, seeds))), torch.tensor(labels)
 
-    def _compare(self, features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    def _compare(self, features: np.ndarray, labels: np.ndarray) -> tuple[float | None, float | None]:
+        """(mmd, coverage), mean over the classes with two or more held-out lesions; None where there are none."""
         assert self.held_out is not None
         reference, features = standardise(self._reference, features)
         theirs, scores = self.held_out[1].numpy(), []
@@ -75,9 +76,9 @@ class Monitor:
             if (theirs == c).sum() > 1:
                 real, synthetic = reference[theirs == c], features[labels == c]
                 scores.append((mmd(real, synthetic), coverage(real, synthetic)))
-        return (
-            (float(np.mean([s[0] for s in scores])), float(np.mean([s[1] for s in scores]))) if scores else (0.0, 0.0)
-        )
+        if not scores:
+            return None, None
+        return float(np.mean([s[0] for s in scores])), float(np.mean([s[1] for s in scores]))
 
 
 @torch.no_grad()

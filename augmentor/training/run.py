@@ -47,8 +47,8 @@ class Run:
         return load_lesions(self.folder / "lesions.csv")
 
     @cached_property
-    def splits(self) -> dict[str, list[str]]:
-        """Paths under "train" and "held_out"."""
+    def splits(self) -> dict[str, Any]:
+        """Paths under "train" and "held_out", and the data's "source"."""
         return json.loads((self.folder / "splits.json").read_text())
 
     @cached_property
@@ -64,7 +64,9 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+        """The records so far; a last line that was cut by a crash is left out."""
+        lines = (self.folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("}\n")]
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def new_folder(out: Path | None) -> Path:
 
 def newest_unfinished() -> Path:
     """The newest folder in runs/ whose fit has not ended. Raises UsageError where there is none."""
-    folders = [f.parent for f in RUNS.glob("*/recipe.toml") if not (f.parent / "run.json").exists()]
+    folders = [f for f in RUNS.glob("*") if Run(f).state.exists() and not (f / "run.json").exists()]
     if not folders:
         raise UsageError(f"{RUNS}/ holds no unfinished run. Name the run's folder with --out.")
     return max(folders, key=lambda f: f.stat().st_mtime)
@@ -113,10 +115,14 @@ def open_run(folder: Path | None) -> Run:
     return Run(chosen.resolve())
 
 
-def point_latest_to(run: Run) -> None:
-    """runs/latest -> this run (a link; replaced in one step)."""
-    RUNS.mkdir(exist_ok=True)
-    link, part = RUNS / "latest", RUNS / f".latest-{os.getpid()}"
-    part.unlink(missing_ok=True)
-    part.symlink_to(os.path.relpath(run.folder, RUNS), target_is_directory=True)
-    part.replace(link)
+def point_latest_to(run: Run) -> bool:
+    """runs/latest -> this run (a link; replaced in one step). False where the system or the folder allows no link."""
+    part = RUNS / f".latest-{os.getpid()}"
+    try:
+        RUNS.mkdir(exist_ok=True)
+        part.unlink(missing_ok=True)
+        part.symlink_to(os.path.relpath(run.folder, RUNS), target_is_directory=True)
+        part.replace(RUNS / "latest")
+    except (OSError, ValueError):
+        return False
+    return True

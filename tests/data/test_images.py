@@ -7,6 +7,7 @@ from augmentor.data.images import (
     SUFFIX,
     Intensity,
     file_format,
+    file_name,
     intensity_of,
     is_image,
     load_images,
@@ -212,7 +213,7 @@ def test_a_missing_file_is_named(tmp_path, name):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_intensities_go_to_the_network_and_back(dtype, channels):
     pixels = texture(dtype, channels)
-    mapping = intensity_of([pixels])
+    mapping = intensity_of(pixels.min(), pixels.max(), pixels.dtype)
     seen = mapping.to_network(pixels)
     assert seen.dtype == np.float32
     assert (seen.min(), seen.max()) == (-1, 1)
@@ -223,7 +224,7 @@ def test_intensities_go_to_the_network_and_back(dtype, channels):
 
 def test_large_integers_keep_their_sign_and_ends():
     pixels = texture("int32")
-    mapping = intensity_of([pixels])
+    mapping = intensity_of(pixels.min(), pixels.max(), pixels.dtype)
     back = mapping.from_network(mapping.to_network(pixels))
     assert (back.min(), back.max()) == RANGES["int32"]
     assert np.abs(back.astype(np.int64) - pixels).max() <= 2**8  # float32 has 24 bits
@@ -240,8 +241,8 @@ def test_sixteen_bits_survive_the_way_from_file_to_network_to_file(tmp_path, dty
 
 
 def test_the_range_is_that_of_the_whole_set_and_eight_bits_keep_their_own():
-    assert intensity_of([np.int16([[-5, 3]]), np.int16([[7, 0]])]) == Intensity(-5, 7, "int16")
-    assert intensity_of([np.uint8([[90, 100]])]) == Intensity(0, 255, "uint8")
+    assert intensity_of(-5, 7, np.dtype(np.int16)) == Intensity(-5, 7, "int16")
+    assert intensity_of(90, 100, np.dtype(np.uint8)) == Intensity(0, 255, "uint8")
 
 
 def test_other_images_are_seen_in_the_training_sets_range_and_clipped_to_it(tmp_path):
@@ -256,13 +257,13 @@ def test_other_images_are_seen_in_the_training_sets_range_and_clipped_to_it(tmp_
 @pytest.mark.parametrize("value", [0.0, 7.5])
 def test_an_even_set_comes_back(value):
     pixels = np.full((1, 4, 4), value, np.float32)
-    mapping = intensity_of([pixels])
+    mapping = intensity_of(pixels.min(), pixels.max(), pixels.dtype)
     np.testing.assert_array_equal(mapping.from_network(mapping.to_network(pixels)), pixels)
 
 
 def test_a_range_of_tiny_values_is_spread_like_any_other():
     pixels = texture("float64") * 1e-9
-    mapping = intensity_of([pixels])
+    mapping = intensity_of(pixels.min(), pixels.max(), pixels.dtype)
     assert mapping.to_network(pixels).max() == 1
     stored = storage(mapping, "png")
     slope, intercept = slope_intercept(mapping, stored)
@@ -369,7 +370,7 @@ def test_the_file_itself_says_that_it_is_synthetic(tmp_path):
 @pytest.mark.parametrize("dtype", ["int16", "int32", "float32"])
 def test_a_png_of_other_values_leads_back_to_them_within_half_a_step(tmp_path, dtype):
     pixels = np.clip(texture(dtype), -1024, 3071)
-    mapping = intensity_of([pixels])
+    mapping = intensity_of(pixels.min(), pixels.max(), pixels.dtype)
     stored = storage(mapping, "png")
     assert stored == Intensity(0, 65535, "uint16")
     write_image(stored.from_network(mapping.to_network(pixels)), tmp_path / "lesion.png", None, "")
@@ -382,6 +383,13 @@ def test_a_png_of_other_values_leads_back_to_them_within_half_a_step(tmp_path, d
     ("dtype", "form"), [("uint8", "png"), ("uint16", "png"), ("int16", "nifti"), ("float32", "npy")]
 )
 def test_values_that_a_format_holds_are_stored_as_they_are(dtype, form):
-    mapping = intensity_of([texture(dtype)])
+    mapping = intensity_of(texture(dtype).min(), texture(dtype).max(), texture(dtype).dtype)
     assert storage(mapping, form) == mapping
     assert slope_intercept(mapping, mapping) == (1, 0)
+
+
+def test_class_names_become_folder_names_that_stay_apart():
+    assert file_name("cyst 1") == "cyst 1"
+    names = [file_name(text) for text in ("mal/ign", "mal:ign", "../x", "..", "a\\b", "")]
+    assert len(set(names)) == len(names)
+    assert not [n for n in names if not n or "/" in n or "\\" in n or ":" in n or n.startswith(".")]

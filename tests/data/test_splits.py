@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -220,3 +222,13 @@ def test_the_guard_refuses_what_both_sides_share(column):
 def test_the_guard_lets_pass_what_shares_nothing_or_was_not_inspected():
     guard(*split_rows())
     guard(*split_rows(content=""))
+
+
+def test_a_rare_class_does_not_make_the_others_hold_out_half():
+    rows = [(f"{label}{i}", label) for label, count in (("a", 100), ("b", 60), ("c", 2)) for i in range(count)]
+    columns = {"path": [p for p, _ in rows], "patient": [p for p, _ in rows], "label": [c for _, c in rows]}
+    lesions = make_lesions(columns, Path("set"))
+    _, held = holdout(lesions, 0.2, 0)
+    counts = lesions.table["label"].iloc[held].value_counts()
+    assert 15 <= counts["a"] <= 25
+    assert counts["c"] == 1

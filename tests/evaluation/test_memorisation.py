@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, rotate
 
 from augmentor.evaluation.memorisation import make_copy_check, thumbnails
 
@@ -22,6 +22,7 @@ DISGUISES = {
     "turned and flipped": lambda x: np.rot90(x[..., ::-1], 3, (2, 3)),
     "shifted": lambda x: np.roll(x, (2, -2), (2, 3)),
     "noisy": lambda x: x + 0.02 * np.random.default_rng(2).normal(size=x.shape).astype(np.float32),
+    "turned a little": lambda x: rotate(x, 8, (2, 3), reshape=False, order=1, mode="nearest"),
     "brighter": lambda x: 0.8 * x + 0.15,
 }
 
@@ -52,7 +53,7 @@ def test_without_held_out_lesions_other_training_patients_calibrate():
 
 def test_chunks_do_not_change_the_distances(monkeypatch):
     whole, _ = CHECK.distances(OTHERS)
-    monkeypatch.setattr("augmentor.evaluation.memorisation._CHUNK_NUMBERS", 72 * 60 * 7)
+    monkeypatch.setattr("augmentor.evaluation.memorisation._CHUNK_NUMBERS", 136 * 60 * 7)
     assert CHECK.distances(OTHERS)[0] == pytest.approx(whole, abs=1e-6)
 
 

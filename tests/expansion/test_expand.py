@@ -149,6 +149,7 @@ def test_wanted_counts_add_up():
     assert wanted_counts({"a": 10, "b": 4}, 1, balance=True) == {"a": 0, "b": 6}
 
 
+@pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("form", ["nifti", "png", "npy"])
 def test_hounsfield_units_survive_the_way_through_the_network(tmp_path, form):
     write_phantom(tmp_path / "lesions", patients=6, per_class=8, size=16)

@@ -27,6 +27,19 @@ def test_only_lesions_of_the_class_are_used():
         assert (side[:, None] - own[None]).abs().amax((2, 3, 4)).amin(1).max() < 1e-4
 
 
+def test_the_surround_is_never_the_lesion_itself_and_every_pair_occurs():
+    graft = draw(torch.randn(400, LATENTS), GraftRange(0, 0, 0, 0, 0), first=1, count=3)
+    own = torch.cat([BANK[1:4], BANK[1:4].flip(3)])
+    rows = [(side[:, None] - own[None]).abs().amax((2, 3, 4)).argmin(1) % 3 for side in (graft.lesion, graft.surround)]
+    assert (rows[0] != rows[1]).all()
+    assert len(set(zip(*(r.tolist() for r in rows), strict=True))) == 6
+
+
+def test_a_class_of_one_lesion_is_grafted_with_itself():
+    graft = draw(torch.randn(5, LATENTS), GraftRange(), first=4, count=1)
+    assert torch.isfinite(graft.image).all()
+
+
 def test_the_centre_is_the_lesion_and_the_border_is_the_surround():
     graft = draw(torch.randn(200, LATENTS), GraftRange(grafted_share=1))
     edge = graft.edge.mean(0)[0]

@@ -1,4 +1,5 @@
 import json
+import signal
 
 import pytest
 
@@ -55,8 +56,8 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monke
     step = fitting.Trainer.train_step
 
     def interrupted(trainer):
-        if trainer.step == stop:
-            raise KeyboardInterrupt
+        if trainer.step == stop - 1:  # Ctrl-C in the middle of a step
+            signal.raise_signal(signal.SIGINT)
         return step(trainer)
 
     monkeypatch.setattr(fitting.Trainer, "train_step", interrupted)
@@ -68,6 +69,23 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monke
         ours, theirs = load_tensors(file), load_tensors(resumed.checkpoints / file.name)
         assert all((ours[k] == theirs[k]).all() for k in ours)
     assert [m["step"] for m in resumed.metrics if m["kind"] == "snapshot"] == [0, 4, 8]
+
+
+def test_an_aborted_start_leaves_no_folder(tmp_path, lesions, monkeypatch):
+    def broken(*_arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(fitting, "save_grid", broken)
+    with pytest.raises(OSError, match="disk full"):
+        fit(lesions, tiny_recipe(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_held_out_lesions_for_a_measure_choose_the_last_snapshot(tmp_path):
+    lesions = write_set(tmp_path / "lesions", classes=3, patients=5, per_patient=1)
+    run = fit(lesions, tiny_recipe(), tmp_path / "run")
+    assert run.summary["mmd"] is None
+    assert run.summary["chosen"] == "0000008.safetensors"
 
 
 def test_a_finished_run_is_not_resumed_and_an_unfinished_one_not_expanded(tmp_path, lesions, monkeypatch):
