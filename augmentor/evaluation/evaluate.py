@@ -70,7 +70,7 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
             "seed": seeds[i],
             "label": str(labels[i]),
             "nearest": run.training.paths[rows[i]],
-            "ratio": distances[i] / check.typical,
+            "ratio": float(distances[i] / check.typical),
         }
         for i in np.argsort(distances)[:10]
     ]
