@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -8,7 +9,7 @@ from augmentor.benchmarking.benchmark import benchmark
 from augmentor.benchmarking.statistics import METRICS
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
-from augmentor.errors import LeakageError, UsageError
+from augmentor.errors import DataError, LeakageError, UsageError
 from tests.lesion_sets import tiny_recipe, write_set
 
 
@@ -145,3 +146,35 @@ def test_the_four_verbs_of_the_readme(tmp_path, monkeypatch):
     assert fidelity.near_copies <= 1
     assert len(enlarged) == len(run.training)
     assert results.table["sensitivity"].between(0, 1).all()
+
+
+def test_seeds_on_the_same_folds_are_no_further_patients():
+    cells = [
+        {"arm": arm, "classifier": "svm", "fold": fold, "seed": seed} | dict.fromkeys(METRICS, value + 0.01 * seed)
+        for arm, value in (("classic", 0.5), ("classic+gan", 0.6))
+        for fold in ("1", "2")
+        for seed in range(3)
+    ]
+    table = pd.DataFrame(cells)
+    repeated = benchmarking._scores(table, repeated=True)
+    assert repeated["classic", "svm", "auc"] == pytest.approx([0.51, 0.51])
+    assert len(benchmarking._scores(table, repeated=False)["classic", "svm", "auc"]) == 6
+
+
+def test_a_fold_whose_gan_could_hold_nobody_out_is_told_before_anything_is_trained(tmp_path):
+    lesions = write_set(tmp_path / "lesions", patients=2, per_patient=4)
+    with pytest.raises(DataError, match="holds patients out"):
+        benchmark(lesions, tiny_recipe(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_arm_that_got_too_few_lesions_says_so(tmp_path, monkeypatch):
+    def short(_run, wanted, _seed):
+        images = np.zeros((1, 1, 16, 16), np.float32)
+        return images, [next(iter(wanted))]
+
+    monkeypatch.setattr("augmentor.benchmarking.crossval.synthesise", short)
+    recipe = tiny_recipe(benchmark={"arms": ["classic", "classic+gan"], "classifiers": ["logistic"]})
+    results = benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
+    assert len([w for w in results.summary["data"]["warnings"] if "passed the screen" in w]) == 2
+    assert results.table["n_synthetic"].tolist() == [0, 1, 0, 1]
