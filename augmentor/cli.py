@@ -114,6 +114,8 @@ def fit(
         model={"name": model, "size": size},
         training={"minutes": minutes, "kimg": kimg, "holdout": holdout, "seed": seed, "device": device},
     )
+    if resume and (data or minutes or kimg):
+        raise UsageError("--resume goes on by the recipe in the run's folder. Leave --data, --minutes and --kimg out.")
     if not resume and data is None:
         raise UsageError("--data is missing. Give a folder by class, a CSV, a datalist or an npz (or --resume).")
     from augmentor.report.html import fit_report

@@ -290,6 +290,12 @@ def test_a_folder_that_is_no_run(augmentor, command, lesion_folder):
     assert outcome.says(lesion_folder, "is no run folder", "augmentor fit --data")
 
 
+def test_a_resumed_fit_takes_no_new_data(augmentor, lesion_folder):
+    outcome = augmentor("fit", "--resume", "--data", lesion_folder)
+    assert outcome.code == 2
+    assert outcome.says("--resume", "Leave --data")
+
+
 def test_nothing_to_resume(augmentor, tmp_path):
     for more, told in (
         ((), "runs/ holds no unfinished run"),

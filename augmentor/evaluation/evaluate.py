@@ -11,9 +11,10 @@ from augmentor.data.images import load_images
 from augmentor.errors import UsageError
 from augmentor.evaluation.memorisation import make_copy_check
 from augmentor.measures import coverage, density, kid, mmd, precision, recall, standardise
+from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import load_checkpoint, to_json, write_atomically
 from augmentor.model.features import texture_features
-from augmentor.progress import Progress
+from augmentor.progress import Progress, Update
 from augmentor.sampling import sample, seed_of
 from augmentor.training.run import Run
 
@@ -48,15 +49,11 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
     generator, card = load_checkpoint(run.chosen_checkpoint)
     classes, size = list(card.classes), card.model.size
     numbers = [(c, i) for c in range(len(classes)) for i in range(per_class)]
-    seeds, images = [seed_of(_SEED, c, i) for c, i in numbers], []
+    seeds, labels = [seed_of(_SEED, c, i) for c, i in numbers], np.array([classes[c] for c, _ in numbers])
     with progress.task(f"Judging {len(numbers)} synthetic lesions", len(numbers)) as update:
-        for image in sample(generator, [c for c, _ in numbers], seeds):
-            images.append(image.numpy())
-            update(len(images), "")
-    synthetic = np.stack(images)
+        synthetic = _draw(generator, [c for c, _ in numbers], seeds, update)
     training, _ = load_images(run.training.paths, size, card.intensity)
     held_out, _ = load_images(run.held_out.paths, size, card.intensity)
-    labels = np.array([classes[c] for c, _ in numbers])
     scores, floor = _scores(synthetic, labels, training, held_out, run)
     if not scores:
         raise UsageError(
@@ -66,18 +63,21 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
     check = make_copy_check(training, run.training.table["patient"].tolist(), held_out)
     distances, rows = check.distances(synthetic)
     copies = [
-        {
-            "seed": seeds[i],
-            "label": str(labels[i]),
-            "nearest": run.training.paths[rows[i]],
-            "ratio": float(distances[i] / check.typical),
-        }
-        for i in np.argsort(distances)[:10]
+        {"seed": seeds[i], "label": str(labels[i]), "nearest": run.training.paths[rows[i]], "ratio": float(ratio)}
+        for i, ratio in ((i, distances[i] / check.typical) for i in np.argsort(distances)[:10])
     ]
     near = float((distances < check.threshold).mean())
     fidelity = Fidelity({"texture": scores}, {"texture": floor}, near, copies)
     write_atomically(run.folder / "evaluation.json", to_json(asdict(fidelity)))
     return fidelity
+
+
+def _draw(generator: Generator, classes: list[int], seeds: list[int], update: Update) -> np.ndarray:
+    images = []
+    for image in sample(generator, classes, seeds):
+        images.append(image.numpy())
+        update(len(images), "")
+    return np.stack(images)
 
 
 def _scores(

@@ -50,7 +50,8 @@ def arms_plot(arms: pd.DataFrame, metric: str, columns: int = 3) -> Figure:
     classic = rows[rows["arm"] == REFERENCE].set_index("classifier")["value"].astype(float)
     figure = _interval_panels(rows, classic.to_dict(), columns)
     figure.axes[0].xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g} %"))
-    figure.supxlabel(f"{words(metric)}, 95 % interval; dashed: {REFERENCE}", fontsize=10)
+    dashed = f"; dashed: {REFERENCE}" if len(classic) else ""
+    figure.supxlabel(f"{words(metric)}, 95 % interval{dashed}", fontsize=10)
     return figure
 
 

@@ -3,11 +3,10 @@
 import base64
 import io
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,10 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from augmentor.errors import UsageError
-from augmentor.report import figures
+from augmentor.report import figures, tables
 
-METRICS = ["sensitivity", "specificity", "balanced_accuracy", "accuracy", "auc"]
-UNKNOWN = "not measured"
 MAX_PICTURE_BYTES = 1_000_000
 
 
@@ -34,14 +31,6 @@ class Picture(NamedTuple):
     inches: float
     narrow: str = ""
     kind: str = "chart"
-
-
-class Table(NamedTuple):
-    """Rows of text under `heads`, by group; the first cell of a row names it. The group "" has no heading."""
-
-    caption: str
-    heads: list[str]
-    groups: dict[str, list[list[str]]]
 
 
 def write_report(out: Path) -> Path:
@@ -61,17 +50,21 @@ def write_report(out: Path) -> Path:
             _arms_picture(out, arms, summary["metric"]),
             _difference_picture(out, comparisons, summary["metric"]),
         ],
-        "arms": _arms_table(arms),
-        "comparisons": _comparison_tables(comparisons, summary["metric"]),
+        "arms": tables.arms_table(arms),
+        "comparisons": tables.comparison_tables(comparisons, summary["metric"]),
         "confusion": _confusion_picture(out),
         "samples": next(filter(None, (_sample_picture(out / fit["run"]) for fit in fits[:1])), None),
-        "fits": _fits_table(fits),
+        "fits": tables.fits_table(fits),
         "training": list(filter(None, (_training_picture(out, out / fit["run"], fit["run"]) for fit in fits))),
         "source": summary["data"]["source"],
-        "data": [_classes_table(summary["data"]), _folds_table(summary["data"]), _sets_table(results)],
+        "data": [
+            tables.classes_table(summary["data"]),
+            tables.folds_table(summary["data"]),
+            tables.sets_table(results),
+        ],
         "warnings": summary["data"]["warnings"],
-        "facts": _facts_table(summary, seeds),
-        "recipe": _toml(summary["recipe"]),
+        "facts": tables.facts_table(summary, seeds),
+        "recipe": tables.toml(summary["recipe"]),
         "command": summary["command"],
     }
     return _render("benchmark.html", page, out / "report.html")
@@ -136,13 +129,15 @@ def _render(template: str, page: dict[str, Any], path: Path) -> Path:
 def _arms_picture(out: Path, arms: pd.DataFrame, metric: str) -> Picture:
     rows = arms[arms["metric"] == metric]
     name = figures.words(metric)
+    reference = figures.REFERENCE in set(rows["arm"])
+    dashed = f"; the dashed line is {figures.REFERENCE} augmentation" if reference else ""
     return _chart(
         lambda columns: figures.arms_plot(rows, metric, columns),
         out / "figures" / "arms.png",
         rows,
         alt=f"Dot plot: {name.lower()} of {_described(rows)}, with 95 % intervals. The table below holds the numbers.",
         caption=f"{name} of every arm, on patients that neither the GAN nor the classifier has seen. A bar is the "
-        f"95\N{NO-BREAK SPACE}% interval over patients; the dashed line is {figures.REFERENCE} augmentation.",
+        f"95\N{NO-BREAK SPACE}% interval over patients{dashed}.",
     )
 
 
@@ -249,136 +244,3 @@ def _within(png: bytes, limit: int) -> bytes:
         Image.open(io.BytesIO(png)).reduce(2).save(buffer, format="png", optimize=True)
         png = buffer.getvalue()
     return png
-
-
-def _arms_table(arms: pd.DataFrame) -> Table:
-    metrics = [metric for metric in METRICS if metric in set(arms["metric"])]
-    groups: dict[str, list[list[str]]] = {}
-    for (classifier, arm), rows in arms.groupby(["classifier", "arm"], sort=False):
-        by_metric = {row["metric"]: _interval(row) for row in rows.to_dict("records")}
-        cells = [by_metric.get(metric, UNKNOWN) for metric in metrics]
-        groups.setdefault(str(classifier), []).append([str(arm), *cells])
-    return Table("Mean and 95 % interval over patients", ["Arm", *map(figures.words, metrics)], groups)
-
-
-def _comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
-    """One table a metric, the one that the verdict is about first."""
-    found = set(comparisons["metric"]) if len(comparisons) else set()
-    ordered = [metric, *(name for name in METRICS if name != metric)]
-    return [_comparison_table(comparisons[comparisons["metric"] == name], name) for name in ordered if name in found]
-
-
-def _comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
-    groups: dict[str, list[list[str]]] = {}
-    for row in comparisons.to_dict("records"):
-        cells = [row["arm"], _difference(row), _probability(row["p"]), _points(row["detectable"]), row["verdict"]]
-        groups.setdefault(row["classifier"], []).append(cells)
-    heads = ["Arm", "Difference (95 % interval)", "p", "Smallest detectable difference", "Verdict"]
-    return Table(f"{figures.words(metric)}: difference to {figures.REFERENCE}, in percentage points", heads, groups)
-
-
-def _fits_table(fits: list[dict[str, Any]]) -> Table | None:
-    if not fits:
-        return None
-    rows = [
-        [
-            fit["run"],
-            str(fit["fold"]),
-            str(fit["seed"]),
-            _number(fit["kimg"], ".1f"),
-            _duration(fit["seconds"]),
-            _number(fit["discrimination"], ".2f"),
-        ]
-        for fit in fits
-    ]
-    heads = ["Run", "Fold", "Seed", "Thousand images shown", "Time", "Discrimination"]
-    return Table("The GANs that were trained", heads, {"": rows})
-
-
-def _classes_table(data: dict[str, Any]) -> Table:
-    rows = [[name, str(count["images"]), str(count["patients"])] for name, count in data["classes"].items()]
-    rows.append(["all", str(data["images"]), str(data["patients"])])
-    return Table("Real lesions by class", ["Class", "Images", "Patients"], {"": rows})
-
-
-def _folds_table(data: dict[str, Any]) -> Table:
-    columns = ["train_images", "test_images", "train_patients", "test_patients"]
-    rows = [[str(fold["fold"]), *(str(fold[column]) for column in columns)] for fold in data["folds"]]
-    heads = ["Fold", "Training images", "Test images", "Training patients", "Test patients"]
-    return Table("Folds; no patient is on both sides", heads, {"": rows})
-
-
-def _sets_table(results: pd.DataFrame) -> Table:
-    means = results.groupby("arm", sort=False)[["factor", "n_real", "n_synthetic"]].mean()
-    rows = [
-        [str(arm), _number(row["factor"], ".3g"), _number(row["n_real"], ".0f"), _number(row["n_synthetic"], ".0f")]
-        for arm, row in means.iterrows()
-    ]
-    heads = ["Arm", "Factor", "Real images", "Synthetic images"]
-    return Table("Training set of each arm, mean over folds and seeds", heads, {"": rows})
-
-
-def _facts_table(summary: dict[str, Any], seeds: Iterable[int]) -> Table:
-    machine = summary["machine"]
-    versions = [[f"{name} version", version] for name, version in summary["versions"].items()]
-    rows = [
-        ["Seeds", ", ".join(map(str, seeds))],
-        ["Time", _duration(summary["seconds"])],
-        ["Machine", f"{machine['platform']}, {machine['cores']} cores, load {_number(machine['load'], '.1f')}"],
-    ]
-    return Table("Seeds, machine and versions", ["What", "Value"], {"": rows + versions})
-
-
-def _known(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
-
-
-def _number(value: float | None, form: str) -> str:
-    return format(value, form) if _known(value) else UNKNOWN
-
-
-def _interval(row: Mapping[Any, Any]) -> str:
-    """A fraction and its interval in percent: 84.1 % (79.0 to 88.2)."""
-    if not _known(row["mean"]):
-        return UNKNOWN
-    mean = f"{100 * row['mean']:.1f} %"
-    bounded = _known(row["low"]) and _known(row["high"])
-    return f"{mean} ({100 * row['low']:.1f} to {100 * row['high']:.1f})" if bounded else mean
-
-
-def _difference(row: Mapping[Any, Any]) -> str:
-    """A difference of fractions and its interval in points: +3.2 (+0.5 to +6.9)."""
-    if not _known(row["difference"]):
-        return UNKNOWN
-    value, low, high = (
-        figures.signed(100 * row[name], ".1f") if _known(row[name]) else "" for name in ("difference", "low", "high")
-    )
-    return f"{value} ({low} to {high})" if low and high else value
-
-
-def _points(value: float | None) -> str:
-    return f"{100 * value:.1f}" if _known(value) else UNKNOWN
-
-
-def _probability(p: float | None) -> str:
-    return "< 0.001" if _known(p) and p < 0.001 else _number(p, ".3f")
-
-
-def _duration(seconds: float | None) -> str:
-    """35 s, 12 min or 2 h 05 min."""
-    if not _known(seconds):
-        return UNKNOWN
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
-
-
-def _toml(recipe: dict[str, Any], section: str = "") -> str:
-    """The recipe as TOML to read; settings that are None are left out, as TOML has no word for them."""
-    nested = {name: value for name, value in recipe.items() if isinstance(value, dict)}
-    flat = {name: value for name, value in recipe.items() if value is not None and name not in nested}
-    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in flat.items()]
-    blocks = ["\n".join([f"[{section}]", *lines] if section and lines else lines)]
-    blocks += [_toml(value, f"{section}.{name}".lstrip(".")) for name, value in nested.items()]
-    return "\n\n".join(filter(None, blocks))

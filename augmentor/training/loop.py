@@ -56,7 +56,7 @@ class Trainer:
         synthetic, start = self.generator(latents.to(self.fabric.device), labels)
 
         # Discriminator.
-        real_seen = augment(real, self._share, randomness)
+        real_seen = augment(real, self.method.augment_share, randomness)
         synthetic_seen = self._for_discriminator(synthetic.detach(), randomness)
         loss_d = self._discriminator_step(real_seen, synthetic_seen, labels, randomness)
 
@@ -109,13 +109,13 @@ class Trainer:
         )
         return labels.to(self.fabric.device), self.images[rows].to(self.fabric.device)
 
-    @property
-    def _share(self) -> float:
-        return self.method.augment_share
-
     def _for_discriminator(self, synthetic: Tensor, randomness: Generator) -> Tensor:
         """Synthetic lesions as the discriminator sees them."""
-        return augment(synthetic, self._share, randomness) if self.method.augment == "differentiable" else synthetic
+        return (
+            augment(synthetic, self.method.augment_share, randomness)
+            if self.method.augment == "differentiable"
+            else synthetic
+        )
 
     @torch.no_grad()
     def _update_average(self) -> None:
