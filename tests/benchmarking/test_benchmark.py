@@ -178,3 +178,11 @@ def test_an_arm_that_got_too_few_lesions_says_so(tmp_path, monkeypatch):
     results = benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
     assert len([w for w in results.summary["data"]["warnings"] if "passed the screen" in w]) == 2
     assert results.table["n_synthetic"].tolist() == [0, 1, 0, 1]
+
+
+def test_the_papers_dcgan_is_an_arm_like_any_other(tmp_path):
+    recipe = tiny_recipe(benchmark={"arms": ["classic", "classic+dcgan"], "classifiers": ["logistic"]})
+    results = benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
+    assert {f["model"] for f in results.summary["fits"]} == {"dcgan"}
+    assert all(run["run"].endswith("-dcgan") for run in results.summary["fits"])
+    assert "classic+dcgan" in results.summary["verdict"]
