@@ -105,12 +105,7 @@ def fit(
     Example: `augmentor fit --data lesions/ --patient-pattern "<patient>_<anything>" --minutes 10`
     """
     recipe = _recipe(
-        data={
-            "path": data,
-            "columns": _columns(columns),
-            "patient_pattern": patient_pattern,
-            "max_per_class": max_per_class,
-        },
+        data=_data(data, columns, patient_pattern, max_per_class),
         model={"name": model, "size": size},
         training={"minutes": minutes, "kimg": kimg, "holdout": holdout, "seed": seed, "device": device},
     )
@@ -215,12 +210,7 @@ def benchmark(
     Example: `augmentor benchmark --data lesions/ --folds 3 --minutes 2`
     """
     recipe = _recipe(
-        data={
-            "path": data,
-            "columns": _columns(columns),
-            "patient_pattern": patient_pattern,
-            "max_per_class": max_per_class,
-        },
+        data=_data(data, columns, patient_pattern, max_per_class),
         model={"size": size},
         training={"device": device},
         benchmark={
@@ -301,6 +291,10 @@ def _recipe(**sections: dict[str, Any]) -> Any:
     from augmentor.recipe import Recipe
 
     return Recipe().with_options(**sections)
+
+
+def _data(path: str | None, columns: str | None, pattern: str | None, most: int | None) -> dict[str, Any]:
+    return {"path": path, "columns": _columns(columns), "patient_pattern": pattern, "max_per_class": most}
 
 
 def _columns(text: str | None) -> dict[str, str]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 
 Update = Callable[[float, str], None]
 _SECONDS_BETWEEN_LINES = 15.0
@@ -54,13 +55,13 @@ class TerminalProgress(Progress):
 
     def _new_bars(self) -> Bars:
         columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", style="dim", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, min_width=22)),
+            BarColumn(bar_width=10),
+            TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+            TextColumn("left", table_column=Column(no_wrap=True, min_width=4)),
+            # What an 80-column terminal has no room for is cut off here, at the least important end.
+            TextColumn("{task.fields[note]}", style="dim", markup=False, table_column=Column(no_wrap=True)),
         )
         return Bars(*columns, console=self._console)
 

@@ -242,7 +242,7 @@ def _rate(recent: deque[tuple[float, float]]) -> float:
 def _note(under_way: _Fit, losses: dict[str, float], rate: float) -> str:
     likeness = under_way.snapshots[-1]["mmd"]
     held_out = f", held-out mmd {likeness:.3f}" if likeness is not None else ""
-    return f"{rate:.0f} images/s, loss d {losses['loss_d']:.2f} g {losses['loss_g']:.2f}{held_out}"
+    return f"{rate:.0f} images/s, d {losses['loss_d']:.2f} g {losses['loss_g']:.2f}{held_out}"
 
 
 def _require_finite(losses: dict[str, float], under_way: _Fit) -> None:

@@ -1,0 +1,35 @@
+import io
+
+from rich.console import Console
+
+from augmentor.progress import Progress, TerminalProgress
+
+
+def test_without_a_terminal_there_are_plain_whole_lines():
+    told = io.StringIO()
+    progress = TerminalProgress(Console(file=told, width=40))
+    progress.say("a line that is longer than forty columns and must not be broken [in two]")
+    with progress.task("Fitting", 1.0) as update:
+        update(1.0, "done")
+    assert told.getvalue() == "a line that is longer than forty columns and must not be broken [in two]\n"
+
+
+def test_a_bar_fits_eighty_columns_and_shows_rate_time_left_and_losses():
+    told = io.StringIO()
+    progress = TerminalProgress(Console(file=told, width=80, force_terminal=True, color_system=None))
+    with progress.task("Fitting cgan (10 min)", 1.0) as update, progress.task("[inner]", 1.0) as inner:
+        inner(0.5, "")
+        update(0.3, "176 images/s, d 1.44 g 0.88, held-out mmd 0.027")
+    last = [line for line in told.getvalue().splitlines() if "Fitting" in line][-1]
+    assert "Fitting cgan (10 min)" in last
+    assert "left" in last
+    assert "176 images/s, d 1.44" in last
+    assert "[inner]" in told.getvalue()
+
+
+def test_the_silent_one_says_nothing(capsys):
+    progress = Progress()
+    progress.say("nothing")
+    with progress.task("nothing", 1.0) as update:
+        update(1.0, "nothing")
+    assert capsys.readouterr().out == ""
