@@ -16,11 +16,11 @@ from sklearn.svm import SVC
 from torch import Tensor, nn
 
 from augmentor.benchmarking.arms import TrainingSet
-from augmentor.benchmarking.augmentation import classic
 from augmentor.model.blocks import fast_layout
 from augmentor.model.features import texture_features
 from augmentor.progress import Update
 from augmentor.recipe import ClassifierName
+from augmentor.training.classic import classic
 
 _BATCH = 64
 _VIEWS = 5  # draws a real lesion that the feature classifiers see, in every arm
@@ -92,7 +92,7 @@ class _NetworkClassifier:
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
         torch.manual_seed(seed)
         randomness = torch.Generator().manual_seed(seed)
-        images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+        images, labels = torch.from_numpy(data.images), torch.tensor(data.labels)
         weights = (1.0 / torch.bincount(labels, minlength=self._classes))[labels]
         real = images[: data.n_real]  # the same scale in every arm
         self.mean_, self.deviation_ = real.mean(), real.std().clamp(min=1e-6)

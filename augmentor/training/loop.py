@@ -12,6 +12,7 @@ from torch.optim import Adam, Optimizer
 
 from augmentor.model.gan import Gan
 from augmentor.recipe import TrainingSection
+from augmentor.training.classic import classic
 from augmentor.training.diffaugment import augment
 from augmentor.training.losses import anchor_penalty, discriminator_loss, generator_loss, mismatch_loss, r1_penalty
 
@@ -56,7 +57,7 @@ class Trainer:
         synthetic, start = self.generator(latents.to(self.fabric.device), labels)
 
         # Discriminator.
-        real_seen = augment(real, self.method.augment_share, randomness)
+        real_seen = self._for_discriminator(real, randomness, synthetic=False)
         synthetic_seen = self._for_discriminator(synthetic.detach(), randomness)
         loss_d = self._discriminator_step(real_seen, synthetic_seen, labels, randomness)
 
@@ -73,15 +74,12 @@ class Trainer:
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(), "anchor": anchor.detach()}
 
     def _discriminator_step(self, real: Tensor, synthetic: Tensor, labels: Tensor, randomness: Generator) -> Tensor:
-        images, classes = torch.cat([real, synthetic]), torch.cat([labels, labels])
+        # Real and synthetic lesions in batches of their own: batch norm (dcgan) would tell mixed from pure batches.
+        loss = total = discriminator_loss(self.discriminator(real, labels), self.discriminator(synthetic, labels))
         if self.method.mismatch:
             by = torch.randint(1, len(self.members), labels.shape, generator=randomness).to(labels.device)
-            wrong = (labels + by) % len(self.members)
-            images, classes = torch.cat([images, real]), torch.cat([classes, wrong])
-        on_real, on_synthetic, *on_wrong = self.discriminator(images, classes).split(len(real))
-        loss = total = discriminator_loss(on_real, on_synthetic)
-        if on_wrong:
-            total = loss + self.method.mismatch * mismatch_loss(on_wrong[0])
+            mismatched = self.discriminator(real, (labels + by) % len(self.members))
+            total = loss + self.method.mismatch * mismatch_loss(mismatched)
         if self.method.r1_gamma and self.step % _PENALTY_EVERY == 0:
             real = real.detach().requires_grad_()
             with self.fabric.autocast():  # the bare network: Fabric's wrapper forbids autograd.grad
@@ -109,13 +107,11 @@ class Trainer:
         )
         return labels.to(self.fabric.device), self.images[rows].to(self.fabric.device)
 
-    def _for_discriminator(self, synthetic: Tensor, randomness: Generator) -> Tensor:
-        """Synthetic lesions as the discriminator sees them."""
-        return (
-            augment(synthetic, self.method.augment_share, randomness)
-            if self.method.augment == "differentiable"
-            else synthetic
-        )
+    def _for_discriminator(self, images: Tensor, randomness: Generator, synthetic: bool = True) -> Tensor:
+        """Lesions as the discriminator sees them: both sides augmented alike, or classically the real ones alone."""
+        if self.method.augment == "differentiable":
+            return augment(images, self.method.augment_share, randomness)
+        return images if synthetic else classic(images, randomness)
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -61,3 +61,20 @@ def test_the_training_lesions_in_a_generator_are_not_trained():
     trainer = make_trainer()
     before = trainer.generator.module.bank.clone()
     assert torch.equal(run(trainer, 3).generator.module.bank, before)
+
+
+def test_the_discriminator_never_sees_real_and_synthetic_lesions_in_one_batch():
+    """Batch norm would tell a mixed batch from a pure one, and the generator would meet another discriminator."""
+    trainer, seen = make_trainer("dcgan"), []
+    trainer.discriminator.register_forward_pre_hook(lambda _module, inputs: seen.append(len(inputs[0])))
+    losses = run(trainer, 30).train_step()
+    assert set(seen) == {6}
+    assert losses["loss_d"] + losses["loss_g"] > 0.1  # both near zero: the two steps meet different discriminators
+
+
+def test_the_papers_dcgan_is_shown_classic_augmentation_and_no_holes():
+    trainer = make_trainer("dcgan")
+    flat = torch.full((64, 1, 16, 16), 0.4)
+    seen = trainer._for_discriminator(flat, torch.Generator().manual_seed(0), synthetic=False)
+    assert torch.allclose(seen, flat, atol=1e-5)
+    assert torch.equal(trainer._for_discriminator(flat, torch.Generator().manual_seed(0)), flat)
