@@ -25,15 +25,16 @@ class Method:
     r1_gamma: float  # 0: no gradient penalty
     anchor: float
     mismatch: float  # weight of real lesions under a wrong class as false ones
+    ema_halflife_kimg: float  # of the generator's moving average; 0: none, the network itself is saved
     augment: Literal["differentiable", "real-only"]
     augment_share: float
     one_class_a_step: bool
 
 
 METHODS: dict[ModelName, Method] = {
-    "cgan": Method(1e-4, 1e-3, 0.0, 0.99, 0.02, 3.0, 0.5, "differentiable", 0.5, one_class_a_step=False),
-    # As published: Adam at 2e-4 with beta1 0.5, the real lesions classically augmented, no penalty.
-    "dcgan": Method(2e-4, 2e-4, 0.5, 0.999, 0.0, 0.0, 0.0, "real-only", 1.0, one_class_a_step=True),
+    "cgan": Method(1e-4, 1e-3, 0.0, 0.99, 0.02, 3.0, 0.5, 5.0, "differentiable", 0.5, one_class_a_step=False),
+    # As published: Adam at 2e-4 with beta1 0.5, the real lesions classically augmented, no penalty, no average.
+    "dcgan": Method(2e-4, 2e-4, 0.5, 0.999, 0.0, 0.0, 0.0, 0.0, "real-only", 1.0, one_class_a_step=True),
 }
 
 

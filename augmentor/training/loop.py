@@ -20,7 +20,6 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would anno
 
 _PENALTY_EVERY = 8  # steps; the penalty is scaled up by as much
 _EMA_EVERY = 4
-_EMA_HALFLIFE_KIMG = 5.0
 _EMA_RAMP = 0.2  # the half-life is at most this share of what has been shown
 
 
@@ -116,8 +115,8 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         """Exponential moving average of the generator's weights, half-life in images shown (Karras et al. 2024)."""
-        half_life = min(_EMA_HALFLIFE_KIMG, self.kimg * _EMA_RAMP)
-        decay = 0.5 ** (_EMA_EVERY * self.section.batch / 1000 / max(half_life, 1e-8))
+        half_life = min(self.method.ema_halflife_kimg, self.kimg * _EMA_RAMP)
+        decay = 0.5 ** (_EMA_EVERY * self.section.batch / 1000 / half_life) if half_life else 0.0
         source = self.generator.module
         torch._foreach_lerp_(list(self.ema.parameters()), list(source.parameters()), 1 - decay)
         for mean, now in zip(self.ema.buffers(), source.buffers(), strict=True):

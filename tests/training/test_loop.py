@@ -78,3 +78,10 @@ def test_the_papers_dcgan_is_shown_classic_augmentation_and_no_holes():
     seen = trainer._for_discriminator(flat, torch.Generator().manual_seed(0), synthetic=False)
     assert torch.allclose(seen, flat, atol=1e-5)
     assert torch.equal(trainer._for_discriminator(flat, torch.Generator().manual_seed(0)), flat)
+
+
+@pytest.mark.parametrize(("name", "averaged"), [("cgan", True), ("dcgan", False)])
+def test_the_default_is_averaged_and_the_papers_is_not(name, averaged):
+    trainer = run(make_trainer(name), 8)  # the average moves every fourth step
+    now, mean = (list(network.parameters()) for network in (trainer.generator.module, trainer.ema))
+    assert all(torch.equal(a, b) for a, b in zip(now, mean, strict=True)) == (not averaged)
