@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from threading import Event, current_thread, main_thread
@@ -29,7 +29,7 @@ from augmentor.model.gan import build_gan, resolve
 from augmentor.progress import Progress, Update
 from augmentor.recipe import Recipe
 from augmentor.training.loop import Trainer
-from augmentor.training.monitor import Monitor, Snapshot, as_record
+from augmentor.training.monitor import Monitor
 from augmentor.training.run import Run, new_folder, newest_unfinished, point_latest_to, save_summary
 from augmentor.training.samples import save_grid
 
@@ -270,8 +270,8 @@ def _take_snapshot(under_way: _Fit) -> None:
     save_checkpoint(under_way.run.checkpoints / f"{name}.safetensors", trainer.ema, card)
     train = under_way.monitor.train
     save_grid(under_way.run.samples / f"{name}.png", trainer.ema, *train, under_way.recipe.training.seed)
-    snapshot: Snapshot = under_way.monitor.measure(trainer.ema, trainer.discriminator.module)
-    _record(under_way, "snapshot", as_record(snapshot) | {"checkpoint": f"{name}.safetensors"})
+    snapshot = under_way.monitor.measure(trainer.ema, trainer.discriminator.module)
+    _record(under_way, "snapshot", asdict(snapshot) | {"checkpoint": f"{name}.safetensors"})
     _save_state(under_way)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -95,7 +95,3 @@ def _logits(discriminator: nn.Module, images: Tensor, labels: Tensor) -> np.ndar
 def _auc(real: np.ndarray, synthetic: np.ndarray) -> float:
     truth = np.concatenate([np.ones(len(real)), np.zeros(len(synthetic))])
     return float(roc_auc_score(truth, np.concatenate([real, synthetic])))
-
-
-def as_record(snapshot: Snapshot) -> dict[str, float | None]:
-    return asdict(snapshot)
