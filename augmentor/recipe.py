@@ -15,9 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from augmentor.errors import UsageError
 
 Step = Literal["phantom", "check", "fit", "expand", "evaluate", "benchmark"]
-ModelName = Literal["cgan", "dcgan"]
-ArmName = Literal["real", "classic", "classic+gan", "classic+dcgan"]
-ClassifierName = Literal["paper-cnn", "densenet", "logistic", "svm"]
+ModelName = Literal["cgan", "dcgan", "acgan"]
+ScreenLevel = Literal["off", "light", "strict"]
+ArmName = Literal[
+    "real",
+    "classic",
+    "resampled",
+    "mixup",
+    "classic+gan",
+    "classic+dcgan",
+    "classic+acgan",
+    "gan-only",
+    "pretrain-gan",
+    "auto",
+]
+ClassifierName = Literal["paper-cnn", "cnn", "densenet", "densenet121", "pretrained", "logistic", "svm", "forest"]
 
 
 class _Section(BaseModel):
@@ -76,6 +88,7 @@ class ExpandSection(_Section):
 
     factor: float = 3.0
     balance: bool = False
+    screen: ScreenLevel = "light"
     format: Literal["png", "npy", "nifti"] | None = None
     seed: int = Field(0, ge=0, lt=2**20)
 
@@ -101,6 +114,11 @@ class BenchmarkSection(_Section):
     minutes: float | None = Field(None, gt=0, description="a GAN")
     kimg: float | None = Field(None, gt=0, description="a GAN")
     steps: int = Field(600, ge=1, description="optimiser steps of each network classifier, the same in every arm")
+    screen: ScreenLevel = Field("light", description="which synthetic lesions the GAN arms get")
+    synthetic_curve: tuple[float, ...] = Field((), description="synthetic lesions, in real ones, of the paper's curve")
+    real_curve: tuple[int, ...] = Field((), description="real lesions a class, of the curve of gain against them")
+    workers: int = Field(1, ge=1, description="processes that share the cells")
+    scheduler: str | None = Field(None, description="tcp://HOST:PORT of a Dask scheduler, instead of `workers`")
 
     @field_validator("arms", "classifiers")
     @classmethod
