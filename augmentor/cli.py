@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+CURVES = {"synthetic_curve": (0.5, 1, 2, 5, 10, 20), "real_curve": (20, 40, 60, 100)}  # the paper's, and its other side
 out = Console()
 err = Console(stderr=True)
 
@@ -48,6 +49,14 @@ PerClass = Annotated[int | None, typer.Option(help="Take at most this many lesio
 Seed = Annotated[int, typer.Option(help="Same seed and length in images (--kimg), same result.", min=0)]
 RunFolder = Annotated[Path | None, typer.Option(help="A run folder. Default: `runs/latest`.", show_default=False)]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]
+Screen = Annotated[
+    str | None,
+    typer.Option(
+        help="`off` (near-copies only), `light` (default: also what is clearly of another class or like no real "
+        "lesion) or `strict`.",
+        show_default=False,
+    ),
+]
 Minutes = Annotated[float | None, typer.Option(help="How long to train a GAN. Default: 5.")]
 Size = Annotated[int, typer.Option(help="Side of the square images that the networks see, in pixels.")]
 
@@ -84,7 +93,9 @@ def check(
 def fit(
     data: Annotated[str | None, typer.Option(help="As for `augmentor check`.", show_default=False)] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: `runs/<time>`.")] = None,
-    model: Annotated[str, typer.Option(help="`cgan` (default) or `dcgan` (the paper's, one a class).")] = "cgan",
+    model: Annotated[
+        str, typer.Option(help="`cgan` (default), or the paper's `dcgan` (one a class) or `acgan` (one for all).")
+    ] = "cgan",
     size: Size = 64,
     minutes: Minutes = None,
     kimg: Annotated[
@@ -102,6 +113,8 @@ def fit(
 ) -> None:
     """Train a GAN on the training patients; the run folder holds checkpoints, pictures and a report.
 
+    Several GPUs: `torchrun --nproc-per-node 2 --no-python augmentor fit --data lesions/`.
+
     Example: `augmentor fit --data lesions/ --patient-pattern "<patient>_<anything>" --minutes 10`
     """
     recipe = _recipe(
@@ -114,6 +127,7 @@ def fit(
     if not resume and data is None:
         raise UsageError("--data is missing. Give a folder by class, a CSV, a datalist or an npz (or --resume).")
     from augmentor.report.html import fit_report
+    from augmentor.training.distributed import is_first
     from augmentor.training.fit import fit as fit_lesions
     from augmentor.training.fit import resume_fit
 
@@ -122,14 +136,20 @@ def fit(
         run = resume_fit(out_folder, progress)
     else:
         run = fit_lesions(_read(str(data), columns, patient_pattern), recipe, out_folder, progress=progress)
-    fit_report(run.folder)
-    _print_fit(run)
+    if is_first():  # of the processes that torchrun started, if it did
+        fit_report(run.folder)
+        _print_fit(run)
 
 
 @app.command()
 def expand(
     factor: Annotated[
-        float | None, typer.Option(help="Each class ends this many times its real training size. Default: 3.")
+        str | None,
+        typer.Option(
+            help="Each class ends this many times its real training size. Default: 3. `auto`: what helps a classifier "
+            "on the run's held-out patients, which may be nothing.",
+            show_default=False,
+        ),
     ] = None,
     run: RunFolder = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Default: `lesions-x<factor>`.")] = None,
@@ -140,6 +160,10 @@ def expand(
     image_format: Annotated[
         str | None, typer.Option("--format", help="`png`, `npy` or `nifti`. Default: as the input.")
     ] = None,
+    screen: Screen = None,
+    classifier: Annotated[
+        str, typer.Option(help="Whom `--factor auto` asks: a classifier of `augmentor benchmark`.")
+    ] = "cnn",
 ) -> None:
     """Write an enlarged training set: the real training lesions and synthetic ones, with a manifest.
 
@@ -150,9 +174,12 @@ def expand(
     from augmentor.expansion.expand import expand as expand_run
     from augmentor.training.run import open_run
 
-    asked = {"factor": factor, "balance": balance or None, "format": image_format, "seed": seed}
-    _recipe(expand=asked)  # a bad option is told before a missing run is
+    asked = {"balance": balance or None, "format": image_format, "seed": seed, "screen": screen}
+    asked["factor"] = None if factor == "auto" else factor
+    _recipe(expand=asked, benchmark={"classifiers": [classifier]})  # a bad option is told before a missing run is
     chosen = open_run(run)
+    if factor == "auto":
+        asked |= _choose_factor(chosen, classifier)
     section = chosen.recipe.with_options(expand=asked).expand
     lesions = expand_run(chosen, out=out_folder, section=section, progress=TerminalProgress(err))
     _print_counts(lesions)
@@ -184,11 +211,18 @@ def evaluate(
 def benchmark(
     data: Data,
     arms: Annotated[
-        str, typer.Option(help="Of `real`, `classic`, `classic+gan`, `classic+dcgan`.")
+        str,
+        typer.Option(
+            help="Of `real`, `classic`, `resampled`, `mixup`, `classic+gan`, `classic+dcgan`, `classic+acgan`, "
+            "`gan-only`, `pretrain-gan`, `auto`."
+        ),
     ] = "real,classic,classic+gan",
-    classifiers: Annotated[str, typer.Option(help="Of `paper-cnn`, `densenet`, `logistic`, `svm`.")] = (
-        "paper-cnn,densenet,logistic,svm"
-    ),
+    classifiers: Annotated[
+        str,
+        typer.Option(
+            help="Of `paper-cnn`, `cnn`, `densenet`, `densenet121`, `pretrained`, `logistic`, `svm`, `forest`."
+        ),
+    ] = "paper-cnn,densenet,logistic,svm",
     folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.")] = 1,
     factor: Annotated[float, typer.Option(help="Size of the enlarged training sets, in real ones.")] = 3.0,
@@ -196,7 +230,17 @@ def benchmark(
     steps: Annotated[
         int, typer.Option(help="Optimiser steps of each network classifier, the same in every arm.")
     ] = 600,
-    out_folder: Annotated[Path | None, typer.Option("--out", help="Default: `benchmark`.")] = None,
+    screen: Screen = None,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Also the gain against the number of synthetic and of real lesions.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="`tcp://HOST:PORT` of a Dask scheduler whose workers do the work.")
+    ] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Default: `benchmark`. One that was interrupted is gone on with.")
+    ] = None,
     size: Size = 64,
     device: Device = "auto",
     columns: Columns = None,
@@ -206,6 +250,7 @@ def benchmark(
     """Measure on unseen patients whether a classifier gets better with synthetic lesions, by how much, how surely.
 
     Each fold fits its own GAN on its own training patients. Leaves `report.html`, `results.csv`, `predictions.csv`.
+    Started again with the same --out, it goes on where it stopped, and computes only what is new.
 
     Example: `augmentor benchmark --data lesions/ --folds 3 --minutes 2`
     """
@@ -221,7 +266,11 @@ def benchmark(
             "factor": factor,
             "minutes": minutes,
             "steps": steps,
-        },
+            "screen": screen,
+            "workers": workers,
+            "scheduler": scheduler,
+        }
+        | (CURVES if curves else {}),
     )
     from augmentor.benchmarking.benchmark import benchmark as benchmark_lesions
     from augmentor.report.html import write_report
@@ -230,6 +279,37 @@ def benchmark(
     results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err))
     report = write_report(results.folder)
     _print_results(results.summary, report)
+
+
+@app.command()
+def calibrate(
+    simulations: Annotated[int, typer.Option(help="Simulated benchmarks.", min=1)] = 200,
+    perfect: Annotated[
+        float,
+        typer.Option(help="Lesions of a perfect generator for each real one. 0: the two arms are the same.", min=0),
+    ] = 0.0,
+    folds: Annotated[int, typer.Option(help="Folds by patient of each benchmark.", min=2)] = 3,
+    seeds: Annotated[int, typer.Option(help="Repeats with other folds of each benchmark.", min=1)] = 2,
+    patients: Annotated[int, typer.Option(min=3)] = 18,
+    per_class: Annotated[int, typer.Option(help="Lesions of each of the three classes.", min=6)] = 30,
+    classifiers: Annotated[str, typer.Option(help="Of `logistic`, `svm`, `forest`.")] = "logistic,svm",
+    workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    out_file: Annotated[Path | None, typer.Option("--out", help="CSV with a row a simulation and classifier.")] = None,
+) -> None:
+    """Ask how far the benchmark's verdict can be trusted, on simulated data sets whose truth is known.
+
+    With the arms the same, it should say gain or harm in at most 5 % of benchmarks.
+
+    Example: `augmentor calibrate --simulations 200 --workers 2`
+    """
+    _recipe(benchmark={"classifiers": _names(classifiers)})
+    from augmentor.benchmarking.simulation import Study, describe, save_study, simulate
+
+    study = Study(perfect, patients, per_class, 32, folds, seeds, tuple(_names(classifiers)))  # type: ignore[arg-type]
+    table = simulate(study, simulations, workers, TerminalProgress(err))
+    if out_file:
+        save_study(table, out_file)
+    _print_study(describe(table))
 
 
 @app.command()
@@ -252,14 +332,17 @@ def run(
         Path, typer.Argument(help="A TOML file; the project's own are in pipelines/.", show_default=False)
     ],
     out_folder: Annotated[Path | None, typer.Option("--out", help="Instead of the recipe's own.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few lesions, steps and images: does it run? No figure means anything.")
+    ] = False,
 ) -> None:
-    """Do the steps of a recipe.
+    """Do the steps of a recipe. One that was interrupted is gone on with.
 
     Example: `augmentor run pipelines/cheng.toml`
     """
-    from augmentor.recipe import load_recipe, make_recipe
+    from augmentor.recipe import load_recipe, make_quick, make_recipe
 
-    loaded = load_recipe(recipe)
+    loaded = make_quick(load_recipe(recipe)) if quick else load_recipe(recipe)
     if out_folder:
         loaded = make_recipe(loaded.model_dump() | {"out": str(out_folder)}, str(recipe))
     _run(loaded)
@@ -279,6 +362,30 @@ def _run(recipe: Any) -> None:
         _print_results(outcome.results.summary, outcome.reports[-1])
     if outcome.shortfall:
         raise outcome.shortfall
+
+
+def _choose_factor(run: Any, classifier: str) -> dict[str, Any]:
+    """What `--factor auto` sets, told with its evidence."""
+    from augmentor.benchmarking.auto import choose
+    from augmentor.recipe import BenchmarkSection
+
+    with TerminalProgress(err).task(f"Trying factors with {classifier}", 1.0) as update:
+        choice = choose(run, classifier, BenchmarkSection().steps, run.recipe.training.seed, update)  # type: ignore[arg-type]
+    table = Table("factor", "use", "screen", "Brier score, held-out patients", "better than none by")
+    for trial in choice.trials:
+        plan = trial.plan
+        told = f"{trial.gain:+.3f} +- {trial.error:.3f}" if plan.factor > 1 else ""
+        table.add_row(f"{plan.factor:g}", plan.use, plan.screen, f"{trial.brier:.3f}", told)
+    out.print(table)
+    if choice.plan.factor == 1:
+        out.print(
+            f"No factor helped {classifier} for sure on the {len(run.held_out)} held-out lesions (by more than two "
+            "standard errors): the real lesions alone are written. Give --factor a number to have synthetic ones.",
+            highlight=False,
+        )
+    elif choice.plan.use == "pretrain":
+        out.print("Train on the synthetic lesions first, then on the real ones: that was better than mixing them.")
+    return {"factor": choice.plan.factor, "screen": choice.plan.screen}
 
 
 def _read(data: str, columns: str | None, pattern: str | None) -> Any:
@@ -368,6 +475,17 @@ def _print_results(summary: dict[str, Any], report: Path) -> None:
     out.print(table)
     out.print(summary["verdict"], highlight=False, markup=False, soft_wrap=True)
     out.print(f"Report: {report}", highlight=False, soft_wrap=True)
+
+
+def _print_study(found: dict[str, float]) -> None:
+    table = Table("", f"{found['simulations']:.0f} simulated benchmarks")
+    table.add_row("verdict was gain", f"{found['gain']:.1%}")
+    table.add_row("verdict was harm", f"{found['harm']:.1%}")
+    table.add_row("true difference of macro sensitivity", f"{found['truth'] * 100:+.2f} points")
+    table.add_row("mean difference found", f"{found['difference'] * 100:+.2f} points")
+    table.add_row("intervals that hold the true difference", f"{found['covered']:.1%}")
+    table.add_row("smallest effect seen with 80 % power (median)", f"{found['detectable'] * 100:.1f} points")
+    out.print(table)
 
 
 def main() -> None:

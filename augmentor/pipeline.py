@@ -14,10 +14,11 @@ from augmentor.data.readers import read_lesions
 from augmentor.errors import ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Fidelity, evaluate
 from augmentor.expansion.expand import expand
+from augmentor.model.checkpoint import write_atomically
 from augmentor.progress import Progress
-from augmentor.recipe import Recipe, make_recipe
+from augmentor.recipe import Recipe, load_recipe, make_recipe
 from augmentor.report.html import fit_report, write_report
-from augmentor.training.fit import fit
+from augmentor.training.fit import fit_or_resume
 from augmentor.training.run import Run, open_run, require_empty
 
 DEMO = {
@@ -50,25 +51,20 @@ def demo_recipe(out: Path, seed: int) -> Recipe:
 
 
 def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
-    """Do the recipe's steps in order, everything below `recipe.out`, which must be new or empty."""
+    """Do the recipe's steps in order, everything below `recipe.out`, which must be new or empty, or hold an earlier
+    start of the recipe with the same data, model and training: what that has finished is kept."""
     out = Path(recipe.out)
-    require_empty(out)
+    _claim_folder(recipe, out)
     outcome = Outcome(out)
     lesions = _lesions(recipe, out, progress)
     if "check" in recipe.steps:
         found = require_usable(lesions)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "check.json").write_text(json.dumps(found.as_dict(), indent=1))
+        write_atomically(out / "check.json", json.dumps(found.as_dict(), indent=1))
     if "fit" in recipe.steps:
-        outcome.run = fit(lesions, recipe, out / "run", latest=False, progress=progress)
+        outcome.run = fit_or_resume(lesions, recipe, out / "run", latest=False, progress=progress)
         outcome.reports.append(fit_report(outcome.run.folder))
     if "expand" in recipe.steps:
-        run = outcome.run or open_run(None)
-        try:
-            outcome.expanded = expand(run, out=out / "expanded", section=recipe.expand, progress=progress)
-        except ShortfallError as error:  # what passed is written, and the other steps do not need it
-            progress.say(f"Warning: {error}")
-            outcome.shortfall = error
+        _expand(recipe, outcome, progress)
     if "evaluate" in recipe.steps:
         outcome.fidelity = evaluate(outcome.run or open_run(None), progress=progress)
     if "benchmark" in recipe.steps:
@@ -77,9 +73,37 @@ def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
     return outcome
 
 
+def _claim_folder(recipe: Recipe, out: Path) -> None:
+    """Raise UsageError where `out` holds anything else than an earlier start of this recipe."""
+    file = out / "recipe.toml"
+    if file.exists():
+        before = load_recipe(file)
+        if (before.hash(), before.phantom) == (recipe.hash(), recipe.phantom):
+            recipe.save(file)
+            return
+        raise UsageError(f"{out}: holds a run of another data, model or training section. Give another --out.")
+    require_empty(out)
+    out.mkdir(parents=True, exist_ok=True)
+    recipe.save(file)
+
+
+def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
+    run, out = outcome.run or open_run(None), outcome.out / "expanded"
+    if out.exists():
+        outcome.expanded = read_lesions(out / "manifest.csv")
+        return
+    try:
+        outcome.expanded = expand(run, out=out, section=recipe.expand, progress=progress)
+    except ShortfallError as error:  # what passed is written, and the other steps do not need it
+        progress.say(f"Warning: {error}")
+        outcome.shortfall = error
+
+
 def _lesions(recipe: Recipe, out: Path, progress: Progress) -> Lesions:
     if "phantom" in recipe.steps:
         drawn, folder = recipe.phantom, out / "lesions"
+        if (folder / "lesions.csv").exists():  # written last
+            return read_lesions(folder)
         with progress.task("Drawing phantom lesions", 1.0) as update:
             write_phantom(
                 folder,

@@ -55,12 +55,12 @@ class PhantomSection(_Section):
 
 
 class ModelSection(_Section):
-    """Which GAN: `cgan` (one for all classes, starts from real lesions) or `dcgan` (the paper's, one a class)."""
+    """Which GAN: `cgan` (one for all classes, starts from real lesions), or the paper's `dcgan` and `acgan`."""
 
     name: ModelName = "cgan"
     size: int = Field(64, ge=16, le=256, multiple_of=4)
-    generator_channels: int | None = Field(None, ge=4, description="at the finest layer; cgan 48, dcgan 128")
-    discriminator_channels: int | None = Field(None, ge=4, description="at the finest layer; cgan 64, dcgan 64")
+    generator_channels: int | None = Field(None, ge=4, description="at the finest layer; cgan 48, the others 128")
+    discriminator_channels: int | None = Field(None, ge=4, description="at the finest layer; 64")
 
 
 class TrainingSection(_Section):
@@ -74,7 +74,7 @@ class TrainingSection(_Section):
     holdout: float = Field(0.2, ge=0, le=0.5)
     seed: int = Field(0, ge=0, lt=2**20)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    precision: Literal["auto", "bf16-mixed", "32-true"] = Field("auto", description="auto: what the device is fast in")
     snapshots: int = Field(8, ge=1, description="pictures and checkpoints along the way, evenly spaced")
 
     @property
@@ -119,6 +119,20 @@ class BenchmarkSection(_Section):
     real_curve: tuple[int, ...] = Field((), description="real lesions a class, of the curve of gain against them")
     workers: int = Field(1, ge=1, description="processes that share the cells")
     scheduler: str | None = Field(None, description="tcp://HOST:PORT of a Dask scheduler, instead of `workers`")
+
+    @field_validator("synthetic_curve", "real_curve")
+    @classmethod
+    def _above_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not (math.isfinite(v) and v > 0) for v in value):
+            raise ValueError("every point of a curve must be a number above 0")
+        return value
+
+    @field_validator("scheduler")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is not None and "://" not in value:
+            raise ValueError("must be the address of a Dask scheduler, as in tcp://127.0.0.1:8786")
+        return value
 
     @field_validator("arms", "classifiers")
     @classmethod
@@ -188,6 +202,18 @@ def _tell(problem: Any, where: str) -> str:
     told = problem["msg"].removeprefix("Value error, ")
     given = f" (given: {problem['input']!r})" if name and not isinstance(problem["input"], dict) else ""
     return f"{where}: {name + ': ' if name else ''}{told}{given}."
+
+
+def make_quick(recipe: Recipe) -> Recipe:
+    """The same steps, arms and classifiers on a few lesions, for seconds: to see that a recipe runs."""
+    few: dict[str, Any] = {"folds": 2, "seeds": 1, "minutes": None, "kimg": 0.64, "steps": 20}
+    few |= {"synthetic_curve": recipe.benchmark.synthetic_curve[:1], "real_curve": ()}
+    content = recipe.model_dump()
+    content["data"]["max_per_class"] = min(24, recipe.data.max_per_class or 24)
+    content["phantom"] |= {"patients": 9, "per_class": 18}
+    content["training"] |= {"minutes": None, "kimg": 0.64, "snapshots": 2}
+    content["benchmark"] |= few
+    return make_recipe(content | {"out": f"{recipe.out}-quick"}, "--quick")
 
 
 def load_recipe(file: Path) -> Recipe:

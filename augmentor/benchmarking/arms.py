@@ -46,6 +46,7 @@ ARMS: dict[ArmName, Arm] = {
     )
 }
 BASELINE: ArmName = "classic"
+CURVE_ARM: ArmName = "classic+gan"  # of the curves of gain against the number of lesions
 
 
 @dataclass(frozen=True)

@@ -7,27 +7,32 @@ import platform
 import shlex
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
-from augmentor.benchmarking.arms import ARMS, BASELINE
-from augmentor.benchmarking.crossval import Cell, FoldData, run_fold
-from augmentor.benchmarking.statistics import METRICS, Comparison, holm, intervals, pair, sentence
+from augmentor.benchmarking.cells import Cell, done
+from augmentor.benchmarking.cost import Probe
+from augmentor.benchmarking.crossval import CellTask, Fitted, GanTask, fit_gan, run_cell
+from augmentor.benchmarking.design import Design, make_design
+from augmentor.benchmarking.embedding import embed
+from augmentor.benchmarking.summary import summarise
+from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.check import require_usable
 from augmentor.data.lesions import Lesions
-from augmentor.data.splits import Fold, holdout, outer_folds
+from augmentor.data.splits import Fold
+from augmentor.errors import AugmentorError
 from augmentor.model.checkpoint import to_json, write_atomically
 from augmentor.progress import Progress
-from augmentor.recipe import BenchmarkSection, Recipe
+from augmentor.recipe import Recipe
 from augmentor.training.run import require_empty
 from augmentor.version import VERSION
 
-VERDICT_METRIC = "sensitivity"
+_RECIPE = "recipe.toml"  # says that a folder holds a benchmark
 
 
 @dataclass(frozen=True)
@@ -44,150 +49,102 @@ def benchmark(
 ) -> Results:
     """Measure on unseen patients whether synthetic lesions help: every GAN and classifier is trained inside its fold.
 
-    Leaves results.csv, predictions.csv, summary.json, cells/ and gans/ in `out` (default: benchmark).
-    Raises DataError, UsageError, and LeakageError should a split ever leak.
+    Leaves results.csv, predictions.csv, curve_cells.csv, embedding.csv, summary.json, cells/ and gans/ in `out`
+    (default: benchmark). Where `out` holds a benchmark already, cells and GANs of the same recipe, data and code are
+    taken as they are, unfinished GANs are gone on with, and the rest is computed. A cell that fails is recorded with
+    its error.
+    Raises DataError, UsageError, AugmentorError where every cell failed, and LeakageError should a split ever leak.
     """
     progress, recipe, begun = progress or Progress(), recipe or Recipe(), time.perf_counter()
     with progress.task("Reading lesions", len(lesions)) as update:
         found = require_usable(lesions, lambda done, _: update(done, ""))
     lesions = found.lesions.at_most(recipe.data.max_per_class, 0)
-    asked = recipe.benchmark
-    folds = {seed: outer_folds(lesions, asked.folds, seed) for seed in range(asked.seeds)}
-    _require_inner_splits(lesions, folds, recipe)
     out = (out or Path("benchmark")).resolve()
-    require_empty(out)
-    out.mkdir(parents=True, exist_ok=True)
-    warnings = list(found.warnings)
-    if asked.folds and len(folds[0]) != asked.folds:
-        warnings.append(f"--folds {asked.folds} is not used: the data brings its own test split, the one fold.")
+    design = make_design(lesions, recipe, out)
+    if not (out / _RECIPE).exists():
+        require_empty(out)
+    warnings = [*found.warnings, *_fold_warning(design, recipe)]
     for line in warnings:
         progress.say(f"Warning: {line}")
-    progress.say(_cost(recipe, folds))
-    cells, fits = _run_all(lesions, folds, recipe, out, progress)
-    table, predictions = _save_tables(cells, out)
-    summary = _judge(table, predictions, lesions.classes, folds, asked)
-    warnings += [line for fit in fits for line in fit.pop("warnings")]
-    summary |= {"data": _describe(lesions, folds[0], warnings), "fits": fits}
-    summary |= _provenance(recipe, time.perf_counter() - begun)
+    out.mkdir(parents=True, exist_ok=True)
+    recipe.save(out / _RECIPE)
+    fits, cells = _run(design, recipe, out, progress)
+    main, curves = [cells[t.key] for t in design.cells], [cells[t.key] for t in design.curves]
+    _require_some(main)
+    table = _save_tables(main, curves, lesions, out)
+    embed(design, out)
+    warnings += [line for cell in main for line in cell.warnings]
+    summary = summarise(design, main, curves, lesions, recipe)
+    summary |= {"data": _describe(lesions, design.folds[0], list(dict.fromkeys(warnings)))}
+    summary |= {"fits": [f.record | ({"error": f.error} if f.error else {}) for f in fits]}
+    summary |= _provenance(recipe, time.perf_counter() - begun, sum(c.seconds for c in cells.values()))
     write_atomically(out / "summary.json", to_json(summary))
     return Results(out, table, summary)
 
 
-def _require_inner_splits(lesions: Lesions, folds: dict[int, list[Fold]], recipe: Recipe) -> None:
-    """Raise DataError now, not after an hour, where a fold's GAN could not hold patients out."""
-    if any(ARMS[name].gan for name in recipe.benchmark.arms):
-        for seed, cuts in folds.items():
-            for fold in cuts:
-                holdout(lesions.rows(fold.train), recipe.training.holdout, seed)
-
-
-def _cost(recipe: Recipe, folds: dict[int, list[Fold]]) -> str:
-    asked, count = recipe.benchmark, sum(len(f) for f in folds.values())
-    models = sorted({m for m in (ARMS[name].gan for name in asked.arms) if m})
-    minutes = asked.minutes or (None if asked.kimg else recipe.training.length[0])
-    length = f"{minutes:g} min each" if minutes else f"{asked.kimg or recipe.training.kimg:g} kimg each"
-    fits = f", {count * len(models)} GAN fits of {length}" if models else ""
-    return f"{len(asked.arms) * len(asked.classifiers) * count} cells ({count} folds and seeds){fits}."
-
-
-def _run_all(
-    lesions: Lesions, folds: dict[int, list[Fold]], recipe: Recipe, out: Path, progress: Progress
-) -> tuple[list[Cell], list[dict[str, Any]]]:
-    asked, cells, fits = recipe.benchmark, [], []
-    total = len(asked.arms) * len(asked.classifiers) * sum(len(f) for f in folds.values())
-    with progress.task("Benchmark", total) as update:
-        for seed, cuts in folds.items():
-            for fold in cuts:
-                data = FoldData(lesions, fold, seed, recipe, out, progress)
-                for cell in run_fold(data, asked.arms, asked.classifiers):
-                    cells.append(cell)
-                    update(len(cells), f"{len(cells)}/{total} cells")
-                fits += [_fit_record(data, model, out) for model in data.gans]
-                _save_tables(cells, out)  # what is done is there, should a later fold fail
-    return cells, fits
-
-
-def _fit_record(data: FoldData, model: Any, out: Path) -> dict[str, Any]:
-    run = data.gans[model]
-    return {
-        "fold": data.fold.name,
-        "seed": data.seed,
-        "model": model,
-        "run": str(run.folder.relative_to(out)),
-        "kimg": run.summary["kimg"],
-        "seconds": run.summary["seconds"],
-        "discrimination": run.summary["discrimination_held_out"],
-        "warnings": data.warnings,
-    }
-
-
-def _save_tables(cells: list[Cell], out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    table = pd.DataFrame([c.result for c in cells])
-    predictions = pd.DataFrame([row for c in cells for row in c.predictions])
-    table.to_csv(out / "results.csv", index=False)
-    predictions.to_csv(out / "predictions.csv", index=False)
-    return table, predictions
-
-
-def _judge(
-    table: pd.DataFrame,
-    predictions: pd.DataFrame,
-    classes: list[str],
-    folds: dict[int, list[Fold]],
-    asked: BenchmarkSection,
-) -> dict[str, Any]:
-    arms = []
-    for (arm, classifier), rows in predictions.groupby(["arm", "classifier"], sort=False):
-        for metric, (mean, low, high) in intervals(rows, classes).items():
-            arms.append(
-                {"arm": arm, "classifier": classifier, "metric": metric, "mean": mean, "low": low, "high": high}
-            )
-    comparisons = _compare_all(table, folds, asked)
-    synthetic = [c for c in comparisons if c.metric == VERDICT_METRIC and ARMS[c.arm].gan]  # type: ignore[index]
-    verdict = sentence(synthetic, len(folds[0]), len(folds))
-    return {
-        "verdict": verdict,
-        "metric": VERDICT_METRIC,
-        "arms": arms,
-        "comparisons": [asdict(c) for c in comparisons],
-    }
-
-
-def _compare_all(table: pd.DataFrame, folds: dict[int, list[Fold]], asked: BenchmarkSection) -> list[Comparison]:
-    """Every arm against the baseline; for each metric, all GAN arms and classifiers are one family (Holm)."""
-    if BASELINE not in asked.arms:
+def _fold_warning(design: Design, recipe: Recipe) -> list[str]:
+    asked = recipe.benchmark.folds
+    if not asked or len(design.folds[0]) == asked:
         return []
-    share = float(np.mean([len(f.test) / len(f.train) for cuts in folds.values() for f in cuts]))
-    scores = _scores(table, repeated=_same_folds(folds))
-    made = []
-    for metric in METRICS:
-        for synthetic in (True, False):
-            arms = [a for a in asked.arms if a != BASELINE and bool(ARMS[a].gan) == synthetic]
-            made += holm(
-                [
-                    pair(scores[arm, c, metric], scores[BASELINE, c, metric], share, (arm, c, metric))
-                    for arm in arms
-                    for c in asked.classifiers
-                ]
-            )
-    return made
+    return [f"--folds {asked} is not used: the data brings its own test split, the one fold."]
 
 
-def _same_folds(folds: dict[int, list[Fold]]) -> bool:
-    first, *others = folds.values()
-    return all(np.array_equal(a.test, b.test) for cuts in others for a, b in zip(first, cuts, strict=True))
+def _run(design: Design, recipe: Recipe, out: Path, progress: Progress) -> tuple[list[Fitted], dict[str, Cell]]:
+    """All GANs, then all cells by key; what an earlier start has done is taken as it is."""
+    asked, tasks = recipe.benchmark, [*design.cells, *design.curves]
+    known = done(out / "cells")
+    cells = {t.key: known[t.key] for t in tasks if t.key in known}
+    open_cells, gans = [t for t in tasks if t.key not in cells], design.gans
+    probe = Probe()
+    seconds = {t.key: probe.cell(t) for t in open_cells} | {g.run: 0.0 if g.is_done else probe.gan(g) for g in gans}
+    before = f", {len(cells)} of them done before" if cells else ""
+    fits = f", {sum(not g.is_done for g in gans)} GAN fits" if gans else ""
+    minutes = sum(seconds.values()) / asked.workers / 60
+    progress.say(f"{len(tasks)} cells{before}{fits}: about {max(1, round(minutes))} min, by a short probe.")
+    fitted: list[Fitted] = []
+    with progress.task("Benchmark", max(sum(seconds.values()), 1e-9)) as update:
+        ended = 0.0
+        for fit in run_tasks(fit_gan, gans, asked.workers, asked.scheduler, progress):
+            fitted.append(fit)
+            ended += seconds[fit.record["run"]]
+            update(ended, f"{len(fitted)}/{len(gans)} GANs")
+        failed = {t.key: t.fail(f"its GAN failed: {error}") for t in open_cells if (error := _gan_error(t, fitted))}
+        cells |= failed
+        able = [t for t in open_cells if t.key not in failed]
+        for cell in run_tasks(run_cell, able, asked.workers, asked.scheduler, progress):
+            cells[cell.key] = cell
+            ended += seconds[cell.key]
+            update(ended, f"{len(cells)}/{len(tasks)} cells")
+    for cell in cells.values():
+        if cell.error:
+            progress.say(f"Warning: {cell.spec} failed: {cell.error.splitlines()[0]}")
+    order = {g.run: i for i, g in enumerate(gans)}
+    return sorted(fitted, key=lambda f: order[f.record["run"]]), cells
 
 
-def _scores(table: pd.DataFrame, repeated: bool) -> dict[tuple[str, str, str], np.ndarray]:
-    """(arm, classifier, metric) -> one score a fold and seed; a fold's mean over seeds where all seeds have the same
-    folds: repeats of a training on the same patients are no further patients."""
-    cell = ["fold"] if repeated else ["fold", "seed"]
-    means = table.groupby(["arm", "classifier", *cell])[list(METRICS)].mean()
-    return {
-        (str(arm), str(classifier), metric): rows[metric].to_numpy()
-        for (arm, classifier), rows in means.groupby(level=["arm", "classifier"])
-        for metric in METRICS
-    }
+def _gan_error(task: CellTask, fitted: list[Fitted]) -> str | None:
+    """Why the GAN of a cell failed, if it did."""
+    if not task.arm.gan:
+        return None
+    run = GanTask(task.data, task.arm.gan).run
+    return next((f.error for f in fitted if f.record["run"] == run), None)
+
+
+def _require_some(cells: Sequence[Cell]) -> None:
+    errors = [c.error for c in cells if c.error]
+    if len(errors) == len(cells):
+        raise AugmentorError(f"All {len(cells)} cells failed; each one's error is in cells/. The first: {errors[0]}")
+
+
+def _save_tables(main: Sequence[Cell], curves: Sequence[Cell], lesions: Lesions, out: Path) -> pd.DataFrame:
+    scored = [c for c in main if not c.error]
+    table = pd.DataFrame([c.row for c in scored]).drop(columns="per_class")
+    table.to_csv(out / "results.csv", index=False)
+    predictions = pd.DataFrame([row for c in scored for row in c.predictions(lesions)])
+    predictions.to_csv(out / "predictions.csv", index=False)
+    if curves:
+        pd.DataFrame([c.row for c in [*main, *curves] if not c.error]).to_csv(out / "curve_cells.csv", index=False)
+    return table
 
 
 def _describe(lesions: Lesions, folds: list[Fold], warnings: list[str]) -> dict[str, Any]:
@@ -213,7 +170,7 @@ def _describe(lesions: Lesions, folds: list[Fold], warnings: list[str]) -> dict[
     }
 
 
-def _provenance(recipe: Recipe, seconds: float) -> dict[str, Any]:
+def _provenance(recipe: Recipe, seconds: float, cell_seconds: float) -> dict[str, Any]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     versions = {"augmentor": VERSION, "torch": torch.__version__, "python": platform.python_version()}
     return {
@@ -222,4 +179,5 @@ def _provenance(recipe: Recipe, seconds: float) -> dict[str, Any]:
         "machine": {"cores": os.cpu_count(), "load": load, "platform": platform.platform()},
         "command": shlex.join(["augmentor", *sys.argv[1:]]),
         "seconds": round(seconds, 1),
+        "cell_seconds": round(cell_seconds, 1),
     }

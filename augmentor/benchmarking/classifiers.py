@@ -1,29 +1,38 @@
-"""The classifiers. To add one: a function (channels, size, classes) -> network, or any scikit-learn estimator."""
+"""The classifiers: networks of networks.py, and scikit-learn estimators on features."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.networks.nets import DenseNet
+from scipy.special import betaincinv, softmax
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from torch import Tensor, nn
+from torch import Generator, Tensor
 
 from augmentor.benchmarking.arms import TrainingSet
+from augmentor.benchmarking.networks import NETWORKS, Network
+from augmentor.errors import UsageError
 from augmentor.model.blocks import fast_layout
-from augmentor.model.features import texture_features
+from augmentor.model.features import pretrained_features, pretrained_weights, texture_features
 from augmentor.progress import Update
 from augmentor.recipe import ClassifierName
 from augmentor.training.classic import classic
 
-_BATCH = 64
-_VIEWS = 5  # draws a real lesion that the feature classifiers see, in every arm
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Features = Callable[[np.ndarray], np.ndarray]
+_VIEWS = 5  # draws a training lesion that the feature classifiers see, in every arm
+_ALPHA = 0.4  # of mixup
 
 
 class Classifier(Protocol):
@@ -34,120 +43,191 @@ class Classifier(Protocol):
     def predict(self, images: np.ndarray) -> np.ndarray: ...
 
 
-def make_classifier(name: ClassifierName, channels: int, size: int, classes: int, steps: int) -> Classifier:
-    if name in _NETWORKS:
-        build, optimiser = _NETWORKS[name]
-        return _NetworkClassifier(lambda: build(channels, size, classes), optimiser, classes, steps)
-    return _FeatureClassifier(_ESTIMATORS[name], classes)
-
-
-def paper_cnn(channels: int, size: int, classes: int) -> nn.Module:
-    """The CNN of Frid-Adar et al. 2018: three pairs of convolution and max-pooling, two dense layers, dropout 0.5."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in ((channels, 32), (32, 64), (64, 128)):
-        layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-    flat = 128 * (size // 8) ** 2
-    return nn.Sequential(
-        *layers, nn.Flatten(), nn.Linear(flat, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, classes)
-    )
-
-
-def densenet(channels: int, size: int, classes: int) -> nn.Module:
-    """MONAI's DenseNet in a size that 64x64 lesions and two cores bear: 0.3 million weights, DenseNet121 has 7."""
-    del size
-    return DenseNet(2, channels, classes, init_features=24, growth_rate=12, block_config=(3, 6, 12), dropout_prob=0.1)
-
-
-def _sgd(network: nn.Module) -> torch.optim.Optimizer:
-    """The paper's optimiser; ten times its rate, for a few hundred steps instead of its many thousand."""
-    return torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
-
-
-def _adamw(network: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
-
-
-_NETWORKS: dict[str, tuple[Callable[[int, int, int], nn.Module], Callable[[nn.Module], torch.optim.Optimizer]]] = {
-    "paper-cnn": (paper_cnn, _sgd),
-    "densenet": (densenet, _adamw),
+# Any scikit-learn estimator works: a line here (and its name in the recipe's ClassifierName) adds one.
+_ESTIMATORS: dict[str, tuple[Features, Callable[[int], Any]]] = {
+    "logistic": (texture_features, lambda seed: LogisticRegression(C=0.1, max_iter=2000, random_state=seed)),
+    "svm": (texture_features, lambda seed: OneVsRestClassifier(SVC(C=3.0, random_state=seed))),
+    "forest": (texture_features, lambda seed: RandomForestClassifier(200, min_samples_leaf=2, random_state=seed)),
+    "pretrained": (pretrained_features, lambda seed: LogisticRegression(C=0.01, max_iter=2000, random_state=seed)),
 }
-_ESTIMATORS: dict[str, Callable[[int], Any]] = {
-    "logistic": lambda seed: LogisticRegression(C=0.1, max_iter=2000, random_state=seed),
-    "svm": lambda seed: SVC(C=3.0, random_state=seed),
-}
+
+
+def make_classifier(
+    name: ClassifierName, channels: int, size: int, classes: int, steps: int, device: Device = "cpu"
+) -> Classifier:
+    """A classifier of (channels, size, size) images; `steps` and `device` are for networks only.
+
+    Raises UsageError where the extra or the device that it needs is missing.
+    """
+    require_classifier(name)
+    if name in NETWORKS:
+        return _NetworkClassifier(NETWORKS[name], (channels, size, classes), steps, _find_device(device))
+    return _FeatureClassifier(*_ESTIMATORS[name], classes)
+
+
+def require_classifier(name: ClassifierName) -> None:
+    """Raise UsageError where what the classifier needs is not installed: now, not after the GANs have been fitted."""
+    if name == "pretrained":
+        pretrained_weights()
+
+
+def can_pretrain(name: ClassifierName) -> bool:
+    """Can it be trained on synthetic lesions first and on real ones then? Networks can, frozen features can't."""
+    return name in NETWORKS
+
+
+def _find_device(name: Device) -> torch.device:
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    here = found.type if found else "cpu"
+    if name not in ("auto", "cpu", here):
+        raise UsageError(f"Device {name!r} is not on this machine, which has {here!r}. Use 'auto' or 'cpu'.")
+    return torch.device(here if name == "auto" else name)
+
+
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    """Elsewhere it is emulated: a step of paper-cnn took 3.4 s instead of 0.35 s on a processor with AVX2."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cuda"
+
+
+def _balanced(labels: Tensor, count: int, randomness: Generator) -> Tensor:
+    """(N,) int64 -> (count,) rows, drawn with replacement so that each class that occurs is as likely."""
+    weights = (1.0 / torch.bincount(labels))[labels]
+    return torch.multinomial(weights, count, replacement=True, generator=randomness)
+
+
+def _mix(images: Tensor, randomness: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """mixup (Zhang et al. 2018): (B, C, S, S) -> the same, (B,) the first image's share, (B,) the row of the second.
+
+    Shares come from Beta(0.4, 0.4) and are folded to 0.5 or more, so that the first image is always the larger part;
+    as each image is once first and once second, that leaves the distribution of blends as it was.
+    """
+    shares = betaincinv(_ALPHA, _ALPHA, torch.rand(len(images), generator=randomness).numpy())
+    share = torch.from_numpy(np.maximum(shares, 1 - shares)).to(images)
+    partner = torch.randperm(len(images), generator=randomness).to(images.device)
+    return torch.lerp(images[partner], images, share[:, None, None, None]), share, partner
 
 
 class _NetworkClassifier:
     """A network trained for a fixed number of steps on class-balanced batches: the same schedule in every arm."""
 
-    def __init__(
-        self,
-        build: Callable[[], nn.Module],
-        optimiser: Callable[[nn.Module], torch.optim.Optimizer],
-        classes: int,
-        steps: int,
-    ):
-        self._build, self._optimiser, self._classes, self._steps = build, optimiser, classes, steps
+    def __init__(self, network: Network, shape: tuple[int, int, int], steps: int, device: torch.device):
+        self._how, self._shape, self._steps, self._device = network, shape, steps, device
 
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
         torch.manual_seed(seed)
-        randomness = torch.Generator().manual_seed(seed)
-        images, labels = torch.from_numpy(data.images), torch.tensor(data.labels)
-        weights = (1.0 / torch.bincount(labels, minlength=self._classes))[labels]
-        real = images[: data.n_real]  # the same scale in every arm
-        self.mean_, self.deviation_ = real.mean(), real.std().clamp(min=1e-6)
-        self.network_ = fast_layout(self._build()).train()
-        optimiser = self._optimiser(self.network_)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self._steps)
-        for step in range(1, self._steps + 1):
-            rows = torch.multinomial(weights, _BATCH, replacement=True, generator=randomness)
-            batch = classic(images[rows], randomness) if data.augment else images[rows]
-            loss = F.cross_entropy(self._logits(batch), labels[rows])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            update(step / self._steps, "")
+        self._randomness = torch.Generator().manual_seed(seed)
+        scale = torch.from_numpy(data.images[: data.n_real or None])  # the same in every arm that has real lesions
+        self.mean_, self.deviation_ = float(scale.mean()), max(float(scale.std()), 1e-6)
+        self.network_ = fast_layout(self._how.build(*self._shape)).to(self._device).train()
+        self._optimiser = self._how.optimiser(self.network_)
+        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, self._steps)
+        done = 0
+        for stage, steps in self._stages(data):
+            images, labels = torch.from_numpy(stage.images).to(self._device), torch.tensor(stage.labels)
+            for _ in range(steps):
+                self._step(images, labels, stage)
+                done += 1
+                update(done / self._steps, "")
         self.network_.eval()
+
+    def _stages(self, data: TrainingSet) -> list[tuple[TrainingSet, int]]:
+        """What is trained on for how many steps; all steps and one schedule together, whatever the arm."""
+        if not data.pretrain:
+            return [(data, self._steps)]
+        first = self._steps // 2
+        return [(data.rows(slice(data.n_real, None)), first), (data.rows(slice(data.n_real)), self._steps - first)]
+
+    def _step(self, images: Tensor, labels: Tensor, data: TrainingSet) -> None:
+        rows = _balanced(labels, self._how.batch, self._randomness)
+        batch, targets = images[rows.to(self._device)], F.one_hot(labels[rows], self._shape[2]).float()
+        targets = targets.to(self._device)
+        if data.augment:
+            batch = classic(batch, self._randomness)
+        if data.mixup:
+            batch, share, partner = _mix(batch, self._randomness)
+            targets = torch.lerp(targets[partner], targets, share[:, None])
+        loss = F.cross_entropy(self._logits(batch), targets, label_smoothing=self._how.smoothing)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        self._schedule.step()
 
     def _logits(self, images: Tensor) -> Tensor:
         images = ((images - self.mean_) / self.deviation_).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=_computes_in_bfloat16(self._device)):
             return self.network_(images).float()
 
     @torch.no_grad()
     def predict(self, images: np.ndarray) -> np.ndarray:
-        return torch.cat([self._logits(part).softmax(1) for part in torch.tensor(images).split(256)]).numpy()
+        parts = torch.tensor(images).split(256)
+        return torch.cat([self._logits(part.to(self._device)).softmax(1).cpu() for part in parts]).numpy()
 
 
 class _FeatureClassifier:
-    """A scikit-learn estimator on texture features; it sees five class-balanced draws a real lesion in every arm."""
+    """A scikit-learn estimator on features; it sees five class-balanced draws a training lesion in every arm."""
 
-    def __init__(self, estimator: Callable[[int], Any], classes: int):
-        self._estimator, self._classes = estimator, classes
+    def __init__(self, features: Features, estimator: Callable[[int], Any], classes: int):
+        self._features, self._estimator, self._classes = features, estimator, classes
 
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
-        images, labels = _views(data, seed)
+        images, labels, rows = _views(data, seed)
         self.estimator_ = make_pipeline(StandardScaler(), self._estimator(seed))
-        self.estimator_.fit(texture_features(images), labels)
+        self.estimator_.fit(_embed(self._features, _Images.of(images))[rows], labels)
         update(1.0, "")
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        features = texture_features(images)
-        if hasattr(self.estimator_, "predict_proba"):
-            return self.estimator_.predict_proba(features)
-        scores = self.estimator_.decision_function(features)
-        scores = np.stack([-scores, scores], 1) if scores.ndim == 1 else scores
-        return np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        features = _embed(self._features, _Images.of(images))
+        made = np.zeros((len(images), self._classes))  # a class without training lesions stays at 0
+        made[:, self.estimator_.classes_] = _probabilities(self.estimator_, features)
+        return made
 
 
-def _views(data: TrainingSet, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Class-balanced draws, augmented where the arm says so: as many in every arm, whatever its synthetic lesions."""
+def _probabilities(estimator: Any, features: np.ndarray) -> np.ndarray:
+    """The estimator's own, else softmax of its margins.
+
+    Not calibrated (Platt 1999): inner folds over views would set views of one lesion against each other, and the
+    calibrated class can differ from the estimator's. Softmax keeps the decision and the order of lesions.
+    """
+    if hasattr(estimator, "predict_proba"):
+        return estimator.predict_proba(features)
+    margins = estimator.decision_function(features)
+    return softmax(np.stack([-margins, margins], 1) if margins.ndim == 1 else margins, axis=1)
+
+
+def _views(data: TrainingSet, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images, and for each class-balanced draw its label and its row among them.
+
+    There are as many draws in every arm, whatever its synthetic lesions; without augmentation they repeat.
+    """
     randomness = torch.Generator().manual_seed(seed)
-    labels = torch.tensor(data.labels)
-    weights = (1.0 / torch.bincount(labels))[labels]
-    rows = torch.multinomial(weights, _VIEWS * data.n_real, replacement=True, generator=randomness)
+    rows = _balanced(torch.tensor(data.labels), _VIEWS * data.draws, randomness)
+    labels = data.labels[rows.numpy()]
+    if not (data.augment or data.mixup):
+        return data.images, labels, rows.numpy()
     images = torch.from_numpy(data.images)[rows]
     if data.augment:
         images = torch.cat([classic(part, randomness) for part in images.split(256)])
-    return images.numpy(), data.labels[rows.numpy()]
+    if data.mixup:
+        images, _, _ = _mix(images, randomness)  # the label stays that of the larger share
+    return images.numpy(), labels, np.arange(len(labels))
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Images that are told apart by their content."""
+
+    digest: bytes
+    pixels: np.ndarray = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> _Images:
+        content = np.ascontiguousarray(pixels)
+        return cls(hashlib.sha256(repr(content.shape).encode() + content.tobytes()).digest(), pixels)
+
+
+@lru_cache(maxsize=4)
+def _embed(features: Features, images: _Images) -> np.ndarray:
+    """Kept for the estimators that follow: with one seed and arm they see the same views and the same test lesions."""
+    return features(images.pixels)

@@ -1,45 +1,40 @@
-"""One cell after another: a fold's GAN, an arm's training set, a classifier's predictions on unseen patients."""
+"""One fold: its GANs, its training sets, and a cell's predictions on patients that nothing else has seen."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import traceback
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from augmentor.benchmarking.arms import ARMS, Arm, build_training_set
+from augmentor.benchmarking.arms import ARMS, Arm, Labelled, TrainingSet, build_training_set
+from augmentor.benchmarking.auto import Plan, choose
+from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, data_of, key_of
 from augmentor.benchmarking.classifiers import make_classifier
+from augmentor.benchmarking.pool import pool
 from augmentor.benchmarking.statistics import measure
-from augmentor.data.images import file_name, load_images
+from augmentor.data.images import Intensity, file_name, load_images
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold, guard
-from augmentor.errors import AugmentorError, InterruptedFitError
+from augmentor.errors import InterruptedFitError, LeakageError
 from augmentor.expansion.mix import wanted_counts
-from augmentor.expansion.screen import synthesise
-from augmentor.model.checkpoint import to_json, write_atomically
+from augmentor.model.gan import resolve
 from augmentor.progress import Progress, Update
-from augmentor.recipe import ArmName, ClassifierName, ModelName, Recipe
-from augmentor.training.fit import fit
+from augmentor.recipe import ModelName, Recipe, ScreenLevel
+from augmentor.training.fit import fit_or_resume
 from augmentor.training.run import Run
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One arm, classifier, fold and seed: its row of results.csv and its predictions."""
-
-    result: dict[str, Any]
-    predictions: list[dict[str, Any]]
 
 
 @dataclass
 class FoldData:
     """One outer fold with one seed. Everything that is trained or chosen comes from `train`; `test` is only predicted.
 
-    Making one raises LeakageError if the two sides share a patient, a path or the pixels of an image.
+    per_class: at most so many training lesions of each class. Making one raises LeakageError if the two sides share a
+    patient, a path or the pixels of an image.
     """
 
     lesions: Lesions
@@ -47,122 +42,216 @@ class FoldData:
     seed: int
     recipe: Recipe
     folder: Path
-    progress: Progress
-    gans: dict[ModelName, Run] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    per_class: int | None = None
+    gan_keys: dict[ModelName, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.train, self.test = self.lesions.rows(self.fold.train), self.lesions.rows(self.fold.test)
+        self.train = self.lesions.rows(self.fold.train).at_most(self.per_class, self.seed)
+        self.test = self.lesions.rows(self.fold.test)
         guard(self.train, self.test)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """To another process images go by path: it reads them again."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("real", "test_images", "_read")}
+
     @cached_property
-    def train_images(self) -> np.ndarray:
-        return self._read[0]
+    def real(self) -> Labelled:
+        """The training lesions."""
+        return self._read[0], self._targets(self.train)
 
     @cached_property
     def test_images(self) -> np.ndarray:
         return load_images(self.test.paths, self.recipe.model.size, self._read[1])[0]
 
     @cached_property
-    def _read(self) -> tuple[np.ndarray, Any]:
+    def _read(self) -> tuple[np.ndarray, Intensity]:
         return load_images(self.train.paths, self.recipe.model.size)
 
-    def synthetic(self, model: ModelName) -> tuple[np.ndarray, np.ndarray]:
-        """Lesions of the fold's own GAN (fitted when first asked for): images, and labels (M,) int64."""
-        run = self.gans.get(model) or self._fit(model)
-        wanted = wanted_counts(self.train.counts(), self.recipe.benchmark.factor)
-        images, labels = synthesise(run, wanted, self.seed)
+    def _targets(self, side: Lesions) -> np.ndarray:
+        order = {name: i for i, name in enumerate(self.lesions.classes)}
+        return side.table["label"].map(order).to_numpy(np.int64)
+
+    def synthetic(self, model: ModelName, factor: float, screen: ScreenLevel) -> tuple[Labelled, list[str]]:
+        """Lesions of the fold's own GAN that bring each class to `factor` times its size; warnings where too few."""
+        wanted = wanted_counts(self.train.counts(), factor)
+        images, labels = pool(Run(self.gan_folder(model)), wanted, self.seed, screen)
+        warnings = []
         if len(labels) < sum(wanted.values()):
-            self._warn(
+            warnings.append(
                 f"Fold {self.fold.name}, seed {self.seed}: {len(labels)} of {sum(wanted.values())} synthetic lesions "
-                f"of {model} passed the screen; its arm has only these."
+                f"of {model} passed the screen ({screen}); its arm has only these."
             )
         order = {name: i for i, name in enumerate(self.lesions.classes)}
-        return images, np.array([order[label] for label in labels], np.int64)
+        return (images, np.array([order[label] for label in labels], np.int64)), warnings
 
-    def _warn(self, line: str) -> None:
-        self.warnings.append(line)
-        self.progress.say(f"Warning: {line}")
-
-    def _fit(self, model: ModelName) -> Run:
+    def gan_recipe(self, model: ModelName) -> Recipe:
+        """The recipe of the fold's GAN: the benchmark's length, the cell's seed."""
         asked = self.recipe.benchmark
         length = {"minutes": asked.minutes, "kimg": asked.kimg} if asked.minutes or asked.kimg else {}
         training = self.recipe.training.model_copy(update={"seed": self.seed} | length)
         network = self.recipe.model.model_copy(update={"name": model})
-        recipe = self.recipe.model_copy(update={"model": network, "training": training})
-        suffix = "" if model == "cgan" else f"-{model}"
-        out = self.folder / "gans" / f"fold{file_name(self.fold.name)}-seed{self.seed}{suffix}"
-        try:
-            run = fit(self.train, recipe, out, latest=False, progress=self.progress)
-        except InterruptedFitError as error:
-            raise AugmentorError(
-                f"Interrupted in the GAN of fold {self.fold.name}, seed {self.seed}. The cells that were done are in "
-                f"{self.folder}/cells; start the benchmark again with another --out."
-            ) from error
-        guard(run.lesions, self.test)
-        self.gans[model] = run
-        return run
+        data = self.recipe.data.model_copy(update={"max_per_class": None})
+        return resolve(self.recipe.model_copy(update={"model": network, "training": training, "data": data}))
+
+    def gan_key(self, model: ModelName) -> str:
+        """Made once, where the benchmark was started: what a worker finds under it is what was asked for."""
+        if model not in self.gan_keys:
+            recipe = self.gan_recipe(model)
+            sections = {"model": recipe.model.model_dump(), "training": recipe.training.model_dump()}
+            self.gan_keys[model] = key_of(sections | {"train": data_of(self.train)}, FIT_CODE)
+        return self.gan_keys[model]
+
+    def gan_folder(self, model: ModelName) -> Path:
+        size = f"-n{self.per_class}" if self.per_class else ""
+        name = f"fold{file_name(self.fold.name)}-seed{self.seed}{size}-{model}-{self.gan_key(model)}"
+        return self.folder / "gans" / name
 
 
-def run_fold(data: FoldData, arms: tuple[ArmName, ...], classifiers: tuple[ClassifierName, ...]) -> Iterator[Cell]:
-    """All cells of a fold, arm by arm; each is also written to cells/ as it is done."""
-    for name in arms:
-        arm = ARMS[name]
-        synthetic = data.synthetic(arm.gan) if arm.gan else None
-        for classifier in classifiers:
-            label = f"fold {data.fold.name}, seed {data.seed}: {name} x {classifier}"
-            with data.progress.task(label, 1.0) as update:
-                yield _run_cell(data, arm, classifier, synthetic, update)
+@dataclass(frozen=True)
+class GanTask:
+    """One GAN to fit."""
+
+    data: FoldData
+    model: ModelName
+
+    @property
+    def run(self) -> str:
+        """Its run folder, below the benchmark's."""
+        return str(self.data.gan_folder(self.model).relative_to(self.data.folder))
+
+    @property
+    def is_done(self) -> bool:
+        return (self.data.folder / self.run / "run.json").exists()
+
+    def __str__(self) -> str:
+        return f"{self.model}, fold {self.data.fold.name}, seed {self.data.seed}"
 
 
-def _run_cell(
-    data: FoldData,
-    arm: Arm,
-    classifier: ClassifierName,
-    synthetic: tuple[np.ndarray, np.ndarray] | None,
-    update: Update,
-) -> Cell:
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a GanTask: the record of summary.json; `error` where it failed."""
+
+    record: dict[str, Any]
+    error: str | None = None
+
+
+def fit_gan(task: GanTask, progress: Progress) -> Fitted:
+    """Fit a fold's GAN, or go on with it, or find it done."""
+    data, folder = task.data, task.data.gan_folder(task.model)
+    record = {"fold": data.fold.name, "seed": data.seed, "per_class": data.per_class, "model": task.model}
+    record |= {"run": task.run}
+    try:
+        run = fit_or_resume(data.train, data.gan_recipe(task.model), folder, progress=progress)
+        guard(run.lesions, data.test)
+    except (LeakageError, InterruptedFitError):
+        raise
+    except Exception as error:
+        return Fitted(record, _told(error))
+    told = ("kimg", "seconds")
+    record |= {k: run.summary[k] for k in told} | {"discrimination": run.summary["discrimination_held_out"]}
+    return Fitted(record)
+
+
+@dataclass(frozen=True)
+class CellTask:
+    """One cell to compute."""
+
+    data: FoldData
+    spec: Spec
+
+    @property
+    def arm(self) -> Arm:
+        return ARMS[self.spec.arm]
+
+    @cached_property
+    def key(self) -> str:
+        """Everything that decides about the cell: what is not in it (workers, other arms) changes nothing. Made once,
+        where the benchmark was started."""
+        data, recipe = self.data, self.data.recipe
+        content: dict[str, Any] = asdict(self.spec) | {"steps": recipe.benchmark.steps, "size": recipe.model.size}
+        content |= {"train": data_of(data.train), "test": data_of(data.test)}
+        if self.arm.gan:
+            content |= {"gan": data.gan_key(self.arm.gan), "screen": recipe.benchmark.screen}
+        return key_of(content, (*CELL_CODE, *SCREEN_CODE) if self.arm.gan else CELL_CODE)
+
+    def cell(self, **found: Any) -> Cell:
+        """A cell of this task, with what was found."""
+        data = self.data
+        return Cell(self.spec, self.key, data.lesions.classes, data.train.paths, data.test.paths, **found)
+
+    def fail(self, error: str) -> Cell:
+        """Record that it could not be computed."""
+        cell = self.cell(error=error)
+        cell.save(self.data.folder / "cells")
+        return cell
+
+
+def run_cell(task: CellTask, progress: Progress) -> Cell:
+    """Compute a cell and save it. An error in it is recorded, not raised: the other cells go on."""
     begun = time.perf_counter()
-    classes = data.lesions.classes
-    order = {name: i for i, name in enumerate(classes)}
-    labels = data.train.table["label"].map(order).to_numpy(np.int64)
-    training = build_training_set(arm, data.train_images, labels, synthetic)
-    channels, size = data.train_images.shape[1:3]
-    model = make_classifier(classifier, channels, size, len(classes), data.recipe.benchmark.steps)
+    try:
+        with progress.task(str(task.spec), 1.0) as update:
+            cell = _compute(task, update)
+    except LeakageError:
+        raise
+    except Exception as error:
+        return task.fail(_told(error))
+    cell = replace(cell, seconds=round(time.perf_counter() - begun, 2))
+    cell.save(task.data.folder / "cells")
+    return cell
+
+
+def _compute(task: CellTask, update: Update) -> Cell:
+    data, spec, asked = task.data, task.spec, task.data.recipe.benchmark
+    chosen: dict[str, Any] | None = None
+    warnings: list[str] = []
+    arm, factor, screen = task.arm, spec.factor, asked.screen
+    if arm.auto:
+        run = Run(data.gan_folder("cgan"))
+        choice = choose(run, spec.classifier, asked.steps, data.seed, update)
+        chosen = choice.as_dict()
+        arm, factor, screen = _arm_of(arm, choice.plan), choice.plan.factor, choice.plan.screen
+    synthetic = None
+    if arm.gan:
+        synthetic, warnings = data.synthetic(arm.gan, factor, screen)
+    training = build_training_set(arm, data.real, synthetic, factor, data.seed)
+    probabilities = _train_and_predict(task, training, update)
+    truth = data._targets(data.test)
+    run_lists = _gan_paths(task)
+    return task.cell(
+        n_real=training.n_real,
+        n_synthetic=training.n_synthetic,
+        scores=measure(truth, probabilities),
+        probabilities=np.round(probabilities.astype(float), 5).tolist(),
+        chosen=chosen,
+        warnings=warnings,
+        **run_lists,
+    )
+
+
+def _arm_of(arm: Arm, plan: Plan) -> Arm:
+    """The arm that the inner split chose; without synthetic lesions it is the baseline."""
+    return replace(arm, use=plan.use) if plan.factor > 1 else replace(arm, gan=None)
+
+
+def _gan_paths(task: CellTask) -> dict[str, list[str]]:
+    if not task.arm.gan:
+        return {}
+    run = Run(task.data.gan_folder(task.arm.gan))
+    return {"gan_train": run.training.paths, "gan_held_out": run.held_out.paths}
+
+
+def _train_and_predict(task: CellTask, training: TrainingSet, update: Update) -> np.ndarray:
+    """(N_test, classes) probabilities."""
+    data = task.data
+    channels, size = training.images.shape[1:3]
+    classes, steps = len(data.lesions.classes), data.recipe.benchmark.steps
+    model = make_classifier(task.spec.classifier, channels, size, classes, steps)
     model.fit(training, data.seed, update)
-    probabilities = model.predict(data.test_images)
-    truth = data.test.table["label"].map(order).to_numpy(np.int64)
-    where = {"arm": arm.name, "classifier": classifier, "fold": data.fold.name, "seed": data.seed}
-    result = where | {
-        "factor": data.recipe.benchmark.factor if arm.gan else 1.0,
-        "n_real": training.n_real,
-        "n_synthetic": training.n_synthetic,
-        **measure(truth, probabilities),
-        "seconds": round(time.perf_counter() - begun, 2),
-    }
-    _save_cell(data, arm, result)
-    return Cell(result, list(_predictions(data.test, classes, probabilities, where)))
+    return model.predict(data.test_images)
 
 
-def _predictions(
-    test: Lesions, classes: list[str], probabilities: np.ndarray, where: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    for row, chances in zip(test.table.itertuples(), probabilities, strict=True):
-        chance_of = {f"p_{c}": round(float(p), 5) for c, p in zip(classes, chances, strict=True)}
-        called = classes[int(chances.argmax())]
-        yield where | {"path": row.path, "patient": row.patient, "label": row.label, "predicted": called} | chance_of
-
-
-def _save_cell(data: FoldData, arm: Arm, result: dict[str, Any]) -> None:
-    """cells/<arm>-<classifier>-fold-seed.json: the scores, and every image path that the cell trained and tested on."""
-    gan = data.gans[arm.gan] if arm.gan else None
-    content = result | {
-        "train": data.train.paths,
-        "test": data.test.paths,
-        "gan_train": gan.training.paths if gan else [],
-        "gan_held_out": gan.held_out.paths if gan else [],
-    }
-    folder = data.folder / "cells"
-    folder.mkdir(exist_ok=True)
-    name = f"{arm.name}-{result['classifier']}-fold{file_name(data.fold.name)}-seed{data.seed}.json"
-    write_atomically(folder / name, to_json(content))
+def _told(error: Exception) -> str:
+    """What failed, and where: one line, then the last frames."""
+    frames = "".join(traceback.format_tb(error.__traceback__)[-3:])
+    return f"{type(error).__name__}: {error}\n{frames}"

@@ -139,8 +139,8 @@ def _too_few(lesions: Lesions, needed: int, why: str) -> list[str]:
 def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
     """Folds by patient, stratified by class; every row is tested exactly once.
 
-    Where the data brings folds, these are the outer folds (merged whole where `count` asks for fewer); where it
-    brings a test split, that is the one fold. `count` None means the data's own number, or 3.
+    Where the data brings folds, these are the outer folds (merged whole where `count` asks for fewer, differently for
+    each seed); where it brings a test split, that is the one fold. `count` None means the data's own number, or 3.
     Raises DataError where that can't be done.
     """
     if count is not None and count < 2:
@@ -152,7 +152,7 @@ def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
         _require_in_training(lesions, train, test)
         return [Fold("test", train, test)]
     if (brought != "").any():
-        return _brought_folds(lesions, brought, count)
+        return _brought_folds(lesions, brought, count, seed)
     wanted = count or 3
     problems = _too_few(lesions, wanted, f"{wanted} folds by patient put patients of each class in every fold")
     if problems:
@@ -161,7 +161,7 @@ def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
     return _folds_of(lesions, {str(i): part for i, part in enumerate(parts, 1)})
 
 
-def _brought_folds(lesions: Lesions, brought: np.ndarray, count: int | None) -> list[Fold]:
+def _brought_folds(lesions: Lesions, brought: np.ndarray, count: int | None, seed: int) -> list[Fold]:
     names = sorted(set(brought) - {""})
     if (brought == "").any():
         raise DataError(
@@ -172,7 +172,9 @@ def _brought_folds(lesions: Lesions, brought: np.ndarray, count: int | None) -> 
     wanted = count or len(names)
     if not 2 <= wanted <= len(names):
         raise DataError(f"--folds is {wanted}, but the data brings folds {', '.join(names)}: take 2 to {len(names)}.")
-    parts = {"+".join(names[i::wanted]): np.flatnonzero(np.isin(brought, names[i::wanted])) for i in range(wanted)}
+    if wanted < len(names) and seed:  # another seed merges others, so that a repeat tests on other training sets
+        names = np.random.default_rng(seed).permutation(names).tolist()
+    parts = {"+".join(sorted(names[i::wanted])): np.flatnonzero(np.isin(brought, names[i::wanted])) for i in range(wanted)}
     return _folds_of(lesions, parts)
 
 

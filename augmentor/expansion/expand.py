@@ -29,14 +29,16 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.readers import read_lesions
 from augmentor.errors import ShortfallError
 from augmentor.expansion.mix import wanted_counts
-from augmentor.expansion.screen import Screen, Synthetic, screen_of
+from augmentor.expansion.rules import REASONS, Synthetic
+from augmentor.expansion.screen import Screen, screen_of
 from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
 from augmentor.progress import Progress
 from augmentor.recipe import ExpandSection
 from augmentor.training.run import Run, require_empty
 from augmentor.version import VERSION
 
-_COLUMNS = ("path", "label", "patient", "origin", "seed", "copy_distance", "checkpoint", "recipe")
+_MEASURED = ("copy_distance", "twin_distance", "label_agreement", "realism", "spread")  # by the screen's rules
+_COLUMNS = ("path", "label", "patient", "origin", "seed", *_MEASURED, "checkpoint", "recipe")
 
 
 @dataclass
@@ -69,8 +71,8 @@ def expand(
     """Write the real training lesions and as many synthetic ones as `factor` asks for; held-out patients stay out.
 
     `factor` goes before `section.factor`; `out` defaults to lesions-x<factor>. The folder appears whole or not at all.
-    Raises UsageError for a bad factor or an `out` that holds files, and ShortfallError where near-copies of training
-    lesions left too few to fill the factor (what passed is written).
+    Raises UsageError for a bad factor or an `out` that holds files, and ShortfallError where the screen (of
+    `section.screen`) let too few pass to fill the factor (what passed is written, and nothing that was refused).
     """
     progress, section = progress or Progress(), section or run.recipe.expand
     factor = section.factor if factor is None else factor
@@ -95,14 +97,14 @@ def _write_set(
 ) -> Screen:
     generator, card = load_checkpoint(run.chosen_checkpoint)
     writer = _Writer(folder, section.format or file_format(run.training.paths[0]), card.intensity, card.spacing_mm)
-    screen = screen_of(run, card)
+    screen = screen_of(run, card, section.screen)
     _write_real(run.training, writer, card)
     writer.spacing_mm = card.spacing_mm
     source = {"checkpoint": file_hash(run.chosen_checkpoint), "recipe": card.recipe_hash}
     with progress.task(f"Writing {sum(wanted.values())} synthetic lesions", sum(wanted.values())) as update:
-        for number, lesion in enumerate(screen.draw(generator, card, wanted, section.seed), 1):
-            _write_synthetic(lesion, number, writer, source)
-            update(number, f"{screen.refused.total()} near-copies refused")
+        for lesion in screen.draw(generator, card, wanted, section.seed):
+            _write_synthetic(lesion, screen.kept[lesion.label], writer, source)
+            update(screen.kept.total(), f"{screen.refused.total()} refused")
     _write_tables(writer, card, run, screen, factor, source)
     return screen
 
@@ -119,10 +121,8 @@ def _write_real(training: Lesions, writer: _Writer, card: Card) -> None:
 
 def _write_synthetic(lesion: Synthetic, number: int, writer: _Writer, source: dict[str, str]) -> None:
     note = f"SYNTHETIC lesion by augmentor {VERSION}, checkpoint {source['checkpoint']}, seed {lesion.seed}"
-    distance = round(lesion.distance, 4)
-    writer.add(
-        lesion.image, lesion.label, "synthetic", number, note, seed=lesion.seed, copy_distance=distance, **source
-    )
+    measured = {rule: round(value, 4) for rule, value in lesion.measured.items()}
+    writer.add(lesion.image, lesion.label, "synthetic", number, note, seed=lesion.seed, **measured, **source)
 
 
 def _write_tables(writer: _Writer, card: Card, run: Run, screen: Screen, factor: float, source: dict[str, str]) -> None:
@@ -143,24 +143,22 @@ def _write_tables(writer: _Writer, card: Card, run: Run, screen: Screen, factor:
         "Warning": "Rows of origin 'synthetic' are no patients. Never test or validate on them.",
         "Counts": manifest.groupby(["label", "origin"]).size().unstack(fill_value=0).to_dict("index"),
         "Intensity": {"slope": slope, "intercept": intercept, "original_dtype": card.intensity.dtype},
-        "Screen": {
-            "drawn": dict(screen.drawn),
-            "refused_as_near_copies": dict(screen.refused),
-            "threshold": screen.copies.threshold,
-        },
+        "Screen": screen.summary(),
     }
     (writer.folder / "dataset_description.json").write_text(json.dumps(description, indent=1))
 
 
 def _require_filled(screen: Screen, wanted: dict[str, int], out: Path) -> None:
-    short = []
-    for label, count in wanted.items():
-        kept = screen.drawn[label] - screen.refused[label]
-        if kept < count:
-            short.append(f"{label}: {kept} of {count} ({screen.refused[label]} of {screen.drawn[label]} drawn refused)")
+    short = [label for label, count in wanted.items() if screen.kept[label] < count]
     if short:
+        told = "; ".join(_told(screen, label, wanted[label]) for label in short)
+        off = " or --screen off" if screen.level == "light" else " or a lighter --screen" if screen.texture else ""
         raise ShortfallError(
-            f"{out}: the factor could not be filled: {'; '.join(short)}. The rest came nearer to a training lesion "
-            "than other patients' lesions do. What passed is written. Fit longer or with more patients, or lower "
-            "--factor."
+            f"{out}: the factor could not be filled: {told}. What passed is written, nothing that was refused. "
+            f"Fit longer or with more patients, or expand with a lower --factor{off}."
         )
+
+
+def _told(screen: Screen, label: str, wanted: int) -> str:
+    refused = ", ".join(f"{number} {REASONS[rule]}" for rule, number in screen.refused_of(label).items())
+    return f"{label}: {screen.kept[label]} of {wanted} ({screen.drawn[label]} drawn; {refused})"

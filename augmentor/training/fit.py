@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from threading import Event, current_thread, main_thread
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from augmentor.data.check import Inspection, require_usable
@@ -25,12 +26,21 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.splits import guard, holdout
 from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
 from augmentor.model.checkpoint import Card, load_tensors, save_checkpoint, save_tensors, write_atomically
-from augmentor.model.gan import build_gan, resolve
+from augmentor.model.gan import METHODS, build_gan, resolve
 from augmentor.progress import Progress, Update
 from augmentor.recipe import Recipe
+from augmentor.training.distributed import agree, average, is_first, lead, require_shareable, start_fabric
 from augmentor.training.loop import Trainer
 from augmentor.training.monitor import Monitor
-from augmentor.training.run import Run, new_folder, newest_unfinished, point_latest_to, save_summary
+from augmentor.training.run import (
+    Run,
+    new_folder,
+    newest_unfinished,
+    open_run,
+    point_latest_to,
+    remove_aborted_start,
+    save_summary,
+)
 from augmentor.training.samples import save_grid
 
 _RECORD_SECONDS = 1.0
@@ -47,6 +57,7 @@ class _Fit:
     card: Card
     source: str  # of the lesions, as it was given
     seconds: float = 0.0  # of training, over all sittings
+    halted: bool = False  # by Ctrl-C
     snapshots: list[dict[str, Any]] = field(default_factory=list)
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=20))  # (seconds, kimg) of records
 
@@ -71,9 +82,11 @@ def fit(
     Patients of a share `recipe.training.holdout` are held out: nothing of them is trained on; they choose the snapshot.
     Rows whose split is "test" are on neither side. `latest` points runs/latest here.
 
+    Under torchrun its processes fit one run together; all must see the run folder, and the first writes it.
+
     Raises DataError, UsageError, and InterruptedFitError (Ctrl-C), which leaves a run for `resume_fit`.
     """
-    progress, recipe = progress or Progress(), recipe or Recipe()
+    progress, recipe = _told_by_first(progress), recipe or Recipe()
     with progress.task("Reading lesions", len(lesions)) as update:
         found = require_usable(lesions, lambda done, _: update(done, ""))
     for line in found.warnings:
@@ -81,53 +94,80 @@ def fit(
     return _complete(_start(found, recipe, out), latest, progress)
 
 
-def resume_fit(folder: Path | None = None, progress: Progress | None = None) -> Run:
+def resume_fit(folder: Path | None = None, progress: Progress | None = None, *, latest: bool = True) -> Run:
     """Go on with the unfinished run in `folder` (default: the newest in runs/), by the recipe in it.
 
-    It ends with the weights that an uninterrupted run has after as many steps.
+    It ends with the weights that an uninterrupted run has after as many steps. `latest` points runs/latest here.
     Raises UsageError where there is nothing to go on with.
     """
-    return _complete(_resume(folder or newest_unfinished()), True, progress or Progress())
+    return _complete(_resume(folder or newest_unfinished()), latest, _told_by_first(progress))
+
+
+def fit_or_resume(
+    lesions: Lesions, recipe: Recipe, out: Path, *, latest: bool = False, progress: Progress | None = None
+) -> Run:
+    """The run in `out` however far it came: returned if it is finished, gone on with, or fitted if there is none.
+
+    A folder that a fit left before its first snapshot is removed and fitted anew.
+    Raises what `fit` raises, and UsageError where `out` holds a run by another recipe or of other lesions.
+    """
+    run = Run(out.resolve())
+    if run.finished or run.resumable:
+        _require_same(run, lesions, recipe)
+        return open_run(out) if run.finished else resume_fit(out, progress, latest=latest)
+    if is_first():
+        remove_aborted_start(out)
+    return fit(lesions, recipe, out, latest=latest, progress=progress)
+
+
+def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:
+    for told, same in (
+        ("by another recipe", run.recipe.hash() == resolve(recipe).hash()),
+        ("of other lesions", set(run.lesions.paths) <= set(lesions.paths)),
+    ):
+        if not same:
+            raise UsageError(f"{run.folder}: holds a run {told}, which is not replaced. Empty it, or give another.")
+
+
+def _told_by_first(progress: Progress | None) -> Progress:
+    return progress if progress and is_first() else Progress()
 
 
 def _complete(under_way: _Fit, latest: bool, progress: Progress) -> Run:
     _train(under_way, progress)
-    run = _finish(under_way)
-    if latest and not point_latest_to(run):
+    run = under_way.run
+    lead(under_way.trainer.fabric, lambda: _finish(under_way))
+    if latest and is_first() and not point_latest_to(run):
         progress.say(f"Warning: runs/latest could not be set. Name this run with --run {run.folder}.")
     return run
 
 
 def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
-    _require_device(recipe.training.device)
+    fabric = start_fabric(recipe.training)
+    require_shareable(fabric, METHODS[recipe.model.name])
     lesions = found.lesions.at_most(recipe.data.max_per_class, recipe.training.seed)
     train, held_out = _split(lesions, recipe)
-    run = Run(new_folder(out).resolve())
+    run = Run(lead(fabric, lambda: new_folder(out).resolve()))
+    recipe = resolve(recipe)
     try:
-        return _begin(run, lesions, train, held_out, recipe)
+        lead(fabric, lambda: _fill(run, lesions, train, held_out, recipe))
+        under_way = _prepare(run, recipe, fabric)
+        lead(fabric, lambda: _take_snapshot(under_way))
     except BaseException:  # also Ctrl-C: a folder without a first snapshot could be neither resumed nor used
-        shutil.rmtree(run.folder)
+        if is_first():
+            shutil.rmtree(run.folder)
         raise
+    return under_way
 
 
-def _begin(run: Run, lesions: Lesions, train: Lesions, held_out: Lesions, recipe: Recipe) -> _Fit:
-    """Fill a new run folder up to the first snapshot."""
+def _fill(run: Run, lesions: Lesions, train: Lesions, held_out: Lesions, recipe: Recipe) -> None:
+    """A new run folder's lesions and recipe."""
     for folder in (run.checkpoints, run.samples):
         folder.mkdir()
     lesions.save(run.folder / "lesions.csv")
     splits = {"source": str(lesions.source), "train": train.paths, "held_out": held_out.paths}
     write_atomically(run.folder / "splits.json", json.dumps(splits, indent=1))
-    recipe = resolve(recipe)
     recipe.save(run.folder / "recipe.toml")
-    under_way = _prepare(run, recipe)
-    _take_snapshot(under_way)
-    return under_way
-
-
-def _require_device(name: str) -> None:
-    present: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    if name in present and not present[name]():
-        raise UsageError(f"--device {name}: there is none on this machine. Leave it out, or give --device cpu.")
 
 
 def _split(lesions: Lesions, recipe: Recipe) -> tuple[Lesions, Lesions]:
@@ -137,7 +177,7 @@ def _split(lesions: Lesions, recipe: Recipe) -> tuple[Lesions, Lesions]:
     return train, held_out
 
 
-def _prepare(run: Run, recipe: Recipe) -> _Fit:
+def _prepare(run: Run, recipe: Recipe, fabric: Fabric) -> _Fit:
     """Networks and references for the lesions that the run folder names."""
     size = recipe.model.size
     images, intensity = load_images(run.training.paths, size)
@@ -150,7 +190,7 @@ def _prepare(run: Run, recipe: Recipe) -> _Fit:
         held_out = (torch.tensor(others), torch.tensor(labels))
     seed = recipe.training.seed
     gan = build_gan(recipe.model, *train, len(classes), seed)
-    trainer = Trainer(gan, *train, recipe.training)
+    trainer = Trainer(gan, *train, recipe.training, fabric)
     card = _card(run, recipe, train, classes, intensity)
     source = json.loads((run.folder / "splits.json").read_text())["source"]
     return _Fit(run, recipe, trainer, Monitor(train, held_out, seed), card, source)
@@ -167,32 +207,37 @@ def _card(run: Run, recipe: Recipe, train: tuple[Tensor, Tensor], classes: list[
 
 def _resume(folder: Path) -> _Fit:
     run = Run(folder.resolve())
-    if (run.folder / "run.json").exists():
+    if run.finished:
         raise UsageError(f"{run.folder}: this run is finished. Start another without --resume.")
-    if not run.state.exists():
+    if not run.resumable:
         raise UsageError(f"{run.folder}: holds no unfinished run to resume. Start one without --resume.")
-    under_way = _prepare(run, run.recipe)
+    under_way = _prepare(run, run.recipe, start_fabric(run.recipe.training))
     under_way.trainer.restore(load_tensors(run.state))
     under_way.seconds = json.loads(run.state.with_suffix(".json").read_text())["seconds"]
-    step = under_way.trainer.step
+    lead(under_way.trainer.fabric, lambda: _forget_later_records(under_way))
+    return under_way
+
+
+def _forget_later_records(under_way: _Fit) -> None:
+    run, step = under_way.run, under_way.trainer.step
     kept = [r for r in run.metrics if r["step"] <= step]
     write_atomically(run.folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in kept))
     under_way.snapshots = [r for r in kept if r["kind"] == "snapshot"]
-    return under_way
 
 
 def _train(under_way: _Fit, progress: Progress) -> None:
     minutes, kimg = under_way.recipe.training.length
     length = f"{minutes:g} min" if minutes else f"{kimg:g} kimg"
     name = f"Fitting {under_way.recipe.model.name} ({length})"
+    fabric = under_way.trainer.fabric
     with progress.task(name, 1.0) as update, _interrupt_between_steps() as asked:
         while under_way.share < 1:
             due = _next_snapshot(under_way)
             _train_until(under_way, due, update, asked)
             if under_way.share >= due:
-                _take_snapshot(under_way)
-            if asked.is_set() and under_way.share < 1:
-                _save_state(under_way)
+                lead(fabric, lambda: _take_snapshot(under_way))
+            if under_way.halted and under_way.share < 1:
+                lead(fabric, lambda: _save_state(under_way))
                 raise InterruptedFitError(
                     f"Interrupted at step {under_way.trainer.step}; nothing is lost. "
                     f"Go on with `augmentor fit --resume --out {under_way.run.folder}`."
@@ -221,17 +266,19 @@ def _next_snapshot(under_way: _Fit) -> float:
 
 def _train_until(under_way: _Fit, share: float, update: Update, asked: Event) -> None:
     trainer, recent = under_way.trainer, under_way.recent
-    while under_way.share < share and not asked.is_set():
+    while under_way.share < share and not under_way.halted:
         begun = time.perf_counter()
         losses = trainer.train_step()
-        under_way.seconds += time.perf_counter() - begun
+        seconds = under_way.seconds + time.perf_counter() - begun
+        under_way.seconds, under_way.halted = agree(trainer.fabric, seconds, asked.is_set())
         if not recent or under_way.seconds - recent[-1][0] >= _RECORD_SECONDS:
             recent.append((under_way.seconds, trainer.kimg))
             rate = _rate(recent)
-            told = {k: round(float(v), 4) for k, v in losses.items()}
+            told = {k: round(v, 4) for k, v in average(trainer.fabric, losses).items()}
             _require_finite(told, under_way)
-            _record(under_way, "step", {"images_per_second": rate} | told)
-            update(min(under_way.share, 1.0), _note(under_way, told, rate))
+            if is_first():
+                _record(under_way, "step", {"images_per_second": rate} | told)
+                update(min(under_way.share, 1.0), _note(under_way, told, rate))
 
 
 def _rate(recent: deque[tuple[float, float]]) -> float:
@@ -280,7 +327,7 @@ def _save_state(under_way: _Fit) -> None:
     write_atomically(under_way.run.state.with_suffix(".json"), json.dumps({"seconds": under_way.seconds}))
 
 
-def _finish(under_way: _Fit) -> Run:
+def _finish(under_way: _Fit) -> None:
     """Choose a snapshot by the held-out patients, and drop what only a resume needs."""
     run, last = under_way.run, under_way.snapshots[-1]
     judged = [s for s in under_way.snapshots if s["mmd"] is not None]
@@ -304,4 +351,3 @@ def _finish(under_way: _Fit) -> Run:
     )
     for file in (run.state, run.state.with_suffix(".json")):
         file.unlink(missing_ok=True)
-    return run

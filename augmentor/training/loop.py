@@ -10,11 +10,26 @@ from lightning_fabric import Fabric
 from torch import Generator, Tensor
 from torch.optim import Adam, Optimizer
 
+from augmentor.model.blocks import Judgement
 from augmentor.model.gan import Gan
 from augmentor.recipe import TrainingSection
 from augmentor.training.classic import classic
 from augmentor.training.diffaugment import augment
-from augmentor.training.losses import anchor_penalty, discriminator_loss, generator_loss, mismatch_loss, r1_penalty
+from augmentor.training.distributed import (
+    as_of_whole_batch,
+    average_gradients,
+    require_shareable,
+    share,
+    start_fabric,
+)
+from augmentor.training.losses import (
+    anchor_penalty,
+    class_loss,
+    discriminator_loss,
+    generator_loss,
+    mismatch_loss,
+    r1_penalty,
+)
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce its precision at each start
 
@@ -24,11 +39,21 @@ _EMA_RAMP = 0.2  # the half-life is at most this share of what has been shown
 
 
 class Trainer:
-    """Networks, the generator's moving average, optimisers; `train_step` moves them on by one batch."""
+    """Networks, the generator's moving average, optimisers; `train_step` moves them on by one batch.
 
-    def __init__(self, gan: Gan, images: Tensor, labels: Tensor, section: TrainingSection):
-        """images: (N, C, S, S) float32 in [-1, 1], training lesions only; labels: (N,) int64, every class present."""
-        self.fabric = Fabric(accelerator=section.device, devices=1, precision=section.precision)
+    Of several processes each computes its share of every batch; their networks stay equal.
+    """
+
+    def __init__(
+        self, gan: Gan, images: Tensor, labels: Tensor, section: TrainingSection, fabric: Fabric | None = None
+    ):
+        """images: (N, C, S, S) float32 in [-1, 1], training lesions only; labels: (N,) int64, every class present.
+
+        Raises UsageError where several processes can't fit this model.
+        """
+        self.fabric = fabric or start_fabric(section)
+        require_shareable(self.fabric, gan.method)
+        self.rows = share(self.fabric, section.batch)  # of every batch, those of this process
         self.method, self.section, self.step = gan.method, section, 0
         self.images, self.labels = images, labels
         self.members = [(labels == c).nonzero()[:, 0] for c in range(int(labels.max()) + 1)]
@@ -49,11 +74,11 @@ class Trainer:
         return self.step * self.section.batch / 1000
 
     def train_step(self) -> dict[str, Tensor]:
-        """One batch for the discriminator and one for the generator; the losses, detached."""
+        """One batch for the discriminator and one for the generator; the losses of this process's rows, detached."""
         randomness = Generator().manual_seed(self.section.seed * 1_000_003 + self.step)
         labels, real = self._draw_real(randomness)
-        latents = torch.randn(len(labels), self.ema.latent_dim, generator=randomness)
-        synthetic, start = self.generator(latents.to(self.fabric.device), labels)
+        latents = torch.randn(self.section.batch, self.ema.latent_dim, generator=randomness)
+        synthetic, start = self.generator(latents[self.rows].to(self.fabric.device), labels)
 
         # Discriminator.
         real_seen = self._for_discriminator(real, randomness, synthetic=False)
@@ -62,9 +87,10 @@ class Trainer:
 
         # Generator.
         self.discriminator.requires_grad_(False)
-        loss_g = generator_loss(self.discriminator(self._for_discriminator(synthetic, randomness), labels))
+        judged = self._judge(self._for_discriminator(synthetic, randomness), labels)
+        loss_g = generator_loss(judged.real)
         anchor = anchor_penalty(synthetic, start) if start is not None else loss_g.new_zeros(())
-        self._descend(self.optimizer_g, loss_g + self.method.anchor * anchor)
+        self._descend(self.optimizer_g, loss_g + self.method.anchor * anchor + self._class_term(labels, judged))
         self.discriminator.requires_grad_(True)
 
         self.step += 1
@@ -74,33 +100,44 @@ class Trainer:
 
     def _discriminator_step(self, real: Tensor, synthetic: Tensor, labels: Tensor, randomness: Generator) -> Tensor:
         # Real and synthetic lesions in batches of their own: batch norm (dcgan) would tell mixed from pure batches.
-        loss = total = discriminator_loss(self.discriminator(real, labels), self.discriminator(synthetic, labels))
+        judged_real, judged_synthetic = self._judge(real, labels), self._judge(synthetic, labels)
+        loss = discriminator_loss(judged_real.real, judged_synthetic.real)
+        total = loss + self._class_term(labels, judged_real, judged_synthetic)
         if self.method.mismatch:
-            by = torch.randint(1, len(self.members), labels.shape, generator=randomness).to(labels.device)
-            mismatched = self.discriminator(real, (labels + by) % len(self.members))
-            total = loss + self.method.mismatch * mismatch_loss(mismatched)
+            by = torch.randint(1, len(self.members), (self.section.batch,), generator=randomness)
+            mismatched = self._judge(real, (labels + by[self.rows].to(labels.device)) % len(self.members))
+            total = total + self.method.mismatch * mismatch_loss(mismatched.real)
         if self.method.r1_gamma and self.step % _PENALTY_EVERY == 0:
             real = real.detach().requires_grad_()
-            with self.fabric.autocast():  # the bare network: Fabric's wrapper forbids autograd.grad
-                logits = self.discriminator.module(real, labels)
-            penalty = r1_penalty(real, logits)
+            penalty = r1_penalty(real, self._judge(real, labels).real)
             total = total + penalty * (self.method.r1_gamma / 2 * _PENALTY_EVERY)
         self._descend(self.optimizer_d, total)
         return loss
 
+    def _judge(self, images: Tensor, labels: Tensor) -> Judgement:
+        """The bare network's judgement: Fabric's wrapper knows `forward` alone, and forbids autograd.grad."""
+        with self.fabric.autocast():
+            return self.discriminator.judge(images, labels)
+
+    def _class_term(self, labels: Tensor, *judged: Judgement) -> Tensor | float:
+        """What the classes that a discriminator named add to a loss; 0 for one that names none."""
+        named = [j.classes for j in judged if j.classes is not None]
+        return self.method.class_loss * sum(class_loss(classes, labels) for classes in named)
+
     def _descend(self, optimizer: Optimizer, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
+        average_gradients(self.fabric, optimizer)
         optimizer.step()
 
     def _draw_real(self, randomness: Generator) -> tuple[Tensor, Tensor]:
-        """A batch balanced over the classes (or of one class), whatever their sizes."""
+        """This process's rows of a batch that is balanced over the classes (or of one class), whatever their sizes."""
         classes = len(self.members)
         if self.method.one_class_a_step:
             labels = torch.full((self.section.batch,), self.step % classes)
         else:
             labels = (torch.arange(self.section.batch) + self.step * self.section.batch) % classes
-        chosen = torch.rand(self.section.batch, generator=randomness)
+        labels, chosen = labels[self.rows], torch.rand(self.section.batch, generator=randomness)[self.rows]
         rows = torch.stack(
             [self.members[c][int(u * len(self.members[c]))] for c, u in zip(labels, chosen, strict=True)]
         )
@@ -109,8 +146,11 @@ class Trainer:
     def _for_discriminator(self, images: Tensor, randomness: Generator, synthetic: bool = True) -> Tensor:
         """Lesions as the discriminator sees them: both sides augmented alike, or classically the real ones alone."""
         if self.method.augment == "differentiable":
-            return augment(images, self.method.augment_share, randomness)
-        return images if synthetic else classic(images, randomness)
+            touched = self.method.augment_share
+            return as_of_whole_batch(self.fabric, lambda whole: augment(whole, touched, randomness), images)
+        if synthetic:
+            return images
+        return as_of_whole_batch(self.fabric, lambda whole: classic(whole, randomness), images)
 
     @torch.no_grad()
     def _update_average(self) -> None:

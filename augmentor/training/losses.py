@@ -25,6 +25,15 @@ def mismatch_loss(mismatched: Tensor) -> Tensor:
     return F.softplus(mismatched).mean()
 
 
+def class_loss(classes: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the class named, (B, K) logits and (B,) int64: ln K where it is guessed.
+
+    The auxiliary loss of Odena et al. 2017 (arXiv 1610.09585): both networks lower it, the generator with lesions that
+    can be told to be of their class.
+    """
+    return F.cross_entropy(classes, labels)
+
+
 def r1_penalty(images: Tensor, logits: Tensor) -> Tensor:
     """Mean squared gradient of the logits at real images (Mescheder et al. 2018): the brake on the discriminator.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ from augmentor.model.checkpoint import write_atomically
 from augmentor.recipe import Recipe, load_recipe
 
 RUNS = Path("runs")
+_BEFORE_THE_FIRST_SNAPSHOT = {
+    *("checkpoints", "lesions.csv", "metrics.jsonl", "recipe.toml", "samples", "splits.json"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,14 @@ class Run:
     def state(self) -> Path:
         """Everything that a resume needs."""
         return self.checkpoints / "resume.safetensors"
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "run.json").exists()
+
+    @property
+    def resumable(self) -> bool:
+        return not self.finished and self.state.exists() and self.state.with_suffix(".json").exists()
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -92,10 +104,18 @@ def new_folder(out: Path | None) -> Path:
 
 def newest_unfinished() -> Path:
     """The newest folder in runs/ whose fit has not ended. Raises UsageError where there is none."""
-    folders = [f for f in RUNS.glob("*") if Run(f).state.exists() and not (f / "run.json").exists()]
+    folders = [f for f in RUNS.glob("*") if Run(f).resumable]
     if not folders:
         raise UsageError(f"{RUNS}/ holds no unfinished run. Name the run's folder with --out.")
     return max(folders, key=lambda f: f.stat().st_mtime)
+
+
+def remove_aborted_start(folder: Path) -> None:
+    """Remove what a fit leaves that was killed before its first snapshot; any other folder stays as it is."""
+    if folder.is_dir() and not Run(folder).finished and not Run(folder).resumable:
+        names = {f.name.removesuffix(".part") for f in folder.iterdir()}
+        if names <= _BEFORE_THE_FIRST_SNAPSHOT:
+            shutil.rmtree(folder)
 
 
 def require_empty(folder: Path, also: str = "Empty it") -> None:
@@ -110,7 +130,7 @@ def open_run(folder: Path | None) -> Run:
     if not (chosen / "recipe.toml").exists():
         told = f"{chosen}: is no run folder." if folder else f"No run yet: {RUNS}/latest does not exist here."
         raise UsageError(f"{told} Make one with `augmentor fit --data ...`, or name one with --run.")
-    if not (chosen / "run.json").exists():
+    if not Run(chosen).finished:
         raise UsageError(f"{chosen}: this fit has not ended. Go on with `augmentor fit --resume --out {chosen}`.")
     return Run(chosen.resolve())
 

@@ -1,4 +1,9 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,8 +14,10 @@ from augmentor.benchmarking.benchmark import benchmark
 from augmentor.benchmarking.statistics import METRICS
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
-from augmentor.errors import DataError, LeakageError, UsageError
+from augmentor.errors import AugmentorError, DataError, LeakageError, UsageError
 from tests.lesion_sets import tiny_recipe, write_set
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -37,34 +44,44 @@ def test_no_test_patients_image_reaches_the_gan_the_expansion_or_the_classifier(
 
 def test_the_images_that_are_read_for_training_are_those_that_are_told(tmp_path, monkeypatch):
     """The lists in cells/ are no mere claim: every image that a fold's GAN, screen or classifier reads is recorded."""
-    read: list[tuple[str, list[str]]] = []
-    for module in ("augmentor.training.fit", "augmentor.expansion.screen", "augmentor.benchmarking.crossval"):
-        monkeypatch.setattr(f"{module}.load_images", _recording(module, read))
-    lesions = write_set(tmp_path / "lesions")
-    recipe = tiny_recipe(benchmark={"arms": ["classic+gan"], "classifiers": ["logistic"]})
-    results = benchmark(lesions, recipe, tmp_path / "out")
-    for cell, reads in zip(cells(results), _by_fold(read), strict=True):
-        test = set(cell["test"])
-        for module, paths in reads:
-            if set(paths) != test:  # reading the test side as a whole is what predicting is
-                assert not test & set(paths), module
+    read: dict[str, list[tuple[str, set[str]]]] = {"1": [], "2": []}
+    current = []
+    for module in ("training.fit", "expansion.screen", "benchmarking.crossval", "benchmarking.auto"):
+        _record(monkeypatch, f"augmentor.{module}", lambda *one: read[current[0]].append(one) if current else None)
+    for name in ("fit_gan", "run_cell"):
+        _note_fold(monkeypatch, name, current)
+    recipe = tiny_recipe(benchmark={"arms": ["classic+gan", "auto"], "classifiers": ["logistic"]})
+    results = benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
+    for cell in cells(results):
+        test, told = set(cell["test"]), set(cell["train"])
+        assert {module for module, _ in read[cell["fold"]]} >= {"augmentor.training.fit", "augmentor.benchmarking.auto"}
+        for module, paths in read[cell["fold"]]:
+            # Reading the test side as a whole is what predicting is, and only the cell itself may do it.
+            assert paths <= told or (paths == test and module == "augmentor.benchmarking.crossval")
 
 
-def _recording(module: str, read: list):
+def _record(monkeypatch, module: str, record) -> None:
     from augmentor.data.images import load_images
 
     def recorded(paths, *arguments, **names):
-        read.append((module, list(paths)))
+        record(module, set(paths))
         return load_images(paths, *arguments, **names)
 
-    return recorded
+    monkeypatch.setattr(f"{module}.load_images", recorded)
 
 
-def _by_fold(read: list) -> list[list]:
-    """A fold begins with its GAN's reading of training lesions, or with the classifier's."""
-    half = len(read) // 2
-    assert len(read) % 2 == 0
-    return [read[:half], read[half:]]
+def _note_fold(monkeypatch, name: str, current: list[str]) -> None:
+    """While a task runs, `current` holds its fold."""
+    original = getattr(benchmarking, name)
+
+    def noted(task, progress):
+        current[:] = [task.data.fold.name]
+        try:
+            return original(task, progress)
+        finally:
+            current.clear()
+
+    monkeypatch.setattr(benchmarking, name, noted)
 
 
 @pytest.mark.parametrize("column", ["patient", "content"])
@@ -81,7 +98,7 @@ def test_a_leaking_split_is_refused(tmp_path, monkeypatch, column):
             return [Fold("1", rest, first)]
         return [Fold("1", table.index.difference(first[:1]).to_numpy(), first[:1])]
 
-    monkeypatch.setattr(benchmarking, "outer_folds", leaking)
+    monkeypatch.setattr("augmentor.benchmarking.design.outer_folds", leaking)
     with pytest.raises(LeakageError, match=column):
         benchmark(lesions, tiny_recipe(), tmp_path / "out")
     assert not (tmp_path / "out" / "gans").exists()
@@ -94,7 +111,7 @@ def test_there_is_a_row_a_cell_and_a_prediction_an_image_and_cell(finished):
     assert len(table) == 3 * 2 * 2
     assert table.columns.tolist() == [
         *("arm", "classifier", "fold", "seed", "factor", "n_real", "n_synthetic"),
-        *("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "seconds"),
+        *(*METRICS, "seconds"),
     ]
     predictions = pd.read_csv(results.folder / "predictions.csv")
     assert len(predictions) == len(lesions) * 3 * 2
@@ -113,7 +130,7 @@ def test_only_the_gan_arm_has_synthetic_lesions_and_the_real_ones_are_the_same_e
 def test_the_summary_has_what_the_report_and_a_reader_need(finished):
     _, results = finished
     summary = json.loads((results.folder / "summary.json").read_text())
-    assert summary["verdict"].endswith(".)")
+    assert "2 folds x 1 seed" in summary["verdict"]
     assert {c["verdict"] for c in summary["comparisons"]} <= {"gain", "none", "harm"}
     assert len(summary["comparisons"]) == 2 * 2 * len(METRICS)
     assert len(summary["arms"]) == 3 * 2 * len(METRICS)
@@ -148,19 +165,6 @@ def test_the_four_verbs_of_the_readme(tmp_path, monkeypatch):
     assert results.table["sensitivity"].between(0, 1).all()
 
 
-def test_seeds_on_the_same_folds_are_no_further_patients():
-    cells = [
-        {"arm": arm, "classifier": "svm", "fold": fold, "seed": seed} | dict.fromkeys(METRICS, value + 0.01 * seed)
-        for arm, value in (("classic", 0.5), ("classic+gan", 0.6))
-        for fold in ("1", "2")
-        for seed in range(3)
-    ]
-    table = pd.DataFrame(cells)
-    repeated = benchmarking._scores(table, repeated=True)
-    assert repeated["classic", "svm", "auc"] == pytest.approx([0.51, 0.51])
-    assert len(benchmarking._scores(table, repeated=False)["classic", "svm", "auc"]) == 6
-
-
 def test_a_fold_whose_gan_could_hold_nobody_out_is_told_before_anything_is_trained(tmp_path):
     lesions = write_set(tmp_path / "lesions", patients=2, per_patient=4)
     with pytest.raises(DataError, match="holds patients out"):
@@ -169,20 +173,189 @@ def test_a_fold_whose_gan_could_hold_nobody_out_is_told_before_anything_is_train
 
 
 def test_an_arm_that_got_too_few_lesions_says_so(tmp_path, monkeypatch):
-    def short(_run, wanted, _seed):
+    def short(_run, wanted, _seed, _screen):
         images = np.zeros((1, 1, 16, 16), np.float32)
         return images, [next(iter(wanted))]
 
-    monkeypatch.setattr("augmentor.benchmarking.crossval.synthesise", short)
+    monkeypatch.setattr("augmentor.benchmarking.pool.synthesise", short)
     recipe = tiny_recipe(benchmark={"arms": ["classic", "classic+gan"], "classifiers": ["logistic"]})
     results = benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
     assert len([w for w in results.summary["data"]["warnings"] if "passed the screen" in w]) == 2
     assert results.table["n_synthetic"].tolist() == [0, 1, 0, 1]
 
 
-def test_the_papers_dcgan_is_an_arm_like_any_other(tmp_path):
-    recipe = tiny_recipe(benchmark={"arms": ["classic", "classic+dcgan"], "classifiers": ["logistic"]})
+@pytest.mark.parametrize("model", ["dcgan", "acgan"])
+def test_the_papers_gans_are_arms_like_any_other(tmp_path, model):
+    recipe = tiny_recipe(benchmark={"arms": ["classic", f"classic+{model}"], "classifiers": ["logistic"]})
     results = benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
-    assert {f["model"] for f in results.summary["fits"]} == {"dcgan"}
-    assert all(run["run"].endswith("-dcgan") for run in results.summary["fits"])
-    assert "classic+dcgan" in results.summary["verdict"]
+    assert {f["model"] for f in results.summary["fits"]} == {model}
+    assert f"classic+{model}" in results.summary["verdict"]
+
+
+ALL_ARMS = ("real", "classic", "resampled", "mixup", "classic+gan", "gan-only", "pretrain-gan", "auto")
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """All arms of one GAN, with both curves."""
+    folder = tmp_path_factory.mktemp("everything")
+    more = {"arms": ALL_ARMS, "synthetic_curve": [0.5, 2], "real_curve": [4]}
+    lesions = write_set(folder / "lesions", patients=8)
+    return lesions, benchmark(lesions, tiny_recipe(benchmark=more), folder / "out")
+
+
+def test_a_gan_is_fitted_once_for_all_arms_of_a_fold_and_once_a_size_of_the_real_curve(everything):
+    _, results = everything
+    assert sorted((f["fold"], f["per_class"] or 0) for f in results.summary["fits"]) == [
+        ("1", 0), ("1", 4), ("2", 0), ("2", 4),
+    ]  # fmt: skip
+
+
+def test_every_arm_has_the_lesions_that_its_name_says(everything):
+    _, results = everything
+    table = results.table[results.table["fold"] == "1"].set_index(["arm", "classifier"])
+    real = table.loc[("classic", "paper-cnn"), "n_real"]
+    counts = {arm: tuple(table.loc[(arm, "paper-cnn"), ["n_real", "n_synthetic"]]) for arm in ALL_ARMS}
+    assert counts["real"] == counts["mixup"] == (real, 0)
+    assert counts["resampled"] == (3 * real, 0)
+    assert counts["classic+gan"] == counts["pretrain-gan"] == (real, 2 * real)
+    assert counts["gan-only"] == (0, 2 * real)
+    assert ("pretrain-gan", "logistic") not in table.index  # an estimator can't be trained in two stages
+
+
+def test_the_curves_have_a_point_a_size(everything):
+    _, results = everything
+    curves = results.summary["curves"]
+    assert [p["synthetic"] for p in curves["synthetic"]] == [0.5, 2.0]
+    assert [p["real"] for p in curves["real"]] == [4, None]
+
+
+def test_auto_tells_what_it_tried_and_where_it_chose_none_it_is_classic(everything):
+    _, results = everything
+    found = {(c["arm"], c["classifier"], c["fold"]): c for c in cells(results) if c["per_class"] is None}
+    for (arm, classifier, fold), cell in found.items():
+        if arm == "auto":
+            assert cell["chosen"]["tried"][0]["factor"] == 1
+            if cell["chosen"]["factor"] == 1:
+                assert cell["probabilities"] == found["classic", classifier, fold]["probabilities"]
+                assert cell["n_synthetic"] == 0
+
+
+def test_a_second_start_computes_nothing_again_and_says_the_same(everything, monkeypatch):
+    lesions, results = everything
+    _forbid_computing(monkeypatch)
+    recipe = tiny_recipe(benchmark=results.summary["recipe"]["benchmark"])
+    again = benchmark(lesions, recipe, results.folder)
+    same = ("verdict", "arms", "comparisons", "curves", "mcnemar", "choices", "fits")
+    assert {k: again.summary[k] for k in same} == {k: results.summary[k] for k in same}
+
+
+def test_another_arm_computes_only_itself(tmp_path):
+    lesions = write_set(tmp_path / "lesions")
+    first = {"arms": ["classic"], "classifiers": ["logistic"]}
+    benchmark(lesions, tiny_recipe(benchmark=first), tmp_path / "out")
+    before = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "out" / "cells").iterdir()}
+    more = first | {"arms": ["real", "classic"]}
+    results = benchmark(lesions, tiny_recipe(benchmark=more), tmp_path / "out")
+    after = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "out" / "cells").iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 4
+    assert len(results.table) == 4
+
+
+def _forbid_computing(monkeypatch) -> None:
+    def refuse(*_arguments, **_names):
+        raise AssertionError("this was computed before")
+
+    monkeypatch.setattr("augmentor.benchmarking.crossval.make_classifier", refuse)
+    monkeypatch.setattr("augmentor.training.fit.build_gan", refuse)
+
+
+def test_a_failed_cell_is_recorded_and_named_and_the_rest_goes_on(tmp_path, monkeypatch):
+    from augmentor.benchmarking import crossval
+
+    original = crossval.make_classifier
+
+    def broken(name, *arguments, **names):
+        if name == "svm":
+            raise ValueError("no convergence")
+        return original(name, *arguments, **names)
+
+    lesions = write_set(tmp_path / "lesions")
+    recipe = tiny_recipe(benchmark={"arms": ["real", "classic"], "classifiers": ["logistic", "svm"]})
+    with monkeypatch.context() as patch:
+        patch.setattr(crossval, "make_classifier", broken)
+        results = benchmark(lesions, recipe, tmp_path / "out")
+    assert len(results.table) == 4
+    assert [f["classifier"] for f in results.summary["failed"]] == ["svm"] * 4
+    assert all("no convergence" in f["error"] for f in results.summary["failed"])
+    mended = benchmark(lesions, recipe, tmp_path / "out")  # failed cells are tried again
+    assert len(mended.table) == 8
+    assert mended.summary["failed"] == []
+
+
+def test_a_gan_that_fails_fails_its_cells_and_no_others(tmp_path, monkeypatch):
+    def broken(*_arguments, **_names):
+        raise ValueError("no memory")
+
+    monkeypatch.setattr("augmentor.benchmarking.crossval.fit_or_resume", broken)
+    recipe = tiny_recipe(benchmark={"arms": ["classic", "classic+gan"], "classifiers": ["logistic"]})
+    results = benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
+    assert results.table["arm"].tolist() == ["classic", "classic"]
+    assert all("no memory" in f["error"] for f in results.summary["failed"])
+    assert all("no memory" in f["error"] for f in results.summary["fits"])
+
+
+def test_a_benchmark_in_which_everything_fails_says_so(tmp_path, monkeypatch):
+    def broken(*_arguments, **_names):
+        raise ValueError("no memory")
+
+    monkeypatch.setattr("augmentor.benchmarking.crossval.make_classifier", broken)
+    recipe = tiny_recipe(benchmark={"arms": ["classic"], "classifiers": ["logistic"]})
+    with pytest.raises(AugmentorError, match="no memory"):
+        benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from augmentor.benchmarking import benchmark as module
+from augmentor.data.readers import read_lesions
+from augmentor.recipe import load_recipe
+original, seen = module.{function}, []
+def dying(task, progress):
+    seen.append(task)
+    if len(seen) == {at}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(task, progress)
+module.{function} = dying
+lesions = read_lesions("lesions", patient_pattern="<patient>_<anything>")
+module.benchmark(lesions, load_recipe(Path("recipe.toml")), Path("out"))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("function", "at", "kept"), [("fit_gan", 2, 0), ("run_cell", 4, 3)])
+def test_a_killed_benchmark_goes_on_and_ends_as_if_it_had_not_been(tmp_path, function, at, kept):
+    lesions = write_set(tmp_path / "lesions")
+    recipe = tiny_recipe(benchmark={"arms": ["classic", "classic+gan", "auto"], "classifiers": ["logistic"]})
+    recipe.save(tmp_path / "recipe.toml")
+    command = [sys.executable, "-c", KILLED.format(function=function, at=at)]
+    killed = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "out" / "cells").glob("*.json"))) == kept
+    resumed = benchmark(lesions, recipe, tmp_path / "out")
+    whole = benchmark(lesions, recipe, tmp_path / "whole")
+    columns = resumed.table.columns.difference(["seconds"])
+    pd.testing.assert_frame_equal(resumed.table[columns], whole.table[columns])
+    assert len(list((tmp_path / "out" / "cells").glob("*.json"))) == 6
+
+
+@pytest.mark.slow
+def test_two_workers_give_what_one_gives(tmp_path):
+    lesions = write_set(tmp_path / "lesions")
+    few = {"arms": ["classic", "classic+gan"], "classifiers": ["logistic"]}
+    one = benchmark(lesions, tiny_recipe(benchmark=few), tmp_path / "one")
+    two = benchmark(lesions, tiny_recipe(benchmark=few | {"workers": 2}), tmp_path / "two")
+    columns = one.table.columns.difference(["seconds"])
+    pd.testing.assert_frame_equal(one.table[columns], two.table[columns])

@@ -1,21 +1,20 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from augmentor.benchmarking.statistics import (
-    Comparison,
+    LOWER_IS_BETTER,
+    METRICS,
+    auc,
+    class_intervals,
     confusion,
     from_confusion,
-    holm,
     intervals,
     measure,
-    pair,
-    sentence,
 )
-
-LABELS = ("classic+gan", "svm", "sensitivity")
 
 
 def random_predictions(rng, n=90, classes=3):
@@ -31,6 +30,25 @@ def test_measures_agree_with_scikit_learn():
     assert found["auc"] == pytest.approx(roc_auc_score(truth, probabilities, multi_class="ovr"))
 
 
+def test_the_auc_of_many_weights_agrees_with_scikit_learn_one_by_one_and_in_ties():
+    rng = np.random.default_rng(8)
+    truth, probabilities = random_predictions(rng)
+    probabilities = probabilities.round(1)
+    weights = rng.integers(0, 4, (len(truth), 5))
+    for found, column in zip(auc(truth, probabilities, weights), weights.T, strict=True):
+        areas = [roc_auc_score(truth == c, probabilities[:, c], sample_weight=column) for c in range(3)]
+        assert found == pytest.approx(np.mean(areas))
+
+
+def test_the_auc_leaves_absent_classes_out_and_is_unknown_for_one_class_alone():
+    truth, probabilities = random_predictions(np.random.default_rng(9))
+    once, two = np.ones((len(truth), 1)), truth < 2
+    areas = [roc_auc_score(truth[two] == c, probabilities[two, c]) for c in (0, 1)]
+    assert auc(truth[two], probabilities[two], once[two])[0] == pytest.approx(np.mean(areas))
+    assert auc(truth, probabilities, once * two[:, None])[0] == pytest.approx(np.mean(areas))
+    assert np.isnan(measure(np.zeros(5, int), probabilities[:5])["auc"])
+
+
 def test_specificity_of_two_classes_is_the_mean_of_both_sensitivities():
     truth, called = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0])
     found = from_confusion(confusion(truth, called, 2))
@@ -38,9 +56,34 @@ def test_specificity_of_two_classes_is_the_mean_of_both_sensitivities():
     assert found["specificity"] == pytest.approx(found["sensitivity"])
 
 
-def test_a_perfect_classifier_scores_one_everywhere():
+def test_a_perfect_classifier_scores_best_everywhere():
     truth = np.array([0, 1, 2, 0])
-    assert measure(truth, np.eye(3)[truth]) == dict.fromkeys(measure(truth, np.eye(3)[truth]), 1.0)
+    assert measure(truth, np.eye(3)[truth]) == {m: 0.0 if m in LOWER_IS_BETTER else 1.0 for m in METRICS}
+
+
+def test_brier_is_two_for_the_surely_wrong_and_two_thirds_for_no_opinion_on_three_classes():
+    truth = np.array([0, 1, 2, 0])
+    assert measure(truth, np.eye(3)[(truth + 1) % 3])["brier"] == 2.0
+    assert measure(truth, np.full((4, 3), 1 / 3))["brier"] == pytest.approx(2 / 3)
+    assert measure(np.array([0]), np.array([[0.5, 0.3, 0.2]]))["brier"] == pytest.approx(0.5**2 + 0.3**2 + 0.2**2)
+
+
+def test_the_calibration_error_is_the_gap_of_confidence_and_hits_over_ten_bins():
+    truth, probabilities = random_predictions(np.random.default_rng(10), n=300)
+    sure, hit = probabilities.max(1), probabilities.argmax(1) == truth
+    bins = [(sure >= low / 10) & (sure < (low + 1) / 10) for low in range(10)]
+    gaps = [b.mean() * abs(sure[b].mean() - hit[b].mean()) for b in bins if b.any()]
+    assert measure(truth, probabilities)["ece"] == pytest.approx(sum(gaps))
+
+
+def test_the_calibration_error_of_true_chances_vanishes_with_many_lesions_and_grows_with_overconfidence():
+    rng = np.random.default_rng(11)
+    chances = rng.dirichlet(np.ones(3), 50_000)
+    truth = (chances.cumsum(1) < rng.random((len(chances), 1))).sum(1).clip(0, 2)
+    sharper = chances**3 / (chances**3).sum(1, keepdims=True)
+    assert measure(truth, chances)["ece"] < 0.01
+    assert measure(truth, sharper)["ece"] > 0.1
+    assert measure(truth, chances)["brier"] < measure(truth, sharper)["brier"]
 
 
 def make_rows(rng, patients=30, per_patient=4, clustered=False):
@@ -65,9 +108,11 @@ def make_rows(rng, patients=30, per_patient=4, clustered=False):
 def test_intervals_hold_the_estimate_and_widen_where_a_patients_lesions_stand_together():
     independent = intervals(make_rows(np.random.default_rng(1)), ["a", "b"])
     clustered = intervals(make_rows(np.random.default_rng(1), clustered=True), ["a", "b"])
+    assert tuple(independent) == METRICS
     for estimate, low, high in independent.values():
         assert low <= estimate <= high
-    assert np.ptp(clustered["accuracy"][1:]) > 1.3 * np.ptp(independent["accuracy"][1:])
+    for metric in ("accuracy", "brier"):
+        assert np.ptp(clustered[metric][1:]) > 1.3 * np.ptp(independent[metric][1:])
 
 
 def test_a_patient_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
@@ -78,69 +123,58 @@ def test_a_patient_bootstrap_interval_covers_the_truth_about_as_often_as_it_says
     assert hits >= 20
 
 
-def concluded(arm, baseline, share=0.5):
-    return holm([pair(np.asarray(arm), np.asarray(baseline), share, LABELS)])[0]
+def overconfident_rows(rng, patients=60, per_patient=3):
+    """Two classes; chances are true, what the rows hold is 0.1 surer."""
+    sure = np.repeat(rng.uniform(0.6, 0.85, patients), per_patient)
+    truth = rng.integers(0, 2, len(sure))
+    called = np.where(rng.random(len(sure)) < sure, truth, 1 - truth)
+    stated = np.where(called == 0, sure + 0.1, 1 - sure - 0.1)
+    names = np.array(["a", "b"])
+    columns = {"fold": "1", "seed": 0, "patient": np.repeat(np.arange(patients), per_patient).astype(str)}
+    columns |= {"label": names[truth], "predicted": names[called], "p_a": stated, "p_b": 1 - stated}
+    return pd.DataFrame(columns)
 
 
-def test_the_corrected_test_is_wider_than_the_plain_one_and_equals_it_without_overlap():
-    rng = np.random.default_rng(3)
-    arm, baseline = rng.normal(0.8, 0.03, 9), rng.normal(0.78, 0.03, 9)
-    plain = stats.ttest_rel(arm, baseline)
-    assert concluded(arm, baseline, 0.0).p == pytest.approx(plain.pvalue)
-    corrected = concluded(arm, baseline)
-    assert corrected.p > plain.pvalue
-    assert corrected.low < corrected.difference < corrected.high
+def test_the_interval_of_the_calibration_error_covers_it_though_noise_in_bins_adds_to_it():
+    rng, hits = np.random.default_rng(12), 0
+    for _ in range(40):
+        estimate, low, high = intervals(overconfident_rows(rng), ["a", "b"])["ece"]
+        assert 0 <= low <= estimate <= high
+        hits += low <= 0.1 <= high
+    assert hits >= 35
 
 
-@pytest.mark.parametrize(
-    ("arm", "baseline"),
-    [([0.9], [0.5]), ([0.9, 0.8], [0.5, 0.5]), ([0.6, 0.7, 0.8], [0.5, 0.6, 0.7]), ([0.5] * 4, [0.5] * 4)],
-)
-def test_without_a_spread_to_judge_by_there_is_a_difference_and_no_verdict(arm, baseline):
-    one = concluded(arm, baseline)
-    assert one.difference == pytest.approx(np.mean(arm) - np.mean(baseline))
-    assert (one.low, one.high, one.p, one.detectable, one.verdict) == (None, None, None, None, "none")
+def test_intervals_of_classes_have_the_macro_values_as_their_means_and_hold_their_estimates():
+    rows = make_rows(np.random.default_rng(13))
+    found = pd.DataFrame(class_intervals(rows, ["a", "b"]))
+    assert found.columns.tolist() == ["class", "metric", "mean", "low", "high"]
+    assert found[["class", "metric"]].to_numpy().tolist() == [
+        [name, metric] for name in ("a", "b") for metric in ("sensitivity", "specificity")
+    ]
+    macro = found.groupby("metric")["mean"].mean()
+    pooled = intervals(rows, ["a", "b"])
+    assert macro["sensitivity"] == pytest.approx(pooled["sensitivity"][0])
+    assert macro["specificity"] == pytest.approx(pooled["specificity"][0])
+    assert ((found["low"] < found["mean"]) & (found["mean"] < found["high"])).all()
 
 
-def test_a_clear_gain_a_clear_harm_and_no_difference_are_told_apart():
-    rng = np.random.default_rng(4)
-    base = rng.normal(0.7, 0.02, 9)
-    for shift, verdict in ((0.1, "gain"), (-0.1, "harm"), (0.0, "none")):
-        assert concluded(base + shift + rng.normal(0, 0.01, 9), base).verdict == verdict
+def test_a_class_among_two_is_as_specific_as_the_other_is_sensitive():
+    a, b = (
+        {r["metric"]: (r["mean"], r["low"], r["high"]) for r in rows}
+        for rows in np.split(np.array(class_intervals(make_rows(np.random.default_rng(14)), ["a", "b"])), 2)
+    )
+    assert a["sensitivity"] == b["specificity"]
+    assert a["specificity"] == b["sensitivity"]
 
 
-def test_holm_never_lowers_p_and_agrees_with_its_intervals():
-    rng = np.random.default_rng(6)
-    base = rng.normal(0.7, 0.02, 6)
-    arms = [base + shift + rng.normal(0, 0.02, 6) for shift in (0.08, 0.05, 0.03, 0.0)]
-    family = [pair(arm, base, 0.3, (f"arm{i}", "svm", "auc")) for i, arm in enumerate(arms)]
-    after = holm(family)
-    assert [c.arm for c in after] == ["arm0", "arm1", "arm2", "arm3"]
-    assert all(c.p >= one.p for c, one in zip(after, family, strict=True))
-    for c in after:
-        if c.verdict != "none":
-            assert c.low * c.high > 0
-    raw, corrected = ([c.p for c in cs] for cs in (family, after))
-    assert np.argsort(raw).tolist() == np.argsort(corrected, kind="stable").tolist()
-
-
-def test_under_the_null_a_verdict_comes_rarely_in_a_whole_family():
-    rng, claims = np.random.default_rng(5), 0
-    for _ in range(400):
-        family = [pair(0.7 + rng.normal(0, 0.02, 9), np.full(9, 0.7), 0.5, LABELS) for _ in range(4)]
-        claims += any(c.verdict != "none" for c in holm(family))
-    assert claims / 400 <= 0.05
-
-
-def test_the_verdict_is_a_sentence_with_its_design():
-    told = sentence([concluded([0.8, 0.7, 0.75], [0.79, 0.72, 0.75])], 3, 1)
-    assert told.startswith("No gain shown")
-    assert "could not have been seen" in told
-    assert "3 folds x 1 seed" in told
-    assert "too few folds" in sentence([concluded([0.8], [0.7])], 1, 1)
-    gain = Comparison(*LABELS, 0.031, 0.006, 0.055, 0.02, "gain", 0.02)
-    told = "raised macro sensitivity of svm by 3.1 points (95 % CI +0.6 to +5.5, corrected p = 0.02)"
-    assert told in sentence([gain], 5, 3)
+def test_a_class_that_does_not_occur_has_no_sensitivity_and_no_warning():
+    rows = make_rows(np.random.default_rng(15)).assign(p_c=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        missing = class_intervals(rows, ["a", "b", "c"])[-2]
+        assert np.isfinite([value for triple in intervals(rows, ["a", "b", "c"]).values() for value in triple]).all()
+    assert missing["class"] == "c"
+    assert np.isnan([missing["mean"], missing["low"], missing["high"]]).all()
 
 
 def test_the_auc_of_folds_on_different_scales_is_that_of_each_fold():

@@ -11,9 +11,10 @@ import augmentor.expansion.screen as screening
 from augmentor.data.check import inspect
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
-from augmentor.errors import AugmentorError, DataError, UsageError
+from augmentor.errors import DataError, ShortfallError, UsageError
 from augmentor.expansion.expand import expand
 from augmentor.expansion.mix import wanted_counts
+from augmentor.expansion.rules import TextureRules
 from augmentor.recipe import ExpandSection
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
@@ -102,11 +103,50 @@ def test_balance_brings_every_class_to_the_largest(run, tmp_path):
 
 def test_near_copies_are_refused_and_the_shortfall_is_told(run, tmp_path, monkeypatch):
     monkeypatch.setattr(screening, "make_copy_check", _strict(screening.make_copy_check))
-    with pytest.raises(AugmentorError, match="could not be filled") as caught:
-        expand(run, 2, tmp_path / "x2")
+    with pytest.raises(ShortfallError, match="could not be filled") as caught:
+        expand(run, 2, tmp_path / "x2", ExpandSection(screen="off"))
     assert caught.value.exit_code == 1
+    drawn = 20 * run.summary["classes"]["a"]
+    assert f"a: 0 of {drawn // 20} ({drawn} drawn; {drawn} nearer to a training lesion" in str(caught.value)
     manifest = pd.read_csv(tmp_path / "x2" / "manifest.csv")
     assert (manifest["origin"] == "real").all()
+
+
+@pytest.mark.usefixtures("lenient")
+def test_a_shortfall_names_the_rule_and_what_passed_is_written(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(TextureRules, "farthest", 0.9)
+    with pytest.raises(ShortfallError, match="farther from its class") as caught:
+        expand(run, 4, tmp_path / "x4")
+    assert "--screen off" in str(caught.value)
+    synthetic = pd.read_csv(tmp_path / "x4" / "manifest.csv").query("origin == 'synthetic'")
+    assert (synthetic["realism"] <= 0.9).all()
+    told = json.loads((tmp_path / "x4" / "dataset_description.json").read_text())["Screen"]
+    assert sum(told["kept"].values()) == len(synthetic) < 3 * len(run.training)
+    for label, refused in told["refused"].items():
+        assert sum(refused.values()) + told["kept"].get(label, 0) == told["drawn"][label]
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("level", ["off", "light", "strict"])
+def test_the_manifest_has_a_column_for_each_rule_of_the_level(run, tmp_path, level):
+    expand(run, 2, tmp_path / "x2", ExpandSection(screen=level))
+    manifest = pd.read_csv(tmp_path / "x2" / "manifest.csv").set_index("origin")
+    filled = manifest.loc["synthetic"].notna().any()
+    assert filled[["copy_distance", "twin_distance"]].all()
+    assert filled["label_agreement"] == filled["realism"] == (level != "off")
+    assert filled["spread"] == (level == "strict")
+    assert manifest.loc["real", ["copy_distance", "label_agreement", "realism"]].isna().all(axis=None)
+    assert json.loads((tmp_path / "x2" / "dataset_description.json").read_text())["Screen"]["level"] == level
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("level", ["off", "light"])
+def test_a_larger_factor_begins_with_the_lesions_of_a_smaller_one(run, tmp_path, level):
+    for factor in (2, 3):
+        expand(run, factor, tmp_path / f"x{factor}", ExpandSection(screen=level))
+    small = sorted(f.relative_to(tmp_path / "x2") for f in (tmp_path / "x2").rglob("synthetic_*.png"))
+    assert len(small) == len(run.training)
+    assert all((tmp_path / "x2" / f).read_bytes() == (tmp_path / "x3" / f).read_bytes() for f in small)
 
 
 def _strict(make):
@@ -155,7 +195,7 @@ def test_hounsfield_units_survive_the_way_through_the_network(tmp_path, form):
     write_phantom(tmp_path / "lesions", patients=6, per_class=8, size=16)
     lesions = read_lesions(tmp_path / "lesions")
     run = fit(lesions, tiny_recipe(), tmp_path / "run", latest=False)
-    expand(run, 2, tmp_path / "x2", ExpandSection(format=form))
+    expand(run, 2, tmp_path / "x2", ExpandSection(format=form, screen="off"))
     written = read_lesions(tmp_path / "x2" / "manifest.csv")
     low, high = inspect(lesions).intensity.values()
     found = inspect(written)

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from augmentor.model.gan import build_gan
+from augmentor.model.gan import METHODS, build_gan
 from augmentor.recipe import ModelSection
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+@pytest.mark.parametrize("name", ["cgan", "dcgan", "acgan"])
 @pytest.mark.parametrize(("size", "channels", "classes"), [(28, 1, 2), (64, 3, 8), (128, 1, 3)])
 def test_networks_fit_their_images(name, size, channels, classes):
     section = ModelSection(name=name, size=size, generator_channels=8, discriminator_channels=8)
@@ -41,3 +41,11 @@ def test_the_papers_generator_starts_from_1024_channels_at_4x4():
     start = gan.generator.networks[0].start
     assert start[0].out_features == 1024 * 4 * 4
     assert start[1].unflattened_size == (1024, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan", "acgan"])
+def test_a_method_says_whether_its_networks_have_batch_norm(name):
+    section = ModelSection(name=name, size=28, generator_channels=8, discriminator_channels=8)
+    gan = build_gan(section, torch.rand(4, 1, 28, 28), torch.arange(4) % 2, 2, 0)
+    for network in (gan.generator, gan.discriminator):
+        assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules()) == METHODS[name].batch_norm

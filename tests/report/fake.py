@@ -1,5 +1,7 @@
 """A small made-up output of `augmentor benchmark`, in the shape that report reads."""
 
+from __future__ import annotations
+
 import json
 from itertools import product
 from pathlib import Path
@@ -8,24 +10,33 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-METRICS = ["accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc"]
+METRICS = ["accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "brier", "ece"]
 CLASSES = ["cyst", "haemangioma", "metastasis"]
+SYNTHETIC_CURVE = (0.5, 1.0, 2.0, 5.0, 10.0)
+REAL_CURVE = (10, 20, None)
 
 
 def write_benchmark(
     out: Path,
-    arms: tuple[str, ...] = ("real", "classic", "classic+dcgan"),
+    arms: tuple[str, ...] = ("real", "classic", "classic+gan"),
     classifiers: tuple[str, ...] = ("logistic", "forest"),
     folds: int = 2,
     gans: bool = True,
 ) -> Path:
-    """Fill OUT; a run without GANs has neither fits nor their folders."""
+    """Fill OUT; a run without GANs has no fits and what comes of them, and nothing failed in it."""
     random = np.random.default_rng(0)
     fits = [fake_fit(out, random, f"fold{fold + 1}", 0) for fold in range(folds)] if gans else []
     cells = list(product(arms, classifiers, range(folds)))
-    fake_results(random, cells).to_csv(out / "results.csv", index=False)
+    results = fake_results(random, cells)
+    results.to_csv(out / "results.csv", index=False)
     fake_predictions(random, cells).to_csv(out / "predictions.csv", index=False)
-    (out / "summary.json").write_text(json.dumps(fake_summary(random, arms, classifiers, folds, fits)))
+    summary = fake_summary(random, arms, classifiers, folds, fits)
+    if gans:
+        summary |= fake_extras(random, arms, classifiers)
+        summary["fits"] += [fake_failed_fit()]
+        fake_curve_cells(results, classifiers[0]).to_csv(out / "curve_cells.csv", index=False)
+        fake_embedding(random).to_csv(out / "embedding.csv", index=False)
+    (out / "summary.json").write_text(json.dumps(summary))
     return out
 
 
@@ -83,12 +94,77 @@ def fake_summary(
             "warnings": ["Class 'cyst' has 9 patients; intervals will be wide."],
         },
         "fits": fits,
-        "recipe": {"name": "liver", "classes": CLASSES, "training": {"total_kimg": 200, "seed": None, "amp": True}},
+        "classes": [],
+        "mcnemar": [],
+        "curves": {"synthetic": [], "real": []},
+        "choices": [],
+        "failed": [],
+        "recipe": {
+            "name": "liver",
+            "classes": CLASSES,
+            "training": {"total_kimg": 200, "seed": None, "amp": True},
+            "benchmark": {"classifiers": list(classifiers)},
+        },
         "versions": {"augmentor": "0.1.0", "torch": "2.13.0"},
         "machine": {"cores": 2, "load": 0.1, "platform": "Linux-6.18.44-x86_64-with-glibc2.36"},
         "command": "augmentor benchmark --data lesions/liver --arms real,classic,classic+dcgan",
         "seconds": 4521.0,
+        "cell_seconds": 7300.0,
     }
+
+
+def fake_extras(random: np.random.Generator, arms: tuple[str, ...], classifiers: tuple[str, ...]) -> dict:
+    """Classes, second opinions, curves, choices and a failure."""
+    by_class, tests = [], []
+    for arm, classifier in product(arms, classifiers):
+        names = {"arm": arm, "classifier": classifier}
+        for label, metric in product(CLASSES, ("sensitivity", "specificity")):
+            mean = random.uniform(0.6, 0.9)
+            row = {"class": label, "metric": metric, "mean": mean, "low": mean - 0.1, "high": mean + 0.1}
+            by_class.append(names | row)
+        if arm != "classic":
+            tests.append(names | {"only_arm_right": 21, "only_baseline_right": 14, "p": 0.31})
+    spec = {"arm": "classic+gan", "classifier": classifiers[0], "fold": "fold1", "seed": 0, "factor": 11.0}
+    return {
+        "classes": by_class,
+        "mcnemar": tests,
+        "curves": {
+            "synthetic": [{"synthetic": times, **fake_gain(random)} for times in SYNTHETIC_CURVE],
+            "real": [{"real": count, **fake_gain(random)} for count in REAL_CURVE],
+        },
+        "choices": [
+            {"classifier": classifiers[0], "plan": "factor 3, pretrain, screen light", "cells": 1},
+            {"classifier": classifiers[0], "plan": "none", "cells": 1},
+        ],
+        "failed": [spec | {"per_class": 10, "error": "RuntimeError: <out of memory>\n  File fold.py, line 3"}],
+    }
+
+
+def fake_gain(random: np.random.Generator) -> dict:
+    gain = random.normal(0.02, 0.03)
+    levels = {"arm_mean": 0.8 + gain, "baseline_mean": 0.8}
+    return levels | {"difference": gain, "low": gain - 0.05, "high": gain + 0.05, "p": 0.2}
+
+
+def fake_curve_cells(results: pd.DataFrame, classifier: str) -> pd.DataFrame:
+    """All cells of the benchmark, then those of its curves; the GAN fell short of the most synthetic lesions."""
+    cells = {"arm": "classic+gan", "classifier": classifier, "fold": "fold1", "seed": 0}
+    rows = [
+        cells | {"factor": 1 + times, "n_real": 120, "n_synthetic": min(round(120 * times), 1000)}
+        for times in SYNTHETIC_CURVE
+    ]
+    for count, arm in product(REAL_CURVE[:-1], ("classic", "classic+gan")):
+        rows.append(cells | {"arm": arm, "factor": 3.0, "per_class": count, "n_real": 3 * count, "n_synthetic": 90})
+    return pd.concat([results, pd.DataFrame(rows)])
+
+
+def fake_embedding(random: np.random.Generator, each: int = 40) -> pd.DataFrame:
+    """A cloud a class, in which every origin lies alike."""
+    tables = []
+    for place, (label, origin) in enumerate(product(CLASSES, ("train", "test", "synthetic"))):
+        x, y = random.normal(0, 1, (2, each))
+        tables.append(pd.DataFrame({"x": x + 3 * (place // 3), "y": y, "label": label, "origin": origin}))
+    return pd.concat(tables).round(3)
 
 
 def fake_fit(out: Path, random: np.random.Generator, fold: str, seed: int) -> dict:
@@ -97,11 +173,18 @@ def fake_fit(out: Path, random: np.random.Generator, fold: str, seed: int) -> di
     return {
         "fold": fold,
         "seed": seed,
+        "per_class": None,
+        "model": "cgan",
         "run": f"gans/{run.name}",
         "kimg": 200.0,
         "seconds": 640.0,
         "discrimination": 0.71,
     }
+
+
+def fake_failed_fit() -> dict:
+    names = {"fold": "fold1", "seed": 0, "per_class": 10, "model": "cgan", "run": "gans/fold1-seed0-n10"}
+    return names | {"error": "RuntimeError: <out of memory>\n  File fit.py, line 3"}
 
 
 def write_run(run: Path, random: np.random.Generator, steps: int = 300) -> Path:

@@ -1,5 +1,7 @@
 """The figures: what they draw, what they write, and that nothing is cut off or overlaps."""
 
+from __future__ import annotations
+
 from itertools import combinations
 
 import numpy as np
@@ -41,6 +43,7 @@ def overlapping_texts(figure: Figure) -> list[tuple[str, str]]:
         if min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
     ]
     texts = [*ticks, *(axes.title for axes in figure.axes), *figure.texts]
+    texts += [text for legend in figure.legends for text in legend.texts]
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts if text.get_visible() and text.get_text()]
     outside = [(name, "figure") for name, box in boxes if box.x0 < 0 or box.x1 > figure.bbox.x1]
     return outside + [(a[0], b[0]) for a, b in combinations(boxes, 2) if a[1].overlaps(b[1])]

@@ -1,5 +1,7 @@
 """The pages: complete, self-contained, accessible, and in agreement with the numbers they were made from."""
 
+from __future__ import annotations
+
 import json
 import re
 from html.parser import HTMLParser
@@ -96,11 +98,14 @@ def test_headings_start_at_one_and_never_skip_a_level(any_page):
 
 
 def test_tables_agree_with_the_summary(page, summary):
-    for row in summary["arms"]:
-        assert f"<td>{row['mean']:.1%} ({100 * row['low']:.1f} to".replace("%", " %") in page.source
+    for row in [*summary["arms"], *summary["classes"]]:
+        share = f"<td>{row['mean']:.1%} ({100 * row['low']:.1f} to".replace("%", " %")
+        number = f"<td>{row['mean']:.3f} ({row['low']:.3f} to"
+        assert (number if row["metric"] in ("brier", "ece") else share) in page.source
     names = ("low", "difference", "high")
     for row in summary["comparisons"]:
-        low, value, high = (f"{100 * row[name]:+.1f}".replace("-", "\N{MINUS SIGN}") for name in names)
+        times, form = (1, "+.3f") if row["metric"] in ("brier", "ece") else (100, "+.1f")
+        low, value, high = (f"{times * row[name]:{form}}".replace("-", "\N{MINUS SIGN}") for name in names)
         assert f"{value} ({low} to {high})" in page.source
 
 
@@ -128,14 +133,18 @@ def test_the_csv_beside_a_figure_holds_its_numbers(out, summary):
         expected = pd.DataFrame([row for row in rows if row["metric"] == "sensitivity"])
         pd.testing.assert_frame_equal(pd.read_csv(out / "figures" / f"{name}.csv"), expected)
     assert {file.stem for file in (out / "figures").glob("*.png")} == {
-        *("arms", "difference", "confusion", "training-gans-fold1-seed0", "training-gans-fold2-seed0")
+        *("arms", "difference", "confusion", "training-gans-fold1-seed0", "training-gans-fold2-seed0"),
+        *("curve-real", "curve-synthetic", "embedding"),
     }
+    assert all(file.with_suffix(".csv").exists() for file in (out / "figures").glob("*.png"))
     assert all(file.stat().st_size < 150_000 for file in (out / "figures").glob("*.png"))
 
 
 def test_parts_that_were_not_run_are_left_out(page, page_without_gans):
     missing = {"Real beside synthetic", "Training of the GANs", "Comparisons with classic augmentation"}
-    missing |= {"Which classes are mistaken for which"}
+    missing |= {"Which classes are mistaken for which", "Sensitivity and specificity of each class", "Second opinion"}
+    missing |= {"How the gain depends on the number of lesions", "Where synthetic lesions lie among real ones"}
+    missing |= {"What arm auto chose", "1 cell failed"}
     assert missing <= {text for tag, text in page.texts if tag == "h2"}
     assert not missing & {text for tag, text in page_without_gans.texts if tag == "h2"}
     assert len(page_without_gans.attributes("img")) == 1
@@ -149,6 +158,65 @@ def test_null_numbers_are_said_to_be_unmeasured(tmp_path):
     summary["seconds"] = summary["machine"]["load"] = None
     (out / "summary.json").write_text(json.dumps(summary))
     assert "<td>not measured</td>" in Page(write_report(out)).source
+
+
+def test_what_failed_stands_between_the_verdict_and_the_results(page, page_without_gans):
+    headings = [text for tag, text in page.texts if tag == "h2"]
+    assert headings[:2] == ["1 cell failed", "Results on unseen patients"]
+    assert "RuntimeError: &lt;out of memory&gt;</td>" in page.source
+    assert "failed: RuntimeError: &lt;out of memory&gt;</td>" in page.source
+    assert "fold.py" not in page.source
+    assert "failed" not in {text for _, text in page_without_gans.texts}
+
+
+def test_many_failures_are_all_named_and_most_of_them_folded(tmp_path):
+    out = write_benchmark(tmp_path, ("classic",), ("logistic",), gans=False)
+    summary = json.loads((out / "summary.json").read_text())
+    spec = {"arm": "classic", "classifier": "logistic", "fold": "fold1", "factor": 1.0, "per_class": None}
+    summary["failed"] = [spec | {"seed": seed, "error": f"ValueError: no. {seed}."} for seed in range(30)]
+    (out / "summary.json").write_text(json.dumps(summary))
+    page = Page(write_report(out))
+    assert "30 cells failed" in page.source
+    assert all(f"no. {seed}." in page.source for seed in range(30))
+    assert page.source.index("no. 7.") < page.source.index("<details>") < page.source.index("no. 8.")
+
+
+def test_the_picture_of_the_arms_comes_before_curves_confusion_and_the_plane(page):
+    alts = [attributes["alt"] for attributes in page.attributes("img")]
+    assert [alt.split()[0] for alt in alts[:6]] == ["Dot", "Dot", "Curve:", "Curve:", "Confusion", "Scatter"]
+
+
+def test_every_arm_is_explained_once(page):
+    assert [text for tag, text in page.texts if tag == "dt"] == ["real", "classic", "classic+gan"]
+
+
+def test_the_csv_of_a_table_holds_its_rows(out, summary):
+    for name in ("arms", "comparisons", "classes", "mcnemar", "choices", "failed"):
+        written = pd.read_csv(out / "tables" / f"{name}.csv", keep_default_na=False)
+        pd.testing.assert_frame_equal(written, pd.DataFrame(summary[name]))
+
+
+def test_curves_are_drawn_at_the_lesions_that_the_cells_really_had(out):
+    synthetic = pd.read_csv(out / "figures" / "curve-synthetic.csv")
+    assert synthetic["lesions"].tolist() == [60, 120, 240, 600, 1000]
+    assert pd.read_csv(out / "figures" / "curve-real.csv")["lesions"].tolist() == [30, 60, 120]
+
+
+def test_a_curve_without_cells_of_its_own_is_read_from_the_results(tmp_path):
+    out = write_benchmark(tmp_path, ("classic", "classic+gan"), ("logistic",), folds=1)
+    for name in ("curve_cells", "predictions", "embedding"):
+        (out / f"{name}.csv").unlink()
+    write_report(out)
+    assert pd.read_csv(out / "figures" / "curve-synthetic.csv")["lesions"].tolist() == [240]
+
+
+def test_a_summary_of_an_earlier_version_makes_a_page(tmp_path):
+    out = write_benchmark(tmp_path, ("classic",), ("logistic",), gans=False)
+    summary = json.loads((out / "summary.json").read_text())
+    for name in ("classes", "mcnemar", "curves", "choices", "failed", "cell_seconds"):
+        del summary[name]
+    (out / "summary.json").write_text(json.dumps(summary))
+    assert write_report(out).exists()
 
 
 @pytest.mark.parametrize("missing", ["results.csv", "summary.json"])

@@ -6,12 +6,12 @@ from augmentor.recipe import ModelSection, TrainingSection
 from augmentor.training.loop import Trainer
 
 
-def make_trainer(name: str = "cgan", seed: int = 0, device: str = "cpu") -> Trainer:
+def make_trainer(name: str = "cgan", seed: int = 0, device: str = "cpu", precision: str = "bf16-mixed") -> Trainer:
     section = ModelSection(name=name, size=16, generator_channels=8, discriminator_channels=8)
     randomness = torch.Generator().manual_seed(1)
     images, labels = torch.rand(12, 1, 16, 16, generator=randomness) * 2 - 1, torch.arange(12) % 3
     gan = build_gan(section, images, labels, 3, seed)
-    return Trainer(gan, images, labels, TrainingSection(batch=6, seed=seed, device=device))
+    return Trainer(gan, images, labels, TrainingSection(batch=6, seed=seed, device=device, precision=precision))
 
 
 def run(trainer: Trainer, steps: int) -> Trainer:
@@ -24,7 +24,7 @@ def same(a: dict, b: dict) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+@pytest.mark.parametrize("name", ["cgan", "dcgan", "acgan"])
 @pytest.mark.parametrize("stop", [1, 7, 8])
 def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(name, stop):
     whole = run(make_trainer(name), 12)
@@ -40,7 +40,7 @@ def test_seeds_decide_the_weights():
     assert not torch.equal(a["generator.out.weight"], c["generator.out.weight"])
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+@pytest.mark.parametrize("name", ["cgan", "dcgan", "acgan"])
 def test_a_step_moves_both_networks_and_gives_finite_losses(name):
     trainer = make_trainer(name)
     before = {k: v.clone() for k, v in trainer.state().items()}
@@ -63,25 +63,42 @@ def test_the_training_lesions_in_a_generator_are_not_trained():
     assert torch.equal(run(trainer, 3).generator.module.bank, before)
 
 
-def test_the_discriminator_never_sees_real_and_synthetic_lesions_in_one_batch():
+@pytest.mark.parametrize("name", ["dcgan", "acgan"])
+def test_the_discriminator_never_sees_real_and_synthetic_lesions_in_one_batch(name):
     """Batch norm would tell a mixed batch from a pure one, and the generator would meet another discriminator."""
-    trainer, seen = make_trainer("dcgan"), []
-    trainer.discriminator.register_forward_pre_hook(lambda _module, inputs: seen.append(len(inputs[0])))
+    trainer, seen = make_trainer(name), []
+    for layer in trainer.discriminator.modules():
+        if isinstance(layer, torch.nn.Conv2d) and layer.in_channels == 1:
+            layer.register_forward_pre_hook(lambda _layer, inputs: seen.append(len(inputs[0])))
     losses = run(trainer, 30).train_step()
     assert set(seen) == {6}
     assert losses["loss_d"] + losses["loss_g"] > 0.1  # both near zero: the two steps meet different discriminators
 
 
-def test_the_papers_dcgan_is_shown_classic_augmentation_and_no_holes():
-    trainer = make_trainer("dcgan")
+@pytest.mark.parametrize("name", ["dcgan", "acgan"])
+def test_the_papers_models_are_shown_classic_augmentation_and_no_holes(name):
+    trainer = make_trainer(name)
     flat = torch.full((64, 1, 16, 16), 0.4)
     seen = trainer._for_discriminator(flat, torch.Generator().manual_seed(0), synthetic=False)
     assert torch.allclose(seen, flat, atol=1e-5)
     assert torch.equal(trainer._for_discriminator(flat, torch.Generator().manual_seed(0)), flat)
 
 
-@pytest.mark.parametrize(("name", "averaged"), [("cgan", True), ("dcgan", False)])
+@pytest.mark.parametrize(("name", "averaged"), [("cgan", True), ("dcgan", False), ("acgan", False)])
 def test_the_default_is_averaged_and_the_papers_is_not(name, averaged):
     trainer = run(make_trainer(name), 8)  # the average moves every fourth step
     now, mean = (list(network.parameters()) for network in (trainer.generator.module, trainer.ema))
     assert all(torch.equal(a, b) for a, b in zip(now, mean, strict=True)) == (not averaged)
+
+
+def test_an_acgans_class_head_learns_and_its_generator_is_told():
+    """Two classes, bright and dark: the head names them, and what is made under a class has its brightness."""
+    section = ModelSection(name="acgan", size=16, generator_channels=8, discriminator_channels=8)
+    labels = torch.arange(24) % 2
+    noise = 0.2 * torch.randn(24, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    images = (noise + (labels * 1.2 - 0.6).view(-1, 1, 1, 1)).clamp(-1, 1)
+    trainer = run(Trainer(build_gan(section, images, labels, 2, 0), images, labels, TrainingSection(device="cpu")), 100)
+    discriminator, generator = trainer.discriminator.module.eval(), trainer.ema.eval()
+    assert (discriminator.judge(images, labels).classes.argmax(1) == labels).all()
+    lesions, _ = generator(torch.randn(24, 100, generator=torch.Generator().manual_seed(2)), labels)
+    assert lesions[labels == 1].mean() > lesions[labels == 0].mean() + 0.5

@@ -3,7 +3,14 @@ import math
 import pytest
 import torch
 
-from augmentor.training.losses import anchor_penalty, discriminator_loss, generator_loss, mismatch_loss, r1_penalty
+from augmentor.training.losses import (
+    anchor_penalty,
+    class_loss,
+    discriminator_loss,
+    generator_loss,
+    mismatch_loss,
+    r1_penalty,
+)
 
 
 def test_at_the_equilibrium_the_losses_are_those_of_guessing():
@@ -15,6 +22,12 @@ def test_at_the_equilibrium_the_losses_are_those_of_guessing():
 def test_a_lesion_under_a_wrong_class_costs_less_the_surer_it_is_refused():
     assert mismatch_loss(torch.full((3,), -5.0)) < 0.01
     assert mismatch_loss(torch.full((3,), 5.0)) > 5
+
+
+def test_a_class_that_is_guessed_costs_the_logarithm_of_their_number_and_a_sure_one_nothing():
+    labels = torch.tensor([0, 3, 2])
+    assert class_loss(torch.zeros(3, 4), labels).item() == pytest.approx(math.log(4))
+    assert class_loss(20 * torch.eye(4)[labels], labels) < 0.001
 
 
 def test_r1_of_a_linear_discriminator_is_the_squared_length_of_its_weights():

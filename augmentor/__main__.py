@@ -1,0 +1,5 @@
+"""`python -m augmentor`, which `torchrun -m augmentor fit ...` needs."""
+
+from augmentor.cli import main
+
+main()

@@ -1,0 +1,154 @@
+"""`auto`: how many synthetic lesions, used how, from which screen; chosen on held-out training patients, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from augmentor.benchmarking.arms import ARMS, Labelled, Use, build_training_set
+from augmentor.benchmarking.classifiers import can_pretrain, make_classifier
+from augmentor.benchmarking.pool import pool
+from augmentor.data.images import load_images
+from augmentor.errors import UsageError
+from augmentor.expansion.mix import wanted_counts
+from augmentor.model.checkpoint import load_checkpoint
+from augmentor.progress import Update
+from augmentor.recipe import ClassifierName, ScreenLevel
+from augmentor.training.run import Run
+
+FACTORS = (2.0, 3.0, 5.0, 10.0)
+SCREENS: tuple[ScreenLevel, ...] = ("light", "off", "strict")
+_SURE = 2.0  # standard errors by which a plan must be better than none
+
+
+@dataclass(frozen=True)
+class Plan:
+    """factor 1 is no synthetic lesions at all."""
+
+    factor: float = 1.0
+    use: Use = "mix"
+    screen: ScreenLevel = "light"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A plan on the held-out patients. gain: the mean over patients by which its Brier score is below that of no
+    synthetic lesions; error: the standard error of that mean."""
+
+    plan: Plan
+    brier: float
+    gain: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The plan that is best by more than chance, else none; and all that was tried, the first being none."""
+
+    plan: Plan
+    trials: tuple[Trial, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        told = [asdict(t.plan) | {"brier": t.brier, "gain": t.gain, "error": t.error} for t in self.trials]
+        return asdict(self.plan) | {"tried": told}
+
+
+def choose(run: Run, classifier: ClassifierName, steps: int, seed: int, update: Update) -> Choice:
+    """Try plans on the run's own inner split: trained on its training patients, judged on its held-out ones, which
+    its GAN has not seen either. First the factors, mixed; then pretraining, then the other screens, at the best factor.
+
+    The best plan is taken if its paired gain over none is more than two standard errors over patients; where nothing
+    helps for sure, none is taken, so that `auto` can do little harm. Raises UsageError where nothing is held out.
+    """
+    inner = _Inner(run, classifier, steps, seed)
+    trials = [inner.baseline()]
+    for plans in _rounds(classifier):
+        best = max(trials[1:], key=lambda t: t.gain, default=trials[0]).plan
+        trials += [inner.judge(plan) for plan in plans(best)]
+        update(len(trials) / (2 * count_trials(classifier)), f"{len(trials)} plans tried")
+    best_trial = max(trials[1:], key=lambda t: t.gain)
+    sure = best_trial.gain > _SURE * best_trial.error
+    return Choice(best_trial.plan if sure else Plan(), tuple(trials))
+
+
+def count_trials(classifier: ClassifierName) -> int:
+    """Trainings that a choice takes, without the last one that it is made for."""
+    return 1 + len(FACTORS) + can_pretrain(classifier) + len(SCREENS) - 1
+
+
+def _rounds(classifier: ClassifierName) -> list[Any]:
+    """Each round gives its plans from the best so far."""
+
+    def factors(_: Plan) -> list[Plan]:
+        return [Plan(factor) for factor in FACTORS]
+
+    def pretraining(best: Plan) -> list[Plan]:
+        return [Plan(best.factor, "pretrain")]
+
+    def screens(best: Plan) -> list[Plan]:
+        return [Plan(best.factor, best.use, screen) for screen in SCREENS if screen != best.screen]
+
+    return [factors, *([pretraining] if can_pretrain(classifier) else []), screens]
+
+
+class _Inner:
+    """The inner split of a run, and a classifier that is trained on one side and judged on the other."""
+
+    def __init__(self, run: Run, classifier: ClassifierName, steps: int, seed: int):
+        if not len(run.held_out):
+            raise UsageError(
+                f"{run.folder}: holds no patients out, so nothing can say how many synthetic lesions help. "
+                "Fit with --holdout 0.2, or give --factor a number."
+            )
+        self.run, self.classifier, self.steps, self.seed = run, classifier, steps, seed
+        card = load_checkpoint(run.chosen_checkpoint)[1]
+        self.order = {name: i for i, name in enumerate(card.classes)}
+        size = card.model.size
+        self.real: Labelled = (load_images(run.training.paths, size, card.intensity)[0], self._targets(run.training))
+        self.held_out = load_images(run.held_out.paths, size, card.intensity)[0], self._targets(run.held_out)
+
+    def _targets(self, side: Any) -> np.ndarray:
+        return side.table["label"].map(self.order).to_numpy(np.int64)
+
+    def baseline(self) -> Trial:
+        self.without = self._scores(Plan())
+        return Trial(Plan(), float(self.without.mean()), 0.0, 0.0)
+
+    def judge(self, plan: Plan) -> Trial:
+        scores = self._scores(plan)
+        gains = (self.without - scores).to_numpy()
+        error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else float("inf")
+        return Trial(plan, float(scores.mean()), float(gains.mean()), error)
+
+    def _scores(self, plan: Plan) -> pd.Series:
+        """The Brier score of each held-out patient (mean over the patient's lesions)."""
+        arm, synthetic = ARMS["classic"], None
+        if plan.factor > 1:
+            arm = ARMS["pretrain-gan" if plan.use == "pretrain" else "classic+gan"]
+            wanted = wanted_counts(self.run.training.counts(), plan.factor)
+            images, labels = pool(self.run, wanted, self.seed, plan.screen)
+            synthetic = images, np.array([self.order[label] for label in labels], np.int64)
+        data = build_training_set(arm, self.real, synthetic, plan.factor, self.seed)
+        channels, size = data.images.shape[1:3]
+        model = make_classifier(self.classifier, channels, size, len(self.order), self.steps)
+        model.fit(data, self.seed, lambda _done, _note: None)
+        images, truth = self.held_out
+        wrong = model.predict(images) - np.eye(len(self.order))[truth]
+        patients = self.run.held_out.table["patient"].to_numpy()
+        return pd.Series((wrong**2).sum(1)).groupby(patients).mean()
+
+
+def best_seen(trials: Sequence[Trial]) -> str:
+    """The trials as lines for a terminal."""
+    lines = []
+    for trial in trials[1:]:
+        plan = trial.plan
+        lines.append(
+            f"factor {plan.factor:g}, {plan.use}, screen {plan.screen}: "
+            f"Brier {trial.brier:.3f}, better than none by {trial.gain:+.3f} +- {trial.error:.3f}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,144 @@
+"""A cell: one arm, classifier, fold and seed. What it is, what it found, and its file, which a restart reads again."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from augmentor.data.images import file_name
+from augmentor.data.lesions import Lesions
+from augmentor.model.checkpoint import to_json, write_atomically
+from augmentor.recipe import ArmName, ClassifierName
+
+_PACKAGE = Path(__file__).parent.parent
+# What decides about a cell's figures, beside its recipe and its data. A change of these computes it anew.
+FIT_CODE = ("model/*.py", "training/*.py", "data/images.py", "data/splits.py", "sampling.py")
+SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "evaluation/memorisation.py", "model/features.py")
+_OURS = tuple(f"benchmarking/{name}.py" for name in ("arms", "auto", "classifiers", "crossval", "networks"))
+CELL_CODE = (*_OURS, "data/images.py", "model/features.py", "training/classic.py")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """factor: the size of the enlarged set, in real ones. per_class: real training lesions a class; None for all."""
+
+    arm: ArmName
+    classifier: ClassifierName
+    fold: str
+    seed: int
+    factor: float
+    per_class: int | None = None
+
+    def __str__(self) -> str:
+        size = f", factor {self.factor:g}" + (f", {self.per_class} a class" if self.per_class else "")
+        return f"{self.arm} x {self.classifier}, fold {self.fold}, seed {self.seed}{size}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A spec and what came of it: either `scores` and `probabilities`, or `error`.
+
+    probabilities: (N, classes), a row for each path of `test`, in that order. `train`, `gan_train` and `gan_held_out`
+    are the paths of every image that was trained on or chosen by.
+    """
+
+    spec: Spec
+    key: str
+    classes: list[str]
+    train: list[str]
+    test: list[str]
+    gan_train: list[str] = field(default_factory=list)
+    gan_held_out: list[str] = field(default_factory=list)
+    n_real: int = 0
+    n_synthetic: int = 0
+    scores: dict[str, float] = field(default_factory=dict)
+    probabilities: list[list[float]] = field(default_factory=list)
+    chosen: dict[str, Any] | None = None  # by arm `auto`
+    warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: str | None = None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its row of results.csv."""
+        counts = {"n_real": self.n_real, "n_synthetic": self.n_synthetic}
+        return asdict(self.spec) | counts | self.scores | {"seconds": self.seconds}
+
+    def predictions(self, lesions: Lesions) -> Iterator[dict[str, Any]]:
+        """Its rows of predictions.csv."""
+        known = dict(zip(lesions.paths, lesions.table[["patient", "label"]].to_numpy().tolist(), strict=True))
+        spec = {k: v for k, v in asdict(self.spec).items() if k in ("arm", "classifier", "fold", "seed")}
+        for path, chances in zip(self.test, self.probabilities, strict=True):
+            called = self.classes[int(np.argmax(chances))]
+            chance_of = {f"p_{c}": p for c, p in zip(self.classes, chances, strict=True)}
+            patient, label = known[path]
+            truth = {"path": path, "patient": patient, "label": label}
+            yield spec | truth | {"predicted": called} | chance_of
+
+    def file(self, folder: Path) -> Path:
+        """The key is in its name, so that a cell of another recipe in the same folder is left alone."""
+        spec = self.spec
+        size = f"-x{spec.factor:g}" + (f"-n{spec.per_class}" if spec.per_class else "")
+        name = f"{spec.arm}-{spec.classifier}-fold{file_name(spec.fold)}-seed{spec.seed}{size}-{self.key}.json"
+        return folder / name
+
+    def save(self, folder: Path) -> None:
+        """The file is there whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        content = asdict(self)
+        write_atomically(self.file(folder), to_json(content.pop("spec") | content.pop("scores") | content))
+
+
+def done(folder: Path) -> dict[str, Cell]:
+    """The cells in a folder, by key; those that failed are left out, to be tried again."""
+    found = {}
+    for file in sorted(folder.glob("*.json")):
+        cell = _read(json.loads(file.read_text()))
+        if cell.error is None:
+            found[cell.key] = cell
+    return found
+
+
+def _read(content: dict[str, Any]) -> Cell:
+    names, others = Spec.__dataclass_fields__, Cell.__dataclass_fields__
+    spec = Spec(**{k: v for k, v in content.items() if k in names})
+    rest = {k: v for k, v in content.items() if k in others and k not in names}
+    scores = {k: v for k, v in content.items() if k not in names and k not in others}
+    # A measure that does not exist (an AUC over one class) is null in JSON.
+    return Cell(spec, scores={k: float("nan") if v is None else v for k, v in scores.items()}, **rest)
+
+
+def key_of(content: dict[str, Any], code: tuple[str, ...]) -> str:
+    """10 hex digits of everything that decides about a result: recipe, data and code."""
+    text = json.dumps([content, code_hash(code)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def data_of(lesions: Lesions) -> list[list[str]]:
+    """What of the lesions decides about a result: which pixels, of which class and patient."""
+    table: pd.DataFrame = lesions.table[["path", "content", "label", "patient"]]
+    return table.to_numpy().tolist()
+
+
+@lru_cache
+def code_hash(patterns: tuple[str, ...]) -> str:
+    """A hash of the package's modules that match; comments and docstrings do not count."""
+    files = sorted({file for pattern in patterns for file in _PACKAGE.glob(pattern)})
+    trees = [ast.dump(_without_docstrings(ast.parse(file.read_text(encoding="utf-8")))) for file in files]
+    return hashlib.sha256("".join(trees).encode()).hexdigest()[:10]
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:]
+    return tree

@@ -1,0 +1,253 @@
+"""An arm against the baseline: paired tests, what they may conclude, and the verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+from augmentor.benchmarking.arms import BASELINE
+from augmentor.benchmarking.statistics import LOWER_IS_BETTER
+
+_POWER, _ALPHA = 0.8, 0.05
+_LEAST_PAIRS = 3
+_MOST_LISTED = 3
+_NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "sensitivity": "macro sensitivity",
+    "specificity": "macro specificity",
+    "auc": "macro AUC",
+    "brier": "the Brier score",
+    "ece": "the calibration error",
+}
+Verdict = Literal["gain", "none", "harm"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arm minus baseline, paired by fold and seed; fractions. None where the design can't tell.
+
+    low, high: the interval at the level at which Holm's procedure tests this comparison, so that it excludes zero
+    whenever the verdict is not "none"; p is Holm's. verdict: "gain" is better, so a lower Brier score is one.
+    detectable: the smallest true difference that this design, with the spread that was seen, would show with 80 %
+    probability. difference is NaN where no cell of both arms is done.
+    """
+
+    arm: str
+    classifier: str
+    metric: str
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    verdict: Verdict
+    detectable: float | None
+
+    @property
+    def benefit(self) -> float:
+        """The difference, positive where the arm is better."""
+        return -self.difference if self.metric in LOWER_IS_BETTER else self.difference
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One comparison before any correction: `error` is the standard error, `freedom` the degrees of freedom."""
+
+    arm: str
+    classifier: str
+    metric: str
+    difference: float
+    error: float | None
+    freedom: int
+
+    @property
+    def p(self) -> float:
+        """Two-sided; 1 where the design can't tell."""
+        return float(2 * stats.t.sf(abs(self.difference) / self.error, self.freedom)) if self.error else 1.0
+
+
+def compare(
+    table: pd.DataFrame,
+    arms: Sequence[str],
+    classifiers: Sequence[str],
+    metric: str,
+    test_share: float,
+    same_folds: bool,
+) -> list[Comparison]:
+    """Each arm with each classifier against the baseline, as one family (Holm), arm by arm.
+
+    table, same_folds: as `paired_scores` takes them; an arm and classifier of which, or of whose baseline, the table
+    has no row is left out of the family. test_share: as in `pair`.
+    """
+    there = set(zip(table["arm"], table["classifier"], strict=True))
+    pairs = [(a, c) for a in arms for c in classifiers if {(a, c), (BASELINE, c)} <= there]
+    return holm(
+        [
+            pair(*paired_scores(table, arm, BASELINE, c, metric, same_folds), test_share, (arm, c, metric))
+            for arm, c in pairs
+        ]
+    )
+
+
+def paired_scores(
+    table: pd.DataFrame, arm: str, baseline: str, classifier: str, metric: str, repeated: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(k,) scores of the arm and (k,) of the baseline from the cells (fold, seed) that both have.
+
+    table: a row a cell with the columns arm, classifier, fold, seed and `metric`; a cell that failed is absent or NaN
+    and leaves its counterpart out too. repeated: all seeds have the same folds, and a fold's score is its mean over
+    seeds, as repeats of a training on the same patients are no further patients.
+    """
+    chosen = table[table["classifier"] == classifier]
+    cells = {name: chosen[chosen["arm"] == name].set_index(["fold", "seed"])[metric] for name in (arm, baseline)}
+    both = pd.concat(cells, axis=1, join="inner").dropna().sort_index()
+    if repeated:
+        both = both.groupby(level="fold").mean()
+    return both[arm].to_numpy(float), both[baseline].to_numpy(float)
+
+
+def pair(arm: np.ndarray, baseline: np.ndarray, test_share: float, names: tuple[str, str, str]) -> Paired:
+    """The corrected resampled t-test (Nadeau and Bengio 2003): training sets of folds overlap, so the variance of the
+    mean difference is (1/k + test/train) s^2 instead of s^2/k.
+
+    arm, baseline: (k,) scores of the same cells. test_share: test size over training size. names: arm, classifier,
+    metric. Under three pairs, or where all differences are equal (scores of small folds come in steps), there is no
+    spread to judge by and `error` is None.
+    """
+    difference = arm - baseline
+    k = len(difference)
+    mean = float(difference.mean()) if k else float("nan")
+    spread = float(difference.std(ddof=1)) if k >= _LEAST_PAIRS else 0.0
+    error = spread * float(np.sqrt(1 / k + test_share)) if spread > 1e-9 else None
+    return Paired(*names, mean, error, k - 1)
+
+
+def holm(family: list[Paired]) -> list[Comparison]:
+    """Holm's step-down procedure (1979) over the comparisons that are looked at together, in their order."""
+    order = sorted(range(len(family)), key=lambda i: family[i].p)
+    made: dict[int, Comparison] = {}
+    worst = 0.0
+    for rank, i in enumerate(order):
+        tests = len(family) - rank
+        worst = max(worst, min(1.0, family[i].p * tests))
+        made[i] = _conclude(family[i], worst, tests)
+    return [made[i] for i in range(len(family))]
+
+
+def _conclude(one: Paired, p: float, tests: int) -> Comparison:
+    names = (one.arm, one.classifier, one.metric)
+    if one.error is None:
+        return Comparison(*names, one.difference, None, None, None, "none", None)
+    critical, needed = _t_limits(tests, one.freedom)
+    low, high = one.difference - critical * one.error, one.difference + critical * one.error
+    verdict: Verdict = "none"
+    if p < _ALPHA:
+        verdict = "harm" if (one.difference > 0) == (one.metric in LOWER_IS_BETTER) else "gain"
+    return Comparison(*names, one.difference, low, high, p, verdict, needed * one.error)
+
+
+@cache
+def _t_limits(tests: int, freedom: int) -> tuple[float, float]:
+    """In standard errors: the critical value of t at Holm's level, and the true difference that passes it with 80 %
+    probability. The latter is a noncentral t's (Cohen 1988, ch. 2): at few folds the usual sum of two quantiles of the
+    central t promises 80 % and gives as little as 67 %."""
+    critical = float(stats.t.ppf(1 - _ALPHA / 2 / tests, freedom))
+    needed = optimize.brentq(lambda shift: stats.nct.sf(critical, freedom, shift) - _POWER, 0, 2 * critical + 2)
+    return critical, float(needed)
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Lesions that only one of two arms called right, and the two-sided p of the exact test."""
+
+    only_arm_right: int
+    only_baseline_right: int
+    p: float
+
+
+def mcnemar(rows_arm: pd.DataFrame, rows_baseline: pd.DataFrame) -> McNemar:
+    """McNemar's exact test (McNemar 1947; Fagerland et al. 2013) on pooled predictions: a second opinion, no verdict.
+
+    Rows have the columns seed, path, label and predicted, of one classifier each; only (seed, path) that both arms
+    predicted are compared. A lesion counts once, since its repeats are not independent: an arm is right about it where
+    it is in more than half of the seeds. Lesions of one patient, and those that one fold's model called, count as
+    independent though they are not, so p is too small where they go together. p is 1 where the arms never differ.
+    """
+    right = {
+        name: (rows["label"] == rows["predicted"]).groupby([rows["seed"], rows["path"]]).mean()
+        for name, rows in (("arm", rows_arm), ("baseline", rows_baseline))
+    }
+    lesions = pd.concat(right, axis=1, join="inner").groupby(level="path").mean() > 0.5
+    arm, baseline = (
+        int((lesions["arm"] & ~lesions["baseline"]).sum()),
+        int((lesions["baseline"] & ~lesions["arm"]).sum()),
+    )
+    p = float(stats.binomtest(arm, arm + baseline).pvalue) if arm + baseline else 1.0
+    return McNemar(arm, baseline, p)
+
+
+def sentence(comparisons: list[Comparison], folds: int, seeds: int) -> str:
+    """The verdict for one metric, over all arms and classifiers; `comparisons` are those of GAN arms.
+
+    Gains come first, then harms, each named with its interval; of the others only the range where they are many.
+    A point is a hundredth of the metric.
+    """
+    design = f"{folds} fold{'s' * (folds != 1)} x {seeds} seed{'s' * (seeds != 1)}"
+    if not comparisons:
+        return "No arm with synthetic lesions was compared with classic augmentation."
+    of = {v: [c for c in comparisons if c.verdict == v] for v in ("gain", "harm", "none")}
+    told = [_tell_changes(of[v], design) for v in ("gain", "harm") if of[v]]
+    if of["none"]:
+        told.append(_tell_none(of["none"], "other gain" if of["gain"] else "gain", design))
+    return " ".join(told)
+
+
+def _tell_changes(changed: list[Comparison], design: str) -> str:
+    """Comparisons of one verdict, the largest first; the design is told once."""
+    first = changed[0]
+    verb = "raised" if first.difference > 0 else "lowered"
+    if first.verdict == "harm":
+        verb = f"harmed: they {verb}"
+    ordered = sorted(changed, key=lambda c: -abs(c.difference))
+    items = [_tell(c, f", {design}" * (i == 0)) for i, c in enumerate(ordered)]
+    return f"Synthetic lesions {verb} {_name(first)} {'; '.join(items)}."
+
+
+def _tell(one: Comparison, design: str) -> str:
+    """The size of a change and its interval, both in the direction that the verb has named."""
+    low, high = sorted(abs(100 * bound) for bound in (one.low, one.high) if bound is not None)
+    p = f"p = {one.p:.2g}" if one.p and one.p >= 0.001 else "p < 0.001"
+    spread = f"95 % CI {low:.1f} to {high:.1f}, corrected {p}{design}"
+    return f"by {abs(100 * one.difference):.1f} points ({spread}) in {one.arm} with {one.classifier}"
+
+
+def _tell_none(silent: list[Comparison], what: str, design: str) -> str:
+    limits = sorted(100 * c.detectable for c in silent if c.detectable is not None)
+    unseen = "this design has too few folds to tell any effect from chance"
+    if limits:
+        noisiest = f" ({limits[-1]:.1f} in the noisiest comparison)" if limits[-1] - limits[0] >= 0.1 else ""
+        unseen = f"an effect under {limits[0]:.1f} points{noisiest} could not have been seen with this many patients"
+    return f"No {what} shown: {unseen}. ({_differences(silent)}; {design}.)"
+
+
+def _differences(silent: list[Comparison]) -> str:
+    """Each difference, or where they are many their number, range and best."""
+    known = sorted((c for c in silent if not np.isnan(c.difference)), key=lambda c: c.benefit)
+    name = _name(silent[0])
+    lead = f"{name[0].upper()}{name[1:]}, difference in points"
+    if not known:
+        return f"{lead}: not measured"
+    if len(silent) <= _MOST_LISTED:
+        return f"{lead}: " + ", ".join(f"{c.arm} with {c.classifier} {100 * c.difference:+.1f}" for c in silent)
+    worst, best = known[0], known[-1]
+    span = f"{100 * worst.difference:+.1f} to {100 * best.difference:+.1f}"
+    return f"{lead}, {len(silent)} comparisons: {span}, best {best.arm} with {best.classifier}"
+
+
+def _name(one: Comparison) -> str:
+    return _NAMES.get(one.metric, one.metric)

@@ -1,0 +1,67 @@
+"""What a benchmark will cost, from a probe of a few seconds."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from augmentor.benchmarking.arms import TrainingSet
+from augmentor.benchmarking.auto import count_trials
+from augmentor.benchmarking.classifiers import can_pretrain, make_classifier
+from augmentor.benchmarking.crossval import CellTask, GanTask
+from augmentor.model.gan import build_gan
+from augmentor.recipe import ClassifierName, ModelName
+from augmentor.training.loop import Trainer
+
+_STEPS, _LESIONS = 3, 8
+
+
+class Probe:
+    """Seconds that a task takes on one worker; each classifier and GAN is tried for a few steps, once."""
+
+    def __init__(self) -> None:
+        self._classifiers: dict[ClassifierName, float] = {}
+        self._gans: dict[ModelName, float] = {}
+
+    def cell(self, task: CellTask) -> float:
+        name = task.spec.classifier
+        if name not in self._classifiers:
+            self._classifiers[name] = _cell_seconds(task)
+        return self._classifiers[name] * (1 + count_trials(name) if task.arm.auto else 1)
+
+    def gan(self, task: GanTask) -> float:
+        minutes, kimg = task.data.gan_recipe(task.model).training.length
+        if minutes:
+            return minutes * 60
+        if task.model not in self._gans:
+            self._gans[task.model] = _seconds_an_image(task)
+        return (kimg or 0.0) * 1000 * self._gans[task.model]
+
+
+def _cell_seconds(task: CellTask) -> float:
+    """From a few steps of a network, or a few lesions of a feature classifier, on noise."""
+    data, name, steps = task.data, task.spec.classifier, task.data.recipe.benchmark.steps
+    images, labels = data.real
+    classes, size = len(data.lesions.classes), images.shape[-1]
+    labels = np.arange(_LESIONS * classes) % classes
+    noise = np.random.default_rng(0).uniform(-1, 1, (len(labels), images.shape[1], size, size)).astype(np.float32)
+    model = make_classifier(name, images.shape[1], size, classes, _STEPS)
+    begun = time.perf_counter()
+    model.fit(TrainingSet(noise, labels, len(noise), draws=len(noise)), 0, lambda _done, _note: None)
+    taken = time.perf_counter() - begun
+    return taken * (steps / _STEPS if can_pretrain(name) else len(data.train) / len(noise))
+
+
+def _seconds_an_image(task: GanTask) -> float:
+    recipe = task.data.gan_recipe(task.model)
+    images, labels = (torch.tensor(part) for part in task.data.real)
+    trainer = Trainer(
+        build_gan(recipe.model, images, labels, int(labels.max()) + 1, 0), images, labels, recipe.training
+    )
+    trainer.train_step()
+    begun = time.perf_counter()
+    for _ in range(_STEPS):
+        trainer.train_step()
+    return (time.perf_counter() - begun) / (_STEPS * recipe.training.batch)

@@ -1,0 +1,104 @@
+"""The design of a benchmark: which GANs and cells a recipe asks for, on which folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from augmentor.benchmarking.arms import ARMS, BASELINE, CURVE_ARM
+from augmentor.benchmarking.cells import Spec
+from augmentor.benchmarking.classifiers import can_pretrain, require_classifier
+from augmentor.benchmarking.crossval import CellTask, FoldData, GanTask
+from augmentor.data.lesions import Lesions
+from augmentor.data.splits import Fold, holdout, outer_folds
+from augmentor.errors import UsageError
+from augmentor.recipe import ArmName, BenchmarkSection, ClassifierName, Recipe
+
+
+@dataclass(frozen=True)
+class Design:
+    """folds: those of each seed. cells: what is compared. curves: the further cells of the two curves."""
+
+    folds: dict[int, list[Fold]]
+    cells: list[CellTask]
+    curves: list[CellTask]
+
+    @property
+    def gans(self) -> list[GanTask]:
+        """Every GAN that a cell needs, once."""
+        needed: dict[Path, GanTask] = {}
+        for task in [*self.cells, *self.curves]:
+            if task.arm.gan:
+                needed.setdefault(task.data.gan_folder(task.arm.gan), GanTask(task.data, task.arm.gan))
+        return list(needed.values())
+
+    @property
+    def same_folds(self) -> bool:
+        """Whether all seeds have the same folds: their repeats test no further patients."""
+        first, *others = self.folds.values()
+        return all(np.array_equal(a.test, b.test) for cuts in others for a, b in zip(first, cuts, strict=True))
+
+
+def make_design(lesions: Lesions, recipe: Recipe, out: Path) -> Design:
+    """Raises UsageError or DataError, now and not after an hour, where a part of it can't be done."""
+    asked = recipe.benchmark
+    for name in asked.classifiers:
+        require_classifier(name)
+    pairs = _pairs(asked)
+    folds = {seed: outer_folds(lesions, asked.folds, seed) for seed in range(asked.seeds)}
+    cells: list[CellTask] = []
+    curves: dict[str, CellTask] = {}
+    for seed, cuts in folds.items():
+        for fold in cuts:
+            data = FoldData(lesions, fold, seed, recipe, out)
+            cells += [CellTask(data, _spec(data, arm, name, asked.factor)) for arm, name in pairs]
+            for task in (*_synthetic_curve(data, asked), *_real_curve(data, asked)):
+                curves.setdefault(task.key, task)
+    main = {task.key for task in cells}
+    design = Design(folds, cells, [task for key, task in curves.items() if key not in main])
+    for gan in design.gans:
+        holdout(gan.data.train, recipe.training.holdout, gan.data.seed)
+    return design
+
+
+def _pairs(asked: BenchmarkSection) -> list[tuple[ArmName, ClassifierName]]:
+    pairs = [
+        (arm, name)
+        for arm, name in product(asked.arms, asked.classifiers)
+        if ARMS[arm].use != "pretrain" or can_pretrain(name)
+    ]
+    if not pairs:
+        raise UsageError(
+            "--arms pretrain-gan needs a network classifier: features and estimators can't be trained in two stages. "
+            "Add --classifiers cnn, or another arm."
+        )
+    return pairs
+
+
+def _spec(data: FoldData, arm: ArmName, classifier: ClassifierName, factor: float) -> Spec:
+    enlarged = ARMS[arm].gan or ARMS[arm].resample
+    return Spec(arm, classifier, data.fold.name, data.seed, factor if enlarged else 1.0, data.per_class)
+
+
+def _synthetic_curve(data: FoldData, asked: BenchmarkSection) -> Iterator[CellTask]:
+    """The paper's curve: more and more synthetic lesions, for the first classifier."""
+    for times in asked.synthetic_curve:
+        yield CellTask(data, _spec(data, CURVE_ARM, asked.classifiers[0], 1 + times))
+    if asked.synthetic_curve:
+        yield CellTask(data, _spec(data, BASELINE, asked.classifiers[0], 1.0))
+
+
+def _real_curve(data: FoldData, asked: BenchmarkSection) -> Iterator[CellTask]:
+    """Fewer real lesions a class, each with a GAN of its own; the main cells are its end."""
+    most = max(data.train.counts().values())
+    for count in (n for n in asked.real_curve if n < most):
+        part = FoldData(data.lesions, data.fold, data.seed, data.recipe, data.folder, per_class=count)
+        for arm in (BASELINE, CURVE_ARM):
+            yield CellTask(part, _spec(part, arm, asked.classifiers[0], asked.factor))
+    if asked.real_curve:
+        for arm in (BASELINE, CURVE_ARM):
+            yield CellTask(data, _spec(data, arm, asked.classifiers[0], asked.factor))

@@ -1,0 +1,52 @@
+"""The paper's picture: real and synthetic lesions of the first fold on a plane, by t-SNE of their texture features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.manifold import TSNE
+from sklearn.preprocessing import StandardScaler
+
+from augmentor.benchmarking.crossval import GanTask
+from augmentor.benchmarking.design import Design
+from augmentor.model.features import texture_features
+
+_PER_KIND = 100  # lesions a class and origin: more would hide each other
+_FEWEST = 10
+
+
+def embed(design: Design, out: Path) -> None:
+    """Write embedding.csv (x, y, label, origin: train, test or synthetic) where a GAN was fitted.
+
+    t-SNE (van der Maaten and Hinton 2008) with scikit-learn's defaults on standardised features, seed 0.
+    """
+    gans = [g for g in design.gans if g.is_done and g.data.per_class is None]
+    if not gans:
+        return
+    kinds = _kinds(gans[0])
+    images = np.concatenate([k[0] for k in kinds.values()])
+    if len(images) < _FEWEST:
+        return
+    features = StandardScaler().fit_transform(texture_features(images))
+    plane = TSNE(perplexity=min(30.0, (len(images) - 1) / 3), random_state=0).fit_transform(features)
+    labels = np.concatenate([k[1] for k in kinds.values()])
+    origins = np.repeat(list(kinds), [len(k[1]) for k in kinds.values()])
+    table = pd.DataFrame({"x": plane[:, 0], "y": plane[:, 1], "label": labels, "origin": origins})
+    table.to_csv(out / "embedding.csv", index=False, float_format="%.3f")
+
+
+def _kinds(gan: GanTask) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Images and class names of each origin, at most `_PER_KIND` a class."""
+    data, classes = gan.data, np.array(gan.data.lesions.classes)
+    asked = data.recipe.benchmark
+    (images, labels), _ = data.synthetic(gan.model, asked.factor, asked.screen)
+    test = data.test_images, data.test.table["label"].to_numpy(str)
+    kinds = {"train": (data.real[0], classes[data.real[1]]), "test": test, "synthetic": (images, classes[labels])}
+    return {name: _first(*kind) for name, kind in kinds.items()}
+
+
+def _first(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    turn = pd.Series(labels).groupby(labels).cumcount().to_numpy()
+    return images[turn < _PER_KIND], labels[turn < _PER_KIND]

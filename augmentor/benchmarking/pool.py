@@ -1,0 +1,30 @@
+"""The screened synthetic lesions of a run, drawn once and kept beside it for all cells that ask for the same."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from augmentor.benchmarking.cells import SCREEN_CODE, key_of
+from augmentor.expansion.screen import synthesise
+from augmentor.recipe import ScreenLevel
+from augmentor.training.run import Run
+
+
+def pool(run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel) -> tuple[np.ndarray, list[str]]:
+    """`wanted` lesions a class that pass the screen: (M, C, S, S) float32 in [-1, 1], and M labels.
+
+    Fewer where the screen let no more pass. Two processes may draw the same set; its file is there whole or not at all.
+    """
+    key = key_of({"wanted": wanted, "seed": seed, "screen": screen}, SCREEN_CODE)
+    file = run.folder / "pools" / f"{key}.npz"
+    if file.exists():
+        with np.load(file) as content:
+            return content["images"], content["labels"].tolist()
+    images, labels = synthesise(run, wanted, seed, screen)
+    file.parent.mkdir(exist_ok=True)
+    part = file.with_name(f".{key}-{os.getpid()}.npz")
+    np.savez(part, images=images, labels=np.array(labels, dtype=str))
+    part.replace(file)
+    return images, labels

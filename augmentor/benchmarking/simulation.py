@@ -1,0 +1,146 @@
+"""Simulated benchmarks on phantom lesions: how often is the verdict wrong, and how large an effect does it see?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_training_set
+from augmentor.benchmarking.classifiers import make_classifier
+from augmentor.benchmarking.comparison import compare
+from augmentor.benchmarking.statistics import measure
+from augmentor.benchmarking.summary import VERDICT_METRIC
+from augmentor.benchmarking.workers import run_tasks
+from augmentor.data.lesions import Lesions, make_lesions
+from augmentor.data.phantom import CLASSES, phantom_lesions
+from augmentor.data.splits import outer_folds
+from augmentor.progress import Progress
+from augmentor.recipe import ClassifierName
+
+_HU_MIDDLE, _HU_HALF = 100.0, 300.0  # phantoms are from -200 to 400 HU
+_OTHERS = 1_000_000  # seeds of phantoms that are nobody's training or test lesions
+_JUDGES = 200  # lesions a class of the set that tells the true difference
+
+
+@dataclass(frozen=True)
+class Study:
+    """A design, simulated again and again.
+
+    perfect 0 is the null study: the arm against the baseline is `resampled`, which is the same by construction (the
+    same lesions, classically augmented, the same number of draws). A larger number is the power study: the arm's
+    synthetic lesions are phantoms of other patients, as a perfect generator's would be, so many for each real one.
+    """
+
+    perfect: float = 0.0
+    patients: int = 18
+    per_class: int = 30
+    size: int = 32
+    folds: int = 3
+    seeds: int = 2
+    classifiers: tuple[ClassifierName, ...] = ("logistic", "svm")
+
+
+@dataclass(frozen=True)
+class _Task:
+    study: Study
+    number: int
+
+
+def simulate(study: Study, simulations: int, workers: int = 1, progress: Progress | None = None) -> pd.DataFrame:
+    """One row a simulation and classifier: what the benchmark said of macro sensitivity, and `truth`, the arm's
+    difference to the baseline over 600 lesions of patients that no simulation has (mean over its folds and seeds)."""
+    progress = progress or Progress()
+    tasks = [_Task(study, number) for number in range(simulations)]
+    rows: list[dict[str, Any]] = []
+    with progress.task(f"Simulating {simulations} benchmarks", simulations) as update:
+        for ended, found in enumerate(run_tasks(_simulate_one, tasks, workers, None, progress), 1):
+            rows += found
+            update(ended, "")
+    return pd.DataFrame(rows).sort_values(["simulation", "classifier"], ignore_index=True)
+
+
+def describe(table: pd.DataFrame) -> dict[str, float]:
+    """What a study found. said: the share of benchmarks whose verdict, over all classifiers, is gain or harm."""
+    spoken = table.assign(gain=table["verdict"] == "gain", harm=table["verdict"] == "harm")
+    whole = spoken.groupby("simulation")[["gain", "harm"]].any()
+    return {
+        "simulations": len(whole),
+        "said": float(whole.any(axis=1).mean()),
+        "gain": float(whole["gain"].mean()),
+        "harm": float(whole["harm"].mean()),
+        "truth": float(table["truth"].mean()),
+        "difference": float(table["difference"].mean()),
+        "detectable": float(table["detectable"].median()),
+        "covered": float(((table["low"] <= table["truth"].mean()) & (table["truth"].mean() <= table["high"])).mean()),
+    }
+
+
+def save_study(table: pd.DataFrame, file: Path) -> None:
+    table.to_csv(file, index=False, float_format="%.5f")
+
+
+def _simulate_one(task: _Task, _progress: Progress) -> list[dict[str, Any]]:
+    study = task.study
+    lesions, images = _phantoms(study, task.number)
+    arm = ARMS["classic+gan" if study.perfect else "resampled"]
+    cells, shares = [], []
+    for seed in range(study.seeds):
+        for fold in outer_folds(lesions, study.folds, seed):
+            shares.append(len(fold.test) / len(fold.train))
+            train = images[fold.train], lesions.targets[fold.train]
+            test = images[fold.test], lesions.targets[fold.test]
+            for one in (ARMS[BASELINE], arm):
+                names = {"arm": one.name, "fold": fold.name, "seed": seed}
+                cells += [names | cell for cell in _cells(study, one, train, test, task.number * 100 + seed)]
+    table = pd.DataFrame(cells)
+    found = compare(table, [arm.name], study.classifiers, VERDICT_METRIC, float(np.mean(shares)), same_folds=False)
+    truths = table.groupby(["arm", "classifier"])["judged"].mean()
+    return [
+        {"simulation": task.number, "truth": truths[arm.name, c.classifier] - truths[BASELINE, c.classifier]}
+        | asdict(c)
+        for c in found
+    ]
+
+
+def _cells(study: Study, arm: Arm, train: Labelled, test: Labelled, seed: int) -> Iterator[dict[str, Any]]:
+    """`judged`: the score on the lesions that tell the truth."""
+    synthetic = None
+    if arm.gan:
+        count = round(study.perfect * len(train[1]) / len(CLASSES))
+        synthetic = _as_arrays(study, count, _OTHERS + seed)
+    data = build_training_set(arm, train, synthetic, 1 + study.perfect if study.perfect else 3.0, seed)
+    judges = _as_arrays(study, _JUDGES, 2 * _OTHERS)
+    for name in study.classifiers:
+        model = make_classifier(name, 1, study.size, len(CLASSES), steps=1)
+        model.fit(data, seed, lambda _done, _note: None)
+        scores = measure(test[1], model.predict(test[0]))
+        judged = measure(judges[1], model.predict(judges[0]))[VERDICT_METRIC]
+        yield {"classifier": name, "judged": judged} | scores
+
+
+def _phantoms(study: Study, seed: int) -> tuple[Lesions, np.ndarray]:
+    drawn = list(phantom_lesions(study.patients, study.per_class, study.size, seed))
+    columns = {
+        "path": [f"phantom-{i}" for i in range(len(drawn))],
+        "label": [d.label for d in drawn],
+        "patient": [d.patient for d in drawn],
+    }
+    return make_lesions(columns, Path("phantom")), _images([d.image for d in drawn])
+
+
+@lru_cache(maxsize=4)
+def _as_arrays(study: Study, per_class: int, seed: int) -> Labelled:
+    """Many patients: as few lesions of one as the phantom's own sets have."""
+    patients = max(3, round(study.patients * per_class / study.per_class))
+    drawn = list(phantom_lesions(patients, per_class, study.size, seed))
+    return _images([d.image for d in drawn]), np.array([CLASSES.index(d.label) for d in drawn], np.int64)
+
+
+def _images(hounsfield: Sequence[np.ndarray]) -> np.ndarray:
+    return ((np.stack(hounsfield)[:, None] - _HU_MIDDLE) / _HU_HALF).clip(-1, 1).astype(np.float32)

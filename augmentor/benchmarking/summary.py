@@ -1,0 +1,126 @@
+"""From cells to what is said: intervals, comparisons, curves, the inner choices, and the verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from augmentor.benchmarking.arms import ARMS, BASELINE, CURVE_ARM
+from augmentor.benchmarking.cells import Cell
+from augmentor.benchmarking.comparison import Comparison, compare, mcnemar, paired_scores, sentence
+from augmentor.benchmarking.design import Design
+from augmentor.benchmarking.statistics import METRICS, class_intervals, intervals
+from augmentor.data.lesions import Lesions
+from augmentor.recipe import BenchmarkSection, Recipe
+
+VERDICT_METRIC = "sensitivity"
+
+
+def summarise(
+    design: Design, main: Sequence[Cell], curves: Sequence[Cell], lesions: Lesions, recipe: Recipe
+) -> dict[str, Any]:
+    """What summary.json holds of the results. Cells that failed are named and left out of every figure."""
+    asked = recipe.benchmark
+    scored = [c for c in main if not c.error]
+    table = pd.DataFrame([c.row for c in scored])
+    predictions = pd.DataFrame([row for c in scored for row in c.predictions(lesions)])
+    arms, classes = _intervals(predictions, lesions.classes)
+    comparisons = _compare_all(table, design, asked)
+    judged = [c for c in comparisons if c.metric == VERDICT_METRIC and ARMS[c.arm].gan]  # type: ignore[index]
+    return {
+        "verdict": sentence(judged, len(design.folds[0]), len(design.folds)),
+        "metric": VERDICT_METRIC,
+        "arms": arms,
+        "classes": classes,
+        "comparisons": [asdict(c) for c in comparisons],
+        "mcnemar": _second_opinions(predictions, asked),
+        "curves": _curves([*scored, *(c for c in curves if not c.error)], design, asked),
+        "choices": _choices(scored),
+        "failed": [asdict(c.spec) | {"error": c.error} for c in [*main, *curves] if c.error],
+    }
+
+
+def _intervals(predictions: pd.DataFrame, classes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    arms, by_class = [], []
+    for (arm, classifier), rows in predictions.groupby(["arm", "classifier"], sort=False):
+        names = {"arm": arm, "classifier": classifier}
+        for metric, (mean, low, high) in intervals(rows, classes).items():
+            arms.append(names | {"metric": metric, "mean": mean, "low": low, "high": high})
+        by_class += [names | found for found in class_intervals(rows, classes)]
+    return arms, by_class
+
+
+def _test_share(design: Design) -> float:
+    return float(np.mean([len(f.test) / len(f.train) for cuts in design.folds.values() for f in cuts]))
+
+
+def _compare_all(table: pd.DataFrame, design: Design, asked: BenchmarkSection) -> list[Comparison]:
+    """Every arm against the baseline; for each metric, all GAN arms and classifiers are one family (Holm)."""
+    made: list[Comparison] = []
+    if BASELINE not in asked.arms:
+        return made
+    share = _test_share(design)
+    for metric in METRICS:
+        for synthetic in (True, False):
+            arms = [a for a in asked.arms if a != BASELINE and bool(ARMS[a].gan) == synthetic]
+            made += compare(table, arms, asked.classifiers, metric, share, design.same_folds)
+    return made
+
+
+def _second_opinions(predictions: pd.DataFrame, asked: BenchmarkSection) -> list[dict[str, Any]]:
+    """McNemar's exact test of every arm against the baseline."""
+    groups = {(str(a), str(c)): rows for (a, c), rows in predictions.groupby(["arm", "classifier"], sort=False)}
+    return [
+        {"arm": arm, "classifier": c} | asdict(mcnemar(rows, groups[BASELINE, c]))
+        for (arm, c), rows in groups.items()
+        if arm != BASELINE and (BASELINE, c) in groups and BASELINE in asked.arms
+    ]
+
+
+def _curves(cells: list[Cell], design: Design, asked: BenchmarkSection) -> dict[str, list[dict[str, Any]]]:
+    """Gain of the curve's arm over the baseline, at each size, in the verdict's metric, with 95 % intervals."""
+    rows = [c.row for c in cells if c.spec.classifier == asked.classifiers[0]]
+    if not rows:
+        return {"synthetic": [], "real": []}
+    table = pd.DataFrame(rows)
+    table = table.astype({"per_class": object}).where(table.notna(), None)
+    whole = table[table["per_class"].isna()]
+    base = whole[whole["arm"] == BASELINE]
+    synthetic = []
+    for times in asked.synthetic_curve:
+        arm = whole[(whole["arm"] == CURVE_ARM) & (whole["factor"] == 1 + times)]
+        synthetic += _point({"synthetic": times}, arm, base, design)
+    real = []
+    for count, rows in [*table.groupby("per_class"), (None, whole)] if asked.real_curve else []:
+        arm = rows[(rows["arm"] == CURVE_ARM) & (rows["factor"] == asked.factor)]
+        real += _point({"real": count}, arm, rows[rows["arm"] == BASELINE], design)
+    return {"synthetic": synthetic, "real": real}
+
+
+def _point(at: dict[str, Any], arm: pd.DataFrame, base: pd.DataFrame, design: Design) -> list[dict[str, Any]]:
+    if arm.empty or base.empty:
+        return []
+    both = pd.concat([arm, base])
+    classifier = str(arm["classifier"].iloc[0])
+    scores = paired_scores(both, CURVE_ARM, BASELINE, classifier, VERDICT_METRIC, design.same_folds)
+    if not len(scores[0]):
+        return []
+    (found,) = compare(both, [CURVE_ARM], [classifier], VERDICT_METRIC, _test_share(design), design.same_folds)
+    levels = {"arm_mean": float(scores[0].mean()), "baseline_mean": float(scores[1].mean())}
+    return [at | levels | {k: v for k, v in asdict(found).items() if k in ("difference", "low", "high", "p")}]
+
+
+def _choices(cells: list[Cell]) -> list[dict[str, Any]]:
+    """What `auto` chose, and how often, a classifier."""
+    counts: dict[str, Counter[str]] = {}
+    for cell in cells:
+        if cell.chosen:
+            factor, use, screen = cell.chosen["factor"], cell.chosen["use"], cell.chosen["screen"]
+            plan = f"factor {factor:g}, {use}, screen {screen}" if factor > 1 else "none"
+            counts.setdefault(cell.spec.classifier, Counter())[plan] += 1
+    return [{"classifier": c, "plan": p, "cells": n} for c, plans in counts.items() for p, n in plans.most_common()]

@@ -1,0 +1,78 @@
+"""Tasks on one process, on several, or on a cluster: the same tasks, the same results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
+
+import joblib
+import torch
+
+from augmentor.errors import UsageError
+from augmentor.progress import Progress
+
+Task = TypeVar("Task")
+Found = TypeVar("Found")
+_SECONDS_TO_ANSWER = 20
+
+
+def run_tasks(
+    function: Callable[[Task, Progress], Found],
+    tasks: Sequence[Task],
+    workers: int,
+    scheduler: str | None,
+    progress: Progress,
+) -> Iterator[Found]:
+    """function(task, progress) of every task, each as it is done.
+
+    workers: processes on this machine, which share its cores. scheduler: "tcp://HOST:PORT" of a Dask scheduler, whose
+    workers must see the same files under the same paths (images and results go by path, tables by value); a task
+    whose worker dies is given to another one. One worker runs here, and shows the progress of each task.
+    Raises UsageError where the scheduler does not answer.
+    """
+    if scheduler is None and min(workers, len(tasks)) <= 1:
+        return (function(task, progress) for task in tasks)
+    threads = 1 if scheduler else max(1, (os.cpu_count() or 1) // workers)
+    jobs = (joblib.delayed(_in_worker)(function, task, threads) for task in tasks)
+    return _parallel(jobs, workers, scheduler)
+
+
+def _parallel(jobs: Iterable[Any], workers: int, scheduler: str | None) -> Iterator[Any]:
+    with _backend(workers, scheduler):
+        count = -1 if scheduler else workers
+        # Every task is a message of its own, all sent at once: what a scheduler knows of, it can give to another.
+        parallel = joblib.Parallel(n_jobs=count, batch_size=1, pre_dispatch="all", return_as="generator_unordered")
+        yield from parallel(jobs)
+
+
+@contextmanager
+def _backend(workers: int, scheduler: str | None) -> Iterator[None]:
+    if scheduler is None:
+        chosen: AbstractContextManager[Any] = joblib.parallel_config("loky", n_jobs=workers)
+        with chosen:
+            yield
+        return
+    with _client(scheduler), joblib.parallel_config("dask"):
+        yield
+
+
+def _client(scheduler: str) -> Any:
+    try:
+        from distributed import Client  # noqa: PLC0415 (an extra)
+    except ImportError as error:
+        raise UsageError('--scheduler needs Dask: pip install "lesion-augmentor[cluster]".') from error
+    try:
+        return Client(scheduler, timeout=_SECONDS_TO_ANSWER)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UsageError(
+            f"--scheduler {scheduler}: no Dask scheduler answered within {_SECONDS_TO_ANSWER} s ({error}). Start one "
+            "with `dask scheduler`, and workers with `dask worker tcp://HOST:8786 --nthreads 1`."
+        ) from error
+
+
+def _in_worker(function: Callable[[Task, Progress], Found], task: Task, threads: int) -> Found:
+    """Silent, and with its share of the cores: threads of two workers on one core wait for each other."""
+    torch.set_num_threads(threads)
+    return function(task, Progress())

@@ -1,0 +1,34 @@
+"""The device that networks run on, and the arithmetic that it is fast in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+
+from augmentor.errors import UsageError
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+_PRESENT: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+
+
+def require_device(name: DeviceName) -> None:
+    """Raise UsageError if this machine has no such device."""
+    if name in _PRESENT and not _PRESENT[name]():
+        raise UsageError(f"--device {name}: there is none on this machine. Leave it out, or give --device cpu.")
+
+
+def find_device(name: DeviceName) -> torch.device:
+    """`auto` is the first of cuda, mps and cpu that is there. Raises UsageError where the one named is missing."""
+    require_device(name)
+    if name == "auto":
+        return torch.device(next((known for known, present in _PRESENT.items() if present()), "cpu"))
+    return torch.device(name)
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is arithmetic of the device: elsewhere it is emulated, and ten times slower than float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

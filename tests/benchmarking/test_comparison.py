@@ -1,0 +1,269 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from augmentor.benchmarking.comparison import (
+    Comparison,
+    Paired,
+    compare,
+    holm,
+    mcnemar,
+    pair,
+    paired_scores,
+    sentence,
+)
+
+LABELS = ("classic+gan", "svm", "sensitivity")
+
+
+def concluded(arm, baseline, share=0.5, names=LABELS):
+    return holm([pair(np.asarray(arm), np.asarray(baseline), share, names)])[0]
+
+
+def test_the_corrected_test_is_wider_than_the_plain_one_and_equals_it_without_overlap():
+    rng = np.random.default_rng(3)
+    arm, baseline = rng.normal(0.8, 0.03, 9), rng.normal(0.78, 0.03, 9)
+    plain = stats.ttest_rel(arm, baseline)
+    assert concluded(arm, baseline, 0.0).p == pytest.approx(plain.pvalue)
+    corrected = concluded(arm, baseline)
+    assert corrected.p > plain.pvalue
+    assert corrected.low < corrected.difference < corrected.high
+
+
+def test_the_corrected_test_is_that_of_nadeau_and_bengio_by_hand():
+    """Differences 1, 2, 3, 4 and 5: mean 3, variance 2.5; five folds test a quarter of what they train on."""
+    one = pair(np.array([0.1, 0.2, 0.3, 0.4, 0.5]), np.zeros(5), 0.25, LABELS)
+    assert one.difference == pytest.approx(0.3)
+    assert one.error == pytest.approx(0.1 * np.sqrt((1 / 5 + 1 / 4) * 2.5))
+    assert one.freedom == 4
+    assert one.p == pytest.approx(2 * stats.t.sf(3 / np.sqrt(1.125), 4))
+    assert concluded([0.1, 0.2, 0.3, 0.4, 0.5], np.zeros(5), 0.25).low == pytest.approx(0.3 - 2.7764451 * one.error)
+
+
+@pytest.mark.parametrize(
+    ("arm", "baseline"),
+    [([0.9], [0.5]), ([0.9, 0.8], [0.5, 0.5]), ([0.6, 0.7, 0.8], [0.5, 0.6, 0.7]), ([0.5] * 4, [0.5] * 4)],
+)
+def test_without_a_spread_to_judge_by_there_is_a_difference_and_no_verdict(arm, baseline):
+    one = concluded(arm, baseline)
+    assert one.difference == pytest.approx(np.mean(arm) - np.mean(baseline))
+    assert (one.low, one.high, one.p, one.detectable, one.verdict) == (None, None, None, None, "none")
+
+
+def test_a_clear_gain_a_clear_harm_and_no_difference_are_told_apart():
+    rng = np.random.default_rng(4)
+    base = rng.normal(0.7, 0.02, 9)
+    for shift, verdict in ((0.1, "gain"), (-0.1, "harm"), (0.0, "none")):
+        assert concluded(base + shift + rng.normal(0, 0.01, 9), base).verdict == verdict
+
+
+@pytest.mark.parametrize("metric", ["brier", "ece"])
+def test_an_error_that_falls_is_a_gain_and_its_difference_stays_negative(metric):
+    rng = np.random.default_rng(4)
+    base, names = rng.normal(0.3, 0.02, 9), ("classic+gan", "svm", metric)
+    better, worse = (concluded(base + shift + rng.normal(0, 0.01, 9), base, names=names) for shift in (-0.1, 0.1))
+    assert (better.verdict, worse.verdict) == ("gain", "harm")
+    assert better.difference < 0 < better.benefit
+    assert better.low < better.high < 0
+
+
+def with_p(p):
+    """A comparison whose uncorrected p is `p`."""
+    return Paired(*LABELS, float(stats.t.isf(p / 2, 4)), 1.0, 4)
+
+
+def test_holm_is_the_step_down_procedure_by_hand():
+    after = holm([with_p(p) for p in (0.04, 0.005, 0.03, 0.015)])
+    assert [c.p for c in after] == pytest.approx([0.06, 0.02, 0.06, 0.045])  # 0.04 x 1 may not fall under 0.03 x 2
+    assert [c.verdict for c in after] == ["none", "gain", "none", "gain"]
+
+
+def test_holm_counts_a_comparison_that_could_not_be_judged_and_gives_it_no_verdict():
+    silent = Paired(*LABELS, 0.5, None, 1)
+    after = holm([silent, with_p(0.02)])
+    assert after[0].p is None
+    assert after[1].p == pytest.approx(0.04)
+
+
+def test_holm_never_lowers_p_and_agrees_with_its_intervals():
+    rng = np.random.default_rng(6)
+    base = rng.normal(0.7, 0.02, 6)
+    arms = [base + shift + rng.normal(0, 0.02, 6) for shift in (0.08, 0.05, 0.03, 0.0)]
+    family = [pair(arm, base, 0.3, (f"arm{i}", "svm", "auc")) for i, arm in enumerate(arms)]
+    after = holm(family)
+    assert [c.arm for c in after] == ["arm0", "arm1", "arm2", "arm3"]
+    assert all(c.p >= one.p for c, one in zip(after, family, strict=True))
+    for c in after:
+        if c.verdict != "none":
+            assert c.low * c.high > 0
+    raw, corrected = ([c.p for c in cs] for cs in (family, after))
+    assert np.argsort(raw).tolist() == np.argsort(corrected, kind="stable").tolist()
+
+
+@pytest.mark.parametrize(("share", "simulations"), [(0.0, 2000), (0.5, 400)])
+def test_under_the_null_a_verdict_comes_at_most_as_rarely_as_it_says_in_a_whole_family(share, simulations):
+    """With share 0 and independent differences the rate is all but 5 %; the correction for overlap lowers it."""
+    rng, claims = np.random.default_rng(5), 0
+    for differences in rng.normal(0, 0.02, (simulations, 4, 9)):
+        claims += any(c.verdict != "none" for c in holm([pair(d, np.zeros(9), share, LABELS) for d in differences]))
+    margin = 3 * np.sqrt(0.05 * 0.95 / simulations) if share == 0 else 0.0
+    assert claims / simulations <= 0.05 + margin
+    if share == 0:
+        assert claims / simulations >= 0.05 - margin
+
+
+@pytest.mark.parametrize("family", [1, 4, 15])
+@pytest.mark.parametrize("pairs", [3, 5, 15])
+def test_a_true_difference_as_large_as_the_detectable_one_is_shown_in_four_of_five_designs(pairs, family):
+    rng = np.random.default_rng(16)
+    spread = stats.zscore(np.arange(pairs), ddof=1)  # a sample whose standard deviation is that of the population, 1
+    detectable = holm([pair(spread + 1, np.zeros(pairs), 0.0, LABELS)] * family)[0].detectable
+    drawn = rng.normal(detectable, 1, (20_000, pairs))
+    p = stats.ttest_1samp(drawn, 0, axis=1).pvalue
+    shown = (p * family < 0.05) & (drawn.mean(1) > 0)
+    assert shown.mean() == pytest.approx(0.8, abs=0.015)
+
+
+def score_table(failed=()):
+    """Two arms, three folds, two seeds; the arm is better by 0.1, 0.2, 0.3 in folds 1, 2, 3, by 0.02 more in seed 1."""
+    cells = [
+        {"arm": arm, "classifier": "svm", "fold": fold, "seed": seed, "auc": 0.5 + gain * (int(fold) / 10 + seed / 50)}
+        for arm, gain in (("classic", 0), ("gan", 1), ("other", 5))
+        for seed in range(2)
+        for fold in ("1", "2", "3")
+    ]
+    table = pd.DataFrame(cells)
+    table = pd.concat([table, table.assign(classifier="cnn", auc=0.9)], ignore_index=True)
+    spoiled = table[["arm", "fold", "seed"]].apply(tuple, axis=1).isin(failed)
+    return table, spoiled
+
+
+def differences(table, repeated):
+    arm, baseline = paired_scores(table.sample(frac=1, random_state=0), "gan", "classic", "svm", "auc", repeated)
+    return arm - baseline
+
+
+def test_seeds_on_the_same_folds_are_no_further_patients():
+    table, _ = score_table()
+    assert differences(table, repeated=True) == pytest.approx([0.11, 0.21, 0.31])
+    assert differences(table, repeated=False) == pytest.approx([0.1, 0.12, 0.2, 0.22, 0.3, 0.32])
+
+
+@pytest.mark.parametrize("how", ["absent", "NaN"])
+def test_a_cell_that_failed_leaves_its_counterpart_out_too(how):
+    table, failed = score_table([("gan", "1", 1), ("classic", "3", 0), ("other", "2", 0)])
+    table = table[~failed] if how == "absent" else table.assign(auc=table["auc"].mask(failed))
+    assert differences(table, repeated=True) == pytest.approx([0.1, 0.21, 0.32])
+    assert differences(table, repeated=False) == pytest.approx([0.1, 0.2, 0.22, 0.32])
+
+
+def test_an_arm_that_failed_everywhere_has_no_scores_and_no_verdict():
+    table, _ = score_table()
+    scores = paired_scores(table[table["arm"] != "gan"], "gan", "classic", "svm", "auc", True)
+    assert [s.shape for s in scores] == [(0,), (0,)]
+    one = holm([pair(*scores, 0.5, LABELS)])[0]
+    assert np.isnan(one.difference)
+    assert one.verdict == "none"
+    assert "not measured" in sentence([one], 3, 2)
+
+
+def test_a_family_is_every_arm_and_classifier_that_ran_beside_its_baseline():
+    table, _ = score_table()
+    table = table[~((table["arm"] == "other") & (table["classifier"] == "cnn"))]
+    found = compare(table, ["gan", "other"], ["svm", "cnn", "forest"], "auc", 0.5, True)
+    assert [(c.arm, c.classifier, c.metric) for c in found] == [
+        ("gan", "svm", "auc"),
+        ("gan", "cnn", "auc"),
+        ("other", "svm", "auc"),
+    ]
+    alone = compare(table, ["gan"], ["svm"], "auc", 0.5, True)[0]
+    assert found[0].difference == alone.difference == pytest.approx(0.21)
+    assert found[0].p > alone.p
+
+
+def called(right, seed=0):
+    """Predictions of lesions 0, 1, ..., right where `right` says so."""
+    labels = pd.DataFrame({"seed": seed, "path": [f"{i}.png" for i in range(len(right))], "label": "a"})
+    return labels.assign(predicted=np.where(right, "a", "b"))
+
+
+def test_mcnemar_is_the_sign_test_on_lesions_that_one_arm_alone_called_right():
+    arm, baseline = [1] * 10 + [0] * 2 + [1] * 20 + [0] * 5, [0] * 10 + [1] * 2 + [1] * 20 + [0] * 5
+    found = mcnemar(called(arm), called(baseline).sample(frac=1, random_state=0))
+    assert (found.only_arm_right, found.only_baseline_right) == (10, 2)
+    assert found.p == pytest.approx(2 * sum(stats.binom.pmf(k, 12, 0.5) for k in range(3)))
+    assert mcnemar(called(arm), called(arm)).p == 1.0
+
+
+def test_mcnemar_counts_a_lesion_once_however_often_it_was_tested():
+    votes = [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]]  # a row a seed, a column a lesion
+    arm = pd.concat([called(row, seed) for seed, row in enumerate(votes)])
+    baseline = pd.concat([called([0, 0, 0, 1], seed) for seed in range(3)])
+    found = mcnemar(arm, baseline)
+    assert (found.only_arm_right, found.only_baseline_right) == (2, 1)
+
+
+def test_mcnemar_compares_only_what_both_arms_predicted():
+    arm = pd.concat([called([1, 1], 0), called([0, 0], 1)])
+    assert mcnemar(arm, called([0, 1], 0)).only_arm_right == 1
+    assert mcnemar(arm.query("path == '9.png'"), called([0, 1], 0)).p == 1.0
+
+
+def test_no_verdict_is_a_sentence_with_the_least_effect_and_its_design():
+    one = concluded([0.8, 0.7, 0.75], [0.79, 0.72, 0.75])
+    told = sentence([one], 3, 1)
+    assert told == (
+        f"No gain shown: an effect under {100 * one.detectable:.1f} points could not have been seen with this many "
+        "patients. (Macro sensitivity, difference in points: classic+gan with svm -0.3; 3 folds x 1 seed.)"
+    )
+    assert "too few folds" in sentence([concluded([0.8], [0.7])], 1, 1)
+    assert sentence([], 3, 1) == "No arm with synthetic lesions was compared with classic augmentation."
+
+
+GAIN = Comparison(*LABELS, 0.031, 0.006, 0.055, 0.02, "gain", 0.02)
+HARM = Comparison("gan-only", "cnn", "sensitivity", -0.08, -0.12, -0.04, 0.0002, "harm", 0.03)
+
+
+def test_a_gain_is_a_sentence_with_its_interval():
+    assert sentence([GAIN], 5, 3) == (
+        "Synthetic lesions raised macro sensitivity by 3.1 points "
+        "(95 % CI 0.6 to 5.5, corrected p = 0.02, 5 folds x 3 seeds) in classic+gan with svm."
+    )
+
+
+def test_a_harm_is_called_one():
+    assert sentence([HARM], 5, 3) == (
+        "Synthetic lesions harmed: they lowered macro sensitivity by 8.0 points "
+        "(95 % CI 4.0 to 12.0, corrected p < 0.001, 5 folds x 3 seeds) in gan-only with cnn."
+    )
+
+
+def test_a_lower_error_is_told_as_lowered_and_not_as_a_harm():
+    gain = Comparison("classic+gan", "svm", "brier", -0.031, -0.055, -0.006, 0.02, "gain", 0.02)
+    assert sentence([gain], 5, 3).startswith(
+        "Synthetic lesions lowered the Brier score by 3.1 points (95 % CI 0.6 to 5.5,"
+    )
+
+
+def quiet(i):
+    return Comparison(f"arm{i}", "cnn", "sensitivity", i / 100 - 0.05, -0.1, 0.1, 1.0, "none", 0.04 + i / 1000)
+
+
+def test_of_many_comparisons_gains_and_harms_are_named_and_the_rest_is_summed_up():
+    larger = Comparison("classic+acgan", "cnn", "sensitivity", 0.05, 0.01, 0.09, 0.03, "gain", 0.02)
+    told = sentence([quiet(0), GAIN, *(quiet(i) for i in range(1, 12)), HARM, larger], 5, 3)
+    assert told.index("5.0 points") < told.index("3.1 points") < told.index("harmed")
+    assert "in classic+gan with svm" in told
+    assert "in gan-only with cnn" in told
+    assert told.endswith(
+        "No other gain shown: an effect under 4.0 points (5.1 in the noisiest comparison) could not have been seen "
+        "with this many patients. (Macro sensitivity, difference in points, 12 comparisons: -5.0 to +6.0, best arm11 "
+        "with cnn; 5 folds x 3 seeds.)"
+    )
+    assert len(told) < 800
+
+
+def test_the_best_of_many_errors_is_the_lowest():
+    family = [Comparison(f"arm{i}", "cnn", "ece", i / 100, -0.1, 0.2, 1.0, "none", 0.04) for i in range(-2, 3)]
+    assert "+2.0 to -2.0, best arm-2 with cnn" in sentence(family, 5, 1)

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from augmentor.expansion.labels import fit_label_check
+from augmentor.model.features import texture_features
+from tests.expansion.fake import training_lesions
+
+IMAGES, TARGETS, PATIENTS = training_lesions()
+FEATURES = texture_features(IMAGES)
+CHECK = fit_label_check(IMAGES, FEATURES, TARGETS, PATIENTS)
+
+
+def test_unseen_lesions_agree_with_their_class():
+    images, targets, _ = training_lesions(seed=5)
+    nearest = np.arange(len(images)) % len(IMAGES)
+    chances = CHECK.probabilities(texture_features(images), nearest)
+    assert chances.sum(1) == pytest.approx(1)
+    assert (chances.argmax(1) == targets).mean() > 0.9
+
+
+def test_no_patient_is_on_both_sides_of_a_member():
+    for parts in CHECK.parts:
+        assert all(len(np.unique(parts[patient == PATIENTS])) == 1 for patient in PATIENTS)
+        assert len(np.unique(parts)) == 3
+
+
+def test_a_wrong_label_is_not_confirmed_by_the_lesion_that_brought_it():
+    wrong = TARGETS.copy()
+    wrong[:2] = 1  # both lesions of the first patient
+    check = fit_label_check(IMAGES, FEATURES, wrong, PATIENTS)
+    assert (check.own[:2] < 0.5).all()
+
+
+def test_a_class_of_one_patient_is_still_known_to_every_member():
+    chosen = np.concatenate([np.flatnonzero(TARGETS == 0)[:2], np.flatnonzero(TARGETS == 1)])
+    check = fit_label_check(IMAGES[chosen], FEATURES[chosen], TARGETS[chosen], PATIENTS[chosen])
+    assert check.probabilities(FEATURES[:3], np.zeros(3, np.int64)).shape == (3, 2)
+
+
+def test_one_patient_alone_can_be_judged():
+    check = fit_label_check(IMAGES, FEATURES, TARGETS, np.zeros(len(IMAGES), np.int64))
+    assert check.own.shape == (80,)
+
+
+def test_the_check_is_the_same_every_time():
+    again = fit_label_check(IMAGES, FEATURES, TARGETS, PATIENTS)
+    assert (again.own == CHECK.own).all()

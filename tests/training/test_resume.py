@@ -1,0 +1,83 @@
+"""`fit_or_resume`: what a benchmark that was killed does with the fold it was in."""
+
+import pytest
+
+import augmentor.training.fit as fitting
+from augmentor.errors import UsageError
+from augmentor.model.checkpoint import load_tensors
+from augmentor.training.fit import fit, fit_or_resume, resume_fit
+from augmentor.training.run import Run
+from tests.lesion_sets import tiny_recipe, write_set
+
+
+@pytest.fixture
+def lesions(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write_set(tmp_path / "lesions")
+
+
+def kill_at(step: int, lesions, out, monkeypatch) -> Run:
+    """A fit whose process ended before its run.json was written."""
+    before = fitting.Trainer.train_step
+
+    def killed(trainer):
+        if trainer.step == step:
+            raise SystemExit
+        return before(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting.Trainer, "train_step", killed)
+        with pytest.raises(SystemExit):
+            fit(lesions, tiny_recipe(), out, latest=False)
+    return Run(out)
+
+
+def test_no_folder_is_fitted_and_a_finished_run_is_returned_as_it_is(tmp_path, lesions):
+    run = fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    written = {f: f.stat().st_mtime_ns for f in run.folder.rglob("*")}
+    again = fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    assert again.folder == run.folder
+    assert {f: f.stat().st_mtime_ns for f in run.folder.rglob("*")} == written
+
+
+def test_a_killed_fit_goes_on_from_its_last_snapshot_to_the_same_weights(tmp_path, lesions, monkeypatch):
+    whole = fit(lesions, tiny_recipe(), tmp_path / "whole", latest=False)
+    killed = kill_at(6, lesions, tmp_path / "killed", monkeypatch)
+    assert killed.resumable
+    assert not killed.finished
+    resumed = fit_or_resume(lesions, tiny_recipe(), tmp_path / "killed")
+    ours, theirs = (load_tensors(run.checkpoints / "0000008.safetensors") for run in (whole, resumed))
+    assert all((ours[k] == theirs[k]).all() for k in ours)
+    assert resumed.finished
+
+
+def test_a_fit_killed_before_its_first_snapshot_is_fitted_anew(tmp_path, lesions, monkeypatch):
+    killed = kill_at(0, lesions, tmp_path / "run", monkeypatch)
+    killed.state.rename(killed.state.with_name(killed.state.name + ".part"))
+    run = fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    assert run.finished
+    assert not list(run.folder.rglob("*.part"))
+
+
+def test_a_folder_that_no_fit_left_is_not_removed(tmp_path, lesions):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="already holds files"):
+        fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    assert (tmp_path / "run" / "thesis.txt").exists()
+
+
+def test_a_run_by_another_recipe_or_of_other_lesions_is_not_taken_for_this_one(tmp_path, lesions):
+    fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    with pytest.raises(UsageError, match="another recipe"):
+        fit_or_resume(lesions, tiny_recipe(training={"seed": 1}), tmp_path / "run")
+    with pytest.raises(UsageError, match="other lesions"):
+        fit_or_resume(lesions.rows(range(8)), tiny_recipe(), tmp_path / "run")
+
+
+def test_latest_moves_only_where_it_is_asked_to(tmp_path, lesions, monkeypatch):
+    fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    for latest in (False, True):
+        killed = kill_at(6, lesions, tmp_path / f"killed-{latest}", monkeypatch)
+        resume_fit(killed.folder, latest=latest)
+        assert (tmp_path / "runs" / "latest").exists() == latest
