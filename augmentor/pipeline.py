@@ -54,9 +54,10 @@ def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
     """Do the recipe's steps in order, everything below `recipe.out`, which must be new or empty, or hold an earlier
     start of the recipe with the same data, model and training: what that has finished is kept."""
     out = Path(recipe.out)
+    brought = None if "phantom" in recipe.steps else _read(recipe)  # missing data leave no folder behind
     _claim_folder(recipe, out)
     outcome = Outcome(out)
-    lesions = _lesions(recipe, out, progress)
+    lesions = brought or _draw(recipe, out / "lesions", progress)
     if "check" in recipe.steps:
         found = require_usable(lesions)
         write_atomically(out / "check.json", json.dumps(found.as_dict(), indent=1))
@@ -99,22 +100,24 @@ def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
         outcome.shortfall = error
 
 
-def _lesions(recipe: Recipe, out: Path, progress: Progress) -> Lesions:
-    if "phantom" in recipe.steps:
-        drawn, folder = recipe.phantom, out / "lesions"
-        if (folder / "lesions.csv").exists():  # written last
-            return read_lesions(folder)
-        with progress.task("Drawing phantom lesions", 1.0) as update:
-            write_phantom(
-                folder,
-                drawn.patients,
-                drawn.per_class,
-                drawn.size,
-                recipe.training.seed,
-                drawn.format,
-                lambda done, total: update(done / total, ""),
-            )
-        return read_lesions(folder)
+def _read(recipe: Recipe) -> Lesions:
     if recipe.data.path is None:
         raise UsageError(f"Recipe {recipe.name!r} names no data. Set data.path, or begin its steps with 'phantom'.")
     return read_lesions(recipe.data.path, recipe.data.columns, recipe.data.patient_pattern)
+
+
+def _draw(recipe: Recipe, folder: Path, progress: Progress) -> Lesions:
+    drawn = recipe.phantom
+    if (folder / "lesions.csv").exists():  # written last
+        return read_lesions(folder)
+    with progress.task("Drawing phantom lesions", 1.0) as update:
+        write_phantom(
+            folder,
+            drawn.patients,
+            drawn.per_class,
+            drawn.size,
+            recipe.training.seed,
+            drawn.format,
+            lambda done, total: update(done / total, ""),
+        )
+    return read_lesions(folder)

@@ -206,12 +206,12 @@ def _tell(problem: Any, where: str) -> str:
 
 def make_quick(recipe: Recipe) -> Recipe:
     """The same steps, arms and classifiers on a few lesions, for seconds: to see that a recipe runs."""
-    few: dict[str, Any] = {"folds": 2, "seeds": 1, "minutes": None, "kimg": 0.64, "steps": 20}
+    few: dict[str, Any] = {"folds": 2, "seeds": 1, "minutes": None, "kimg": 0.096, "steps": 10}
     few |= {"synthetic_curve": recipe.benchmark.synthetic_curve[:1], "real_curve": ()}
     content = recipe.model_dump()
-    content["data"]["max_per_class"] = min(24, recipe.data.max_per_class or 24)
+    content["data"]["max_per_class"] = min(18, recipe.data.max_per_class or 18)
     content["phantom"] |= {"patients": 9, "per_class": 18}
-    content["training"] |= {"minutes": None, "kimg": 0.64, "snapshots": 2}
+    content["training"] |= {"minutes": None, "kimg": 0.096, "snapshots": 1}
     content["benchmark"] |= few
     return make_recipe(content | {"out": f"{recipe.out}-quick"}, "--quick")
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,40 +58,33 @@ class Choice:
 
 def choose(run: Run, classifier: ClassifierName, steps: int, seed: int, update: Update) -> Choice:
     """Try plans on the run's own inner split: trained on its training patients, judged on its held-out ones, which
-    its GAN has not seen either. First the factors, mixed; then pretraining, then the other screens, at the best factor.
+    its GAN has not seen either. First the factors, mixed; then pretraining at the best factor; then, if that is any
+    better than none, the other screens.
 
     The best plan is taken if its paired gain over none is more than two standard errors over patients; where nothing
     helps for sure, none is taken, so that `auto` can do little harm. Raises UsageError where nothing is held out.
     """
     inner = _Inner(run, classifier, steps, seed)
     trials = [inner.baseline()]
-    for plans in _rounds(classifier):
-        best = max(trials[1:], key=lambda t: t.gain, default=trials[0]).plan
-        trials += [inner.judge(plan) for plan in plans(best)]
-        update(len(trials) / (2 * count_trials(classifier)), f"{len(trials)} plans tried")
-    best_trial = max(trials[1:], key=lambda t: t.gain)
-    sure = best_trial.gain > _SURE * best_trial.error
-    return Choice(best_trial.plan if sure else Plan(), tuple(trials))
+
+    def judge(*plans: Plan) -> Trial:
+        for plan in plans:
+            trials.append(inner.judge(plan))
+            update(len(trials) / (count_trials(classifier) + 1), f"{len(trials)} plans tried")
+        return max(trials[1:], key=lambda t: t.gain)
+
+    best = judge(*(Plan(factor) for factor in FACTORS))
+    if can_pretrain(classifier):
+        best = judge(replace(best.plan, use="pretrain"))
+    if best.gain > 0:
+        best = judge(*(replace(best.plan, screen=screen) for screen in SCREENS if screen != best.plan.screen))
+    sure = best.gain > _SURE * best.error
+    return Choice(best.plan if sure else Plan(), tuple(trials))
 
 
 def count_trials(classifier: ClassifierName) -> int:
-    """Trainings that a choice takes, without the last one that it is made for."""
+    """Trainings that a choice takes at most, without the last one that it is made for."""
     return 1 + len(FACTORS) + can_pretrain(classifier) + len(SCREENS) - 1
-
-
-def _rounds(classifier: ClassifierName) -> list[Any]:
-    """Each round gives its plans from the best so far."""
-
-    def factors(_: Plan) -> list[Plan]:
-        return [Plan(factor) for factor in FACTORS]
-
-    def pretraining(best: Plan) -> list[Plan]:
-        return [Plan(best.factor, "pretrain")]
-
-    def screens(best: Plan) -> list[Plan]:
-        return [Plan(best.factor, best.use, screen) for screen in SCREENS if screen != best.screen]
-
-    return [factors, *([pretraining] if can_pretrain(classifier) else []), screens]
 
 
 class _Inner:
@@ -140,15 +132,3 @@ class _Inner:
         wrong = model.predict(images) - np.eye(len(self.order))[truth]
         patients = self.run.held_out.table["patient"].to_numpy()
         return pd.Series((wrong**2).sum(1)).groupby(patients).mean()
-
-
-def best_seen(trials: Sequence[Trial]) -> str:
-    """The trials as lines for a terminal."""
-    lines = []
-    for trial in trials[1:]:
-        plan = trial.plan
-        lines.append(
-            f"factor {plan.factor:g}, {plan.use}, screen {plan.screen}: "
-            f"Brier {trial.brier:.3f}, better than none by {trial.gain:+.3f} +- {trial.error:.3f}"
-        )
-    return "\n".join(lines)

@@ -163,6 +163,10 @@ class CellTask:
     def arm(self) -> Arm:
         return ARMS[self.spec.arm]
 
+    @property
+    def screen(self) -> ScreenLevel:
+        return self.data.recipe.benchmark.screen if self.arm.screened else "off"
+
     @cached_property
     def key(self) -> str:
         """Everything that decides about the cell: what is not in it (workers, other arms) changes nothing. Made once,
@@ -171,7 +175,7 @@ class CellTask:
         content: dict[str, Any] = asdict(self.spec) | {"steps": recipe.benchmark.steps, "size": recipe.model.size}
         content |= {"train": data_of(data.train), "test": data_of(data.test)}
         if self.arm.gan:
-            content |= {"gan": data.gan_key(self.arm.gan), "screen": recipe.benchmark.screen}
+            content |= {"gan": data.gan_key(self.arm.gan), "screen": self.screen}
         return key_of(content, (*CELL_CODE, *SCREEN_CODE) if self.arm.gan else CELL_CODE)
 
     def cell(self, **found: Any) -> Cell:
@@ -205,7 +209,7 @@ def _compute(task: CellTask, update: Update) -> Cell:
     data, spec, asked = task.data, task.spec, task.data.recipe.benchmark
     chosen: dict[str, Any] | None = None
     warnings: list[str] = []
-    arm, factor, screen = task.arm, spec.factor, asked.screen
+    arm, factor, screen = task.arm, spec.factor, task.screen
     if arm.auto:
         run = Run(data.gan_folder("cgan"))
         choice = choose(run, spec.classifier, asked.steps, data.seed, update)

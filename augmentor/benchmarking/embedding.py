@@ -25,7 +25,7 @@ def embed(design: Design, out: Path) -> None:
     gans = [g for g in design.gans if g.is_done and g.data.per_class is None]
     if not gans:
         return
-    kinds = _kinds(gans[0])
+    kinds = _kinds(next((g for g in gans if g.model == "cgan"), gans[0]))
     images = np.concatenate([k[0] for k in kinds.values()])
     if len(images) < _FEWEST:
         return
@@ -41,7 +41,8 @@ def _kinds(gan: GanTask) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and class names of each origin, at most `_PER_KIND` a class."""
     data, classes = gan.data, np.array(gan.data.lesions.classes)
     asked = data.recipe.benchmark
-    (images, labels), _ = data.synthetic(gan.model, asked.factor, asked.screen)
+    screen = asked.screen if gan.model == "cgan" else "off"  # as in its arms
+    (images, labels), _ = data.synthetic(gan.model, asked.factor, screen)
     test = data.test_images, data.test.table["label"].to_numpy(str)
     kinds = {"train": (data.real[0], classes[data.real[1]]), "test": test, "synthetic": (images, classes[labels])}
     return {name: _first(*kind) for name, kind in kinds.items()}

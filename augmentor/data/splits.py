@@ -174,7 +174,9 @@ def _brought_folds(lesions: Lesions, brought: np.ndarray, count: int | None, see
         raise DataError(f"--folds is {wanted}, but the data brings folds {', '.join(names)}: take 2 to {len(names)}.")
     if wanted < len(names) and seed:  # another seed merges others, so that a repeat tests on other training sets
         names = np.random.default_rng(seed).permutation(names).tolist()
-    parts = {"+".join(sorted(names[i::wanted])): np.flatnonzero(np.isin(brought, names[i::wanted])) for i in range(wanted)}
+    parts = {
+        "+".join(sorted(names[i::wanted])): np.flatnonzero(np.isin(brought, names[i::wanted])) for i in range(wanted)
+    }
     return _folds_of(lesions, parts)
 
 
