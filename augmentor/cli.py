@@ -379,8 +379,8 @@ def _choose_factor(run: Any, classifier: str) -> dict[str, Any]:
     out.print(table)
     if choice.plan.factor == 1:
         out.print(
-            f"No factor helped {classifier} for sure on the {len(run.held_out)} held-out lesions (by more than two "
-            "standard errors): the real lesions alone are written. Give --factor a number to have synthetic ones.",
+            f"No factor helped {classifier} beyond chance on the {len(run.held_out)} held-out lesions: the real ones "
+            "alone are written. Give --factor a number to have synthetic ones.",
             highlight=False,
         )
     elif choice.plan.use == "pretrain":

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from augmentor.benchmarking.arms import ARMS, Labelled, Use, build_training_set
 from augmentor.benchmarking.classifiers import can_pretrain, make_classifier
@@ -21,7 +22,7 @@ from augmentor.training.run import Run
 
 FACTORS = (2.0, 3.0, 5.0, 10.0)
 SCREENS: tuple[ScreenLevel, ...] = ("light", "off", "strict")
-_SURE = 2.0  # standard errors by which a plan must be better than none
+_ALPHA = 0.05  # over all plans that are tried
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,13 @@ class Plan:
 @dataclass(frozen=True)
 class Trial:
     """A plan on the held-out patients. gain: the mean over patients by which its Brier score is below that of no
-    synthetic lesions; error: the standard error of that mean."""
+    synthetic lesions; error: the standard error of that mean; p: of a one-sided paired t-test, not corrected."""
 
     plan: Plan
     brier: float
-    gain: float
-    error: float
+    gain: float = 0.0
+    error: float = 0.0
+    p: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Choice:
     trials: tuple[Trial, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        told = [asdict(t.plan) | {"brier": t.brier, "gain": t.gain, "error": t.error} for t in self.trials]
+        told = [asdict(t.plan) | {"brier": t.brier, "gain": t.gain, "error": t.error, "p": t.p} for t in self.trials]
         return asdict(self.plan) | {"tried": told}
 
 
@@ -61,8 +63,9 @@ def choose(run: Run, classifier: ClassifierName, steps: int, seed: int, update: 
     its GAN has not seen either. First the factors, mixed; then pretraining at the best factor; then, if that is any
     better than none, the other screens.
 
-    The best plan is taken if its paired gain over none is more than two standard errors over patients; where nothing
-    helps for sure, none is taken, so that `auto` can do little harm. Raises UsageError where nothing is held out.
+    The best plan is taken if it is better than none beyond chance: a one-sided paired t-test over patients, p < 0.05
+    after Bonferroni's correction for the plans tried. Where nothing helps for sure, none is taken, so that `auto` can
+    do little harm. Raises UsageError where nothing is held out.
     """
     inner = _Inner(run, classifier, steps, seed)
     trials = [inner.baseline()]
@@ -78,7 +81,7 @@ def choose(run: Run, classifier: ClassifierName, steps: int, seed: int, update: 
         best = judge(replace(best.plan, use="pretrain"))
     if best.gain > 0:
         best = judge(*(replace(best.plan, screen=screen) for screen in SCREENS if screen != best.plan.screen))
-    sure = best.gain > _SURE * best.error
+    sure = best.p * (len(trials) - 1) < _ALPHA
     return Choice(best.plan if sure else Plan(), tuple(trials))
 
 
@@ -108,13 +111,14 @@ class _Inner:
 
     def baseline(self) -> Trial:
         self.without = self._scores(Plan())
-        return Trial(Plan(), float(self.without.mean()), 0.0, 0.0)
+        return Trial(Plan(), float(self.without.mean()))
 
     def judge(self, plan: Plan) -> Trial:
         scores = self._scores(plan)
         gains = (self.without - scores).to_numpy()
-        error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else float("inf")
-        return Trial(plan, float(scores.mean()), float(gains.mean()), error)
+        error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
+        p = float(stats.t.sf(gains.mean() / error, len(gains) - 1)) if error else 1.0
+        return Trial(plan, float(scores.mean()), float(gains.mean()), error, p)
 
     def _scores(self, plan: Plan) -> pd.Series:
         """The Brier score of each held-out patient (mean over the patient's lesions)."""
@@ -126,7 +130,8 @@ class _Inner:
             synthetic = images, np.array([self.order[label] for label in labels], np.int64)
         data = build_training_set(arm, self.real, synthetic, plan.factor, self.seed)
         channels, size = data.images.shape[1:3]
-        model = make_classifier(self.classifier, channels, size, len(self.order), self.steps)
+        device = self.run.recipe.training.device
+        model = make_classifier(self.classifier, channels, size, len(self.order), self.steps, device)
         model.fit(data, self.seed, lambda _done, _note: None)
         images, truth = self.held_out
         wrong = model.predict(images) - np.eye(len(self.order))[truth]

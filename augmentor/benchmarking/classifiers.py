@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,14 +22,13 @@ from torch import Generator, Tensor
 
 from augmentor.benchmarking.arms import TrainingSet
 from augmentor.benchmarking.networks import NETWORKS, Network
-from augmentor.errors import UsageError
 from augmentor.model.blocks import fast_layout
+from augmentor.model.devices import DeviceName, computes_in_bfloat16, find_device
 from augmentor.model.features import pretrained_features, pretrained_weights, texture_features
 from augmentor.progress import Update
 from augmentor.recipe import ClassifierName
 from augmentor.training.classic import classic
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
 Features = Callable[[np.ndarray], np.ndarray]
 _VIEWS = 5  # draws a training lesion that the feature classifiers see, in every arm
 _ALPHA = 0.4  # of mixup
@@ -53,7 +52,7 @@ _ESTIMATORS: dict[str, tuple[Features, Callable[[int], Any]]] = {
 
 
 def make_classifier(
-    name: ClassifierName, channels: int, size: int, classes: int, steps: int, device: Device = "cpu"
+    name: ClassifierName, channels: int, size: int, classes: int, steps: int, device: DeviceName = "cpu"
 ) -> Classifier:
     """A classifier of (channels, size, size) images; `steps` and `device` are for networks only.
 
@@ -61,7 +60,7 @@ def make_classifier(
     """
     require_classifier(name)
     if name in NETWORKS:
-        return _NetworkClassifier(NETWORKS[name], (channels, size, classes), steps, _find_device(device))
+        return _NetworkClassifier(NETWORKS[name], (channels, size, classes), steps, find_device(device))
     return _FeatureClassifier(*_ESTIMATORS[name], classes)
 
 
@@ -74,21 +73,6 @@ def require_classifier(name: ClassifierName) -> None:
 def can_pretrain(name: ClassifierName) -> bool:
     """Can it be trained on synthetic lesions first and on real ones then? Networks can, frozen features can't."""
     return name in NETWORKS
-
-
-def _find_device(name: Device) -> torch.device:
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    here = found.type if found else "cpu"
-    if name not in ("auto", "cpu", here):
-        raise UsageError(f"Device {name!r} is not on this machine, which has {here!r}. Use 'auto' or 'cpu'.")
-    return torch.device(here if name == "auto" else name)
-
-
-def _computes_in_bfloat16(device: torch.device) -> bool:
-    """Elsewhere it is emulated: a step of paper-cnn took 3.4 s instead of 0.35 s on a processor with AVX2."""
-    if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported()
-    return device.type == "cuda"
 
 
 def _balanced(labels: Tensor, count: int, randomness: Generator) -> Tensor:
@@ -156,7 +140,7 @@ class _NetworkClassifier:
 
     def _logits(self, images: Tensor) -> Tensor:
         images = ((images - self.mean_) / self.deviation_).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=_computes_in_bfloat16(self._device)):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=computes_in_bfloat16(self._device)):
             return self.network_(images).float()
 
     @torch.no_grad()

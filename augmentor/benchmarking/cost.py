@@ -47,7 +47,7 @@ def _cell_seconds(task: CellTask) -> float:
     classes, size = len(data.lesions.classes), images.shape[-1]
     labels = np.arange(_LESIONS * classes) % classes
     noise = np.random.default_rng(0).uniform(-1, 1, (len(labels), images.shape[1], size, size)).astype(np.float32)
-    model = make_classifier(name, images.shape[1], size, classes, _STEPS)
+    model = make_classifier(name, images.shape[1], size, classes, _STEPS, data.recipe.training.device)
     begun = time.perf_counter()
     model.fit(TrainingSet(noise, labels, len(noise), draws=len(noise)), 0, lambda _done, _note: None)
     taken = time.perf_counter() - begun

@@ -22,6 +22,7 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold, guard
 from augmentor.errors import InterruptedFitError, LeakageError
 from augmentor.expansion.mix import wanted_counts
+from augmentor.model.devices import computes_in_bfloat16, find_device
 from augmentor.model.gan import resolve
 from augmentor.progress import Progress, Update
 from augmentor.recipe import ModelName, Recipe, ScreenLevel
@@ -174,6 +175,8 @@ class CellTask:
         data, recipe = self.data, self.data.recipe
         content: dict[str, Any] = asdict(self.spec) | {"steps": recipe.benchmark.steps, "size": recipe.model.size}
         content |= {"train": data_of(data.train), "test": data_of(data.test)}
+        device = find_device(recipe.training.device)
+        content |= {"device": device.type, "bfloat16": computes_in_bfloat16(device)}
         if self.arm.gan:
             content |= {"gan": data.gan_key(self.arm.gan), "screen": self.screen}
         return key_of(content, (*CELL_CODE, *SCREEN_CODE) if self.arm.gan else CELL_CODE)
@@ -250,7 +253,8 @@ def _train_and_predict(task: CellTask, training: TrainingSet, update: Update) ->
     data = task.data
     channels, size = training.images.shape[1:3]
     classes, steps = len(data.lesions.classes), data.recipe.benchmark.steps
-    model = make_classifier(task.spec.classifier, channels, size, classes, steps)
+    device = data.recipe.training.device
+    model = make_classifier(task.spec.classifier, channels, size, classes, steps, device)
     model.fit(training, data.seed, update)
     return model.predict(data.test_images)
 

@@ -64,7 +64,7 @@ def cluster(tmp_path):
     address = f"tcp://127.0.0.1:{free_port()}"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
     root = {"env": os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}}
-    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", address.rsplit(":")[-1]]
+    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", address.rsplit(":", maxsplit=1)[-1]]
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny"]
     started = [subprocess.Popen([*scheduler, "--no-dashboard"], **quiet, **root)]
     started += [subprocess.Popen([*worker, "--no-dashboard"], **quiet, **root) for _ in range(2)]

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+
+from augmentor.benchmarking.design import make_design
+from augmentor.data.check import require_usable
+from augmentor.errors import DataError, UsageError
+from tests.lesion_sets import tiny_recipe, write_set
+
+
+@pytest.fixture(scope="module")
+def lesions(tmp_path_factory):
+    return require_usable(write_set(tmp_path_factory.mktemp("design") / "lesions", patients=8)).lesions
+
+
+def design_of(lesions, **benchmark):
+    return make_design(lesions, tiny_recipe(benchmark=benchmark), Path("/out"))
+
+
+def test_there_is_a_cell_an_arm_classifier_fold_and_seed(lesions):
+    design = design_of(lesions, arms=["real", "classic", "classic+gan"], seeds=3)
+    specs = {(t.spec.arm, t.spec.classifier, t.spec.fold, t.spec.seed) for t in design.cells}
+    assert len(specs) == len(design.cells) == 3 * 2 * 2 * 3
+
+
+def test_every_lesion_is_tested_once_a_seed_and_never_by_its_own_patient(lesions):
+    design = design_of(lesions, arms=["classic"], classifiers=["svm"], seeds=2)
+    for seed in range(2):
+        cells = [t for t in design.cells if t.spec.seed == seed]
+        tested = [path for t in cells for path in t.data.test.paths]
+        assert sorted(tested) == sorted(lesions.paths)
+        for task in cells:
+            assert not set(task.data.train.table["patient"]) & set(task.data.test.table["patient"])
+
+
+def test_arms_of_one_gan_share_its_fit(lesions):
+    design = design_of(lesions, arms=["classic+gan", "gan-only", "pretrain-gan", "auto", "classic+dcgan"])
+    assert sorted((g.model, g.data.fold.name) for g in design.gans) == [
+        ("cgan", "1"), ("cgan", "2"), ("dcgan", "1"), ("dcgan", "2"),
+    ]  # fmt: skip
+
+
+def test_only_networks_are_pretrained(lesions):
+    design = design_of(lesions, arms=["pretrain-gan"])
+    assert {t.spec.classifier for t in design.cells} == {"paper-cnn"}
+    with pytest.raises(UsageError, match="network classifier"):
+        design_of(lesions, arms=["pretrain-gan"], classifiers=["svm"])
+
+
+def test_a_curves_points_are_no_cells_twice(lesions):
+    curves = {"synthetic_curve": [2, 5], "real_curve": [4, 1000]}
+    design = design_of(lesions, arms=["classic", "classic+gan"], classifiers=["svm"], factor=3, **curves)
+    keys = [t.key for t in [*design.cells, *design.curves]]
+    assert len(set(keys)) == len(keys)
+    sizes = {(t.spec.arm, t.spec.factor, t.spec.per_class) for t in design.curves}
+    # 2 synthetic lesions a real one are the main cells' factor 3; 1000 lesions a class are all.
+    assert sizes == {("classic+gan", 6.0, None), ("classic", 1.0, 4), ("classic+gan", 3.0, 4)}
+
+
+def test_what_does_not_decide_about_a_cell_does_not_change_its_key(lesions):
+    def keys(**benchmark):
+        few = {"arms": ["classic", "classic+gan"], "classifiers": ["svm"]}
+        return [t.key for t in design_of(lesions, **(few | benchmark)).cells]
+
+    plain = keys()
+    assert keys(workers=2, real_curve=[4], seeds=1) == plain
+    assert set(plain) < set(keys(arms=["real", "classic", "classic+gan"]))
+    assert not set(keys(steps=4)) & set(plain)
+    longer, shorter = keys(kimg=0.064), plain
+    assert [a == b for a, b in zip(longer, shorter, strict=True)] == [True, False, True, False]
+
+
+def test_a_class_that_no_gan_could_hold_out_is_told_at_once(tmp_path):
+    found = require_usable(write_set(tmp_path / "lesions", patients=2, per_patient=4)).lesions
+    with pytest.raises(DataError, match="holds patients out"):
+        design_of(found, arms=["classic+gan"])

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from augmentor.benchmarking import pool as module
+from augmentor.benchmarking.pool import pool
+from augmentor.training.fit import fit
+from tests.lesion_sets import tiny_recipe, write_set
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pool")
+    return fit(write_set(folder / "lesions"), tiny_recipe(), folder / "run", latest=False)
+
+
+def test_what_was_drawn_once_is_read_and_is_the_same(run, monkeypatch):
+    images, labels = pool(run, {"a": 2, "b": 3}, 0, "off")
+    assert labels == ["a", "a", "b", "b", "b"]
+
+    def refuse(*_):
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(module, "synthesise", refuse)
+    again, again_labels = pool(run, {"a": 2, "b": 3}, 0, "off")
+    assert np.array_equal(images, again)
+    assert again_labels == labels
+
+
+@pytest.mark.parametrize("change", [{"wanted": {"a": 3, "b": 3}}, {"seed": 1}, {"screen": "light"}])
+def test_another_wish_is_another_set(run, monkeypatch, change):
+    asked = []
+    monkeypatch.setattr(module, "synthesise", lambda *a: (asked.append(a), (np.zeros((0, 1, 16, 16)), []))[1])
+    pool(run, **({"wanted": {"a": 1, "b": 1}, "seed": 9, "screen": "off"} | change))
+    assert len(asked) == 1
