@@ -12,7 +12,7 @@ from PIL import Image
 
 from augmentor import cli
 
-COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "demo", "run")
+COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "calibrate", "demo", "run")
 
 
 class Outcome(NamedTuple):
@@ -201,7 +201,7 @@ def test_all_problems_of_the_data_come_together(reading, lesion_folder):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--model", "stylegan"), ["model.name", "'cgan' or 'dcgan'", "'stylegan'"]),
+        (("--model", "stylegan"), ["model.name", "'cgan', 'dcgan' or 'acgan'", "'stylegan'"]),
         (("--size", "30"), ["model.size", "multiple of 4", "30"]),
         (("--size", "8"), ["model.size", "16", "8"]),
         (("--minutes", "0"), ["training.minutes", "greater than 0"]),
@@ -258,6 +258,20 @@ def test_data_is_asked_for(augmentor, command):
     outcome = augmentor(command)
     assert outcome.code == 2
     assert outcome.says("--data")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--factor", "many"), ["expand.factor", "'many'"]),
+        (("--screen", "loose"), ["expand.screen", "'loose'", "'strict'"]),
+        (("--factor", "auto", "--classifier", "magic"), ["benchmark.classifiers", "'magic'"]),
+    ],
+)
+def test_a_bad_option_of_expand(augmentor, arguments, told):
+    outcome = augmentor("expand", *arguments)
+    assert outcome.code == 2
+    assert outcome.says(*told)
 
 
 @pytest.mark.parametrize("factor", ["0.5", "0", "-3", "nan", "inf"])

@@ -5,7 +5,7 @@ import pytest
 from augmentor.errors import UsageError
 from augmentor.pipeline import demo_recipe, run_recipe
 from augmentor.progress import Progress
-from augmentor.recipe import Recipe, load_recipe, make_recipe
+from augmentor.recipe import Recipe, load_recipe, make_quick, make_recipe
 from tests.lesion_sets import write_set
 
 RECIPES = sorted((Path(__file__).parent.parent / "pipelines").glob("*.toml"))
@@ -30,16 +30,67 @@ def test_a_recipe_leaves_every_steps_result(tmp_path):
     data = {"path": str(tmp_path / "lesions"), "patient_pattern": "<patient>_<anything>"}
     recipe = make_recipe(TINY | {"out": str(tmp_path / "out"), "data": data}, "test")
     outcome = run_recipe(recipe, Progress())
-    assert {f.name for f in (tmp_path / "out").iterdir()} == {"check.json", "run", "expanded", "benchmark"}
+    left = {"recipe.toml", "check.json", "run", "expanded", "benchmark"}
+    assert {f.name for f in (tmp_path / "out").iterdir()} == left
     assert (tmp_path / "out" / "run" / "evaluation.json").exists()
     assert [r.name for r in outcome.reports] == ["report.html", "report.html"]
     assert all(r.exists() for r in outcome.reports)
 
 
-def test_a_second_run_into_the_same_folder_is_refused(tmp_path):
+def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="already holds files"):
         run_recipe(demo_recipe(tmp_path, 0), Progress())
+    assert [f.name for f in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_recipe_that_was_stopped_goes_on_and_does_nothing_twice(tmp_path, monkeypatch):
+    phantom = {"patients": 9, "per_class": 12, "size": 16, "format": "png"}
+    recipe = make_recipe(
+        TINY | {"out": str(tmp_path / "out"), "phantom": phantom, "steps": ["phantom", "fit", "expand"]}, "test"
+    )
+
+    def stop(*_arguments, **_names):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("augmentor.pipeline.expand", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_recipe(recipe, Progress())
+    for done_before in ("augmentor.pipeline.write_phantom", "augmentor.training.fit.build_gan"):
+        monkeypatch.setattr(done_before, stop)
+    outcome = run_recipe(recipe, Progress())
+    assert len(outcome.expanded) == len(outcome.run.training)
+
+
+def test_a_folder_of_another_recipe_is_not_gone_on_with(tmp_path):
+    steps = {"steps": ["phantom"], "phantom": {"patients": 3, "per_class": 3, "size": 16}, "out": str(tmp_path / "out")}
+    run_recipe(make_recipe(TINY | steps, "test"), Progress())
+    with pytest.raises(UsageError, match="another data, model or training"):
+        run_recipe(make_recipe(TINY | steps | {"model": {"size": 32}}, "test"), Progress())
+
+
+def test_missing_data_leave_no_folder_behind(tmp_path):
+    recipe = make_recipe(TINY | {"out": str(tmp_path / "out"), "data": {"path": str(tmp_path / "none")}}, "test")
+    with pytest.raises(UsageError, match="no such file"):
+        run_recipe(recipe, Progress())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["paper_protocol", "strong_baselines"])
+def test_the_long_recipes_run_in_quick(tmp_path, name):
+    """All arms and classifiers of the claim, on phantom lesions where the recipe's own data are not there."""
+    recipe = make_quick(load_recipe(RECIPES[0].parent / f"{name}.toml"))
+    content = recipe.model_dump() | {"out": str(tmp_path / "out")}
+    if not Path(recipe.data.path).exists():
+        content |= {"data": {}, "steps": ["phantom", *recipe.steps]}
+    outcome = run_recipe(make_recipe(content, "test"), Progress())
+    summary = outcome.results.summary
+    assert not summary["failed"]
+    assert set(outcome.results.table["arm"]) == set(recipe.benchmark.arms)
+    assert set(outcome.results.table["classifier"]) == set(recipe.benchmark.classifiers)
+    assert "2 folds x 1 seed" in summary["verdict"]
 
 
 def test_a_recipe_without_data_says_what_to_do(tmp_path):

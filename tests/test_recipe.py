@@ -40,7 +40,7 @@ def test_a_recipe_file_lists_only_what_differs(tmp_path):
     [
         ({"modle": {}}, "test.toml: modle is no setting; see docs/recipes.md"),
         ({"model": {"sise": 32}}, "test.toml: model.sise is no setting"),
-        ({"model": {"name": "stylegan"}}, "model.name: Input should be 'cgan' or 'dcgan' (given: 'stylegan')"),
+        ({"model": {"name": "stylegan"}}, "model.name: Input should be 'cgan', 'dcgan' or 'acgan' (given: 'stylegan')"),
         ({"model": {"size": 30}}, "model.size: Input should be a multiple of 4 (given: 30)"),
         ({"model": 3}, "test.toml: model: "),
         ({"training": {"minutes": 0}}, "training.minutes: Input should be greater than 0 (given: 0)"),
@@ -52,6 +52,9 @@ def test_a_recipe_file_lists_only_what_differs(tmp_path):
         ({"benchmark": {"factor": float("inf")}}, "benchmark.factor: Input should be a finite number (given: inf)"),
         ({"benchmark": {"arms": ["real", "magic"]}}, "benchmark.arms.1: Input should be 'real', 'classic'"),
         ({"benchmark": {"arms": ["real", "real"]}}, "real, real: name each once"),
+        ({"benchmark": {"synthetic_curve": [0.5, 0]}}, "benchmark.synthetic_curve: every point of a curve must be"),
+        ({"benchmark": {"scheduler": "here"}}, "benchmark.scheduler: must be the address of a Dask scheduler"),
+        ({"benchmark": {"workers": 0}}, "benchmark.workers: Input should be greater than or equal to 1 (given: 0)"),
         ({"benchmark": {"classifiers": []}}, "benchmark.classifiers: nothing: name each once, and at least one"),
         ({"steps": ["phantom"], "data": {"path": "x"}}, "step 'phantom' makes the data itself"),
     ],
