@@ -227,6 +227,9 @@ def benchmark(
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.")] = 1,
     factor: Annotated[float, typer.Option(help="Size of the enlarged training sets, in real ones.")] = 3.0,
     minutes: Annotated[float | None, typer.Option(help="For each GAN, one a fold and seed. Default: 5.")] = None,
+    kimg: Annotated[
+        float | None, typer.Option(help="Train each GAN on this many thousand images instead of by the clock.")
+    ] = None,
     steps: Annotated[
         int, typer.Option(help="Optimiser steps of each network classifier, the same in every arm.")
     ] = 600,
@@ -265,6 +268,7 @@ def benchmark(
             "seeds": seeds,
             "factor": factor,
             "minutes": minutes,
+            "kimg": kimg,
             "steps": steps,
             "screen": screen,
             "workers": workers,

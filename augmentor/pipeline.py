@@ -14,7 +14,7 @@ from augmentor.data.readers import read_lesions
 from augmentor.errors import ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Fidelity, evaluate
 from augmentor.expansion.expand import expand
-from augmentor.model.checkpoint import write_atomically
+from augmentor.model.checkpoint import file_hash, write_atomically
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, load_recipe, make_recipe
 from augmentor.report.html import fit_report, write_report
@@ -90,11 +90,18 @@ def _claim_folder(recipe: Recipe, out: Path) -> None:
 
 def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
     run, out = outcome.run or open_run(None), outcome.out / "expanded"
+    made_for = outcome.out / "expanded.json"
+    asked = json.dumps({"expand": recipe.expand.model_dump(), "checkpoint": file_hash(run.chosen_checkpoint)})
     if out.exists():
-        outcome.expanded = read_lesions(out / "manifest.csv")
-        return
+        if made_for.exists() and made_for.read_text() == asked:
+            outcome.expanded = read_lesions(out / "manifest.csv")
+            return
+        raise UsageError(
+            f"{out}: was written for other [expand] settings, or cut short. Move it away, then start again."
+        )
     try:
         outcome.expanded = expand(run, out=out, section=recipe.expand, progress=progress)
+        write_atomically(made_for, asked)
     except ShortfallError as error:  # what passed is written, and the other steps do not need it
         progress.say(f"Warning: {error}")
         outcome.shortfall = error

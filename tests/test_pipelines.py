@@ -30,7 +30,7 @@ def test_a_recipe_leaves_every_steps_result(tmp_path):
     data = {"path": str(tmp_path / "lesions"), "patient_pattern": "<patient>_<anything>"}
     recipe = make_recipe(TINY | {"out": str(tmp_path / "out"), "data": data}, "test")
     outcome = run_recipe(recipe, Progress())
-    left = {"recipe.toml", "check.json", "run", "expanded", "benchmark"}
+    left = {"recipe.toml", "check.json", "run", "expanded", "expanded.json", "benchmark"}
     assert {f.name for f in (tmp_path / "out").iterdir()} == left
     assert (tmp_path / "out" / "run" / "evaluation.json").exists()
     assert [r.name for r in outcome.reports] == ["report.html", "report.html"]

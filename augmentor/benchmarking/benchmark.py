@@ -20,6 +20,7 @@ from augmentor.benchmarking.cost import Probe
 from augmentor.benchmarking.crossval import CellTask, Fitted, GanTask, fit_gan, run_cell
 from augmentor.benchmarking.design import Design, make_design
 from augmentor.benchmarking.embedding import embed
+from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.summary import summarise
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.check import require_usable
@@ -32,7 +33,7 @@ from augmentor.recipe import Recipe
 from augmentor.training.run import require_empty
 from augmentor.version import VERSION
 
-_RECIPE = "recipe.toml"  # says that a folder holds a benchmark
+_RECIPE = "benchmark.toml"  # says that a folder holds a benchmark
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,34 @@ def benchmark(
     design = make_design(lesions, recipe, out)
     if not (out / _RECIPE).exists():
         require_empty(out)
-    warnings = [*found.warnings, *_fold_warning(design, recipe)]
+    warnings = [*found.warnings, *_design_warnings(design, recipe)]
     for line in warnings:
         progress.say(f"Warning: {line}")
-    out.mkdir(parents=True, exist_ok=True)
-    recipe.save(out / _RECIPE)
+    refusal = f"{out}: another benchmark is at work in this folder. Wait for it, or give another --out."
+    with locked(out / ".lock", refusal):
+        return _complete(design, lesions, recipe, out, warnings, begun, progress)
+
+
+def _complete(
+    design: Design,
+    lesions: Lesions,
+    recipe: Recipe,
+    out: Path,
+    warnings: list[str],
+    begun: float,
+    progress: Progress,
+) -> Results:
+    """Compute what is open, and write down what all of it says."""
+    write_atomically(out / _RECIPE, recipe.to_toml())
     fits, cells = _run(design, recipe, out, progress)
     main, curves = [cells[t.key] for t in design.cells], [cells[t.key] for t in design.curves]
     _require_some(main)
     table = _save_tables(main, curves, lesions, out)
-    embed(design, out)
-    warnings += [line for cell in main for line in cell.warnings]
+    try:
+        embed(design, out)
+    except Exception as error:  # a picture is no reason to lose the figures
+        progress.say(f"Warning: no t-SNE picture: {error}")
+    warnings += [line for cell in [*main, *curves] for line in cell.warnings]
     summary = summarise(design, main, curves, lesions, recipe)
     summary |= {"data": _describe(lesions, design.folds[0], list(dict.fromkeys(warnings)))}
     summary |= {"fits": [f.record | ({"error": f.error} if f.error else {}) for f in fits]}
@@ -82,11 +100,17 @@ def benchmark(
     return Results(out, table, summary)
 
 
-def _fold_warning(design: Design, recipe: Recipe) -> list[str]:
-    asked = recipe.benchmark.folds
-    if not asked or len(design.folds[0]) == asked:
-        return []
-    return [f"--folds {asked} is not used: the data brings its own test split, the one fold."]
+def _design_warnings(design: Design, recipe: Recipe) -> list[str]:
+    asked, warnings = recipe.benchmark.folds, []
+    if asked and len(design.folds[0]) != asked:
+        warnings.append(f"--folds {asked} is not used: the data brings its own test split, the one fold.")
+    tested = len(set(design.test_sets.values()))
+    if tested < 3:
+        warnings.append(
+            f"With {tested} test set{'s' * (tested != 1)} no verdict is possible, only figures: it takes 3, by more "
+            "--folds, or by --seeds where the data brings no folds of its own."
+        )
+    return warnings
 
 
 def _run(design: Design, recipe: Recipe, out: Path, progress: Progress) -> tuple[list[Fitted], dict[str, Cell]]:

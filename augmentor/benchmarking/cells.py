@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,16 @@ from augmentor.model.checkpoint import to_json, write_atomically
 from augmentor.recipe import ArmName, ClassifierName
 
 _PACKAGE = Path(__file__).parent.parent
-# What decides about a cell's figures, beside its recipe and its data. A change of these computes it anew.
-FIT_CODE = ("model/*.py", "training/*.py", "data/images.py", "data/splits.py", "sampling.py")
-SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "evaluation/memorisation.py", "model/features.py")
-_OURS = tuple(f"benchmarking/{name}.py" for name in ("arms", "auto", "classifiers", "crossval", "networks"))
-CELL_CODE = (*_OURS, "data/images.py", "model/features.py", "training/classic.py")
+# What decides about a cell's figures, beside its recipe and its data: a change of these modules or libraries computes
+# it anew. A test compares the lists with what the modules import.
+FIT_CODE = ("model/*.py", "training/*.py", "data/images.py", "data/splits.py", "measures.py", "sampling.py")
+SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "evaluation/memorisation.py")
+_OURS = tuple(
+    f"benchmarking/{name}.py" for name in ("arms", "auto", "classifiers", "crossval", "networks", "pool", "statistics")
+)
+_SEEN = ("blocks", "devices", "features")
+CELL_CODE = (*_OURS, *(f"model/{name}.py" for name in _SEEN), "data/images.py", "training/classic.py")
+_LIBRARIES = ("monai", "numpy", "scikit-image", "scikit-learn", "scipy", "torch")
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Cell:
         """The key is in its name, so that a cell of another recipe in the same folder is left alone."""
         spec = self.spec
         size = f"-x{spec.factor:g}" + (f"-n{spec.per_class}" if spec.per_class else "")
-        name = f"{spec.arm}-{spec.classifier}-fold{file_name(spec.fold)}-seed{spec.seed}{size}-{self.key}.json"
+        name = f"{spec.arm}-{spec.classifier}-fold{file_name(spec.fold)[:60]}-seed{spec.seed}{size}-{self.key}.json"
         return folder / name
 
     def save(self, folder: Path) -> None:
@@ -99,16 +105,19 @@ class Cell:
 
 
 def done(folder: Path) -> dict[str, Cell]:
-    """The cells in a folder, by key; those that failed are left out, to be tried again."""
-    found = {}
-    for file in sorted(folder.glob("*.json")):
-        cell = _read(json.loads(file.read_text()))
-        if cell.error is None:
-            found[cell.key] = cell
-    return found
+    """The cells in a folder, by key; those that failed or are damaged are left out, to be computed again."""
+    cells = (_read(file) for file in sorted(folder.glob("*.json")))
+    return {cell.key: cell for cell in cells if cell and cell.error is None}
 
 
-def _read(content: dict[str, Any]) -> Cell:
+def _read(file: Path) -> Cell | None:
+    try:
+        return _cell_of(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _cell_of(content: dict[str, Any]) -> Cell:
     names, others = Spec.__dataclass_fields__, Cell.__dataclass_fields__
     spec = Spec(**{k: v for k, v in content.items() if k in names})
     rest = {k: v for k, v in content.items() if k in others and k not in names}
@@ -119,13 +128,14 @@ def _read(content: dict[str, Any]) -> Cell:
 
 def key_of(content: dict[str, Any], code: tuple[str, ...]) -> str:
     """10 hex digits of everything that decides about a result: recipe, data and code."""
-    text = json.dumps([content, code_hash(code)], sort_keys=True, default=str)
+    versions = [version(library) for library in _LIBRARIES]
+    text = json.dumps([content, code_hash(code), versions], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def data_of(lesions: Lesions) -> list[list[str]]:
-    """What of the lesions decides about a result: which pixels, of which class and patient."""
-    table: pd.DataFrame = lesions.table[["path", "content", "label", "patient"]]
+    """What of the lesions decides about a result: which pixels, of which class and patient, and a split they bring."""
+    table: pd.DataFrame = lesions.table[["path", "content", "label", "patient", "split"]]
     return table.to_numpy().tolist()
 
 

@@ -77,37 +77,32 @@ def compare(
     classifiers: Sequence[str],
     metric: str,
     test_share: float,
-    same_folds: bool,
 ) -> list[Comparison]:
     """Each arm with each classifier against the baseline, as one family (Holm), arm by arm.
 
-    table, same_folds: as `paired_scores` takes them; an arm and classifier of which, or of whose baseline, the table
-    has no row is left out of the family. test_share: as in `pair`.
+    table: as `paired_scores` takes it; an arm and classifier of which, or of whose baseline, it has no row is left out
+    of the family. test_share: as in `pair`.
     """
     there = set(zip(table["arm"], table["classifier"], strict=True))
     pairs = [(a, c) for a in arms for c in classifiers if {(a, c), (BASELINE, c)} <= there]
     return holm(
-        [
-            pair(*paired_scores(table, arm, BASELINE, c, metric, same_folds), test_share, (arm, c, metric))
-            for arm, c in pairs
-        ]
+        [pair(*paired_scores(table, arm, BASELINE, c, metric), test_share, (arm, c, metric)) for arm, c in pairs]
     )
 
 
 def paired_scores(
-    table: pd.DataFrame, arm: str, baseline: str, classifier: str, metric: str, repeated: bool
+    table: pd.DataFrame, arm: str, baseline: str, classifier: str, metric: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """(k,) scores of the arm and (k,) of the baseline from the cells (fold, seed) that both have.
 
-    table: a row a cell with the columns arm, classifier, fold, seed and `metric`; a cell that failed is absent or NaN
-    and leaves its counterpart out too. repeated: all seeds have the same folds, and a fold's score is its mean over
-    seeds, as repeats of a training on the same patients are no further patients.
+    table: a row a cell with the columns arm, classifier, fold, seed, test_set and `metric`; a cell that failed is
+    absent or NaN and leaves its counterpart out too. Cells of one `test_set` are averaged: repeats of a training on
+    the same patients are no further patients.
     """
     chosen = table[table["classifier"] == classifier]
-    cells = {name: chosen[chosen["arm"] == name].set_index(["fold", "seed"])[metric] for name in (arm, baseline)}
-    both = pd.concat(cells, axis=1, join="inner").dropna().sort_index()
-    if repeated:
-        both = both.groupby(level="fold").mean()
+    index = ["fold", "seed", "test_set"]
+    cells = {name: chosen[chosen["arm"] == name].set_index(index)[metric] for name in (arm, baseline)}
+    both = pd.concat(cells, axis=1, join="inner").dropna().groupby(level="test_set").mean()
     return both[arm].to_numpy(float), both[baseline].to_numpy(float)
 
 
@@ -199,7 +194,7 @@ def sentence(comparisons: list[Comparison], folds: int, seeds: int) -> str:
     """
     design = f"{folds} fold{'s' * (folds != 1)} x {seeds} seed{'s' * (seeds != 1)}"
     if not comparisons:
-        return "No arm with synthetic lesions was compared with classic augmentation."
+        return "No arm with synthetic lesions could be compared with classic augmentation."
     of = {v: [c for c in comparisons if c.verdict == v] for v in ("gain", "harm", "none")}
     told = [_tell_changes(of[v], design) for v in ("gain", "harm") if of[v]]
     if of["none"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,18 @@ from augmentor.benchmarking.arms import ARMS, Arm, Labelled, TrainingSet, build_
 from augmentor.benchmarking.auto import Plan, choose
 from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, data_of, key_of
 from augmentor.benchmarking.classifiers import make_classifier
+from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.pool import pool
 from augmentor.benchmarking.statistics import measure
 from augmentor.data.images import Intensity, file_name, load_images
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold, guard
-from augmentor.errors import InterruptedFitError, LeakageError
+from augmentor.errors import AugmentorError, InterruptedFitError, LeakageError, UsageError
 from augmentor.expansion.mix import wanted_counts
 from augmentor.model.devices import computes_in_bfloat16, find_device
 from augmentor.model.gan import resolve
 from augmentor.progress import Progress, Update
-from augmentor.recipe import ModelName, Recipe, ScreenLevel
+from augmentor.recipe import DataSection, ModelName, Recipe, ScreenLevel
 from augmentor.training.fit import fit_or_resume
 from augmentor.training.run import Run
 
@@ -51,22 +52,18 @@ class FoldData:
         self.test = self.lesions.rows(self.fold.test)
         guard(self.train, self.test)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """To another process images go by path: it reads them again."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("real", "test_images", "_read")}
-
-    @cached_property
+    @property
     def real(self) -> Labelled:
         """The training lesions."""
-        return self._read[0], self._targets(self.train)
+        return self._train_images[0], self._targets(self.train)
 
-    @cached_property
+    @property
     def test_images(self) -> np.ndarray:
-        return load_images(self.test.paths, self.recipe.model.size, self._read[1])[0]
+        return _load(tuple(self.test.paths), self.recipe.model.size, self._train_images[1])[0]
 
-    @cached_property
-    def _read(self) -> tuple[np.ndarray, Intensity]:
-        return load_images(self.train.paths, self.recipe.model.size)
+    @property
+    def _train_images(self) -> tuple[np.ndarray, Intensity]:
+        return _load(tuple(self.train.paths), self.recipe.model.size)
 
     def _targets(self, side: Lesions) -> np.ndarray:
         order = {name: i for i, name in enumerate(self.lesions.classes)}
@@ -91,8 +88,9 @@ class FoldData:
         length = {"minutes": asked.minutes, "kimg": asked.kimg} if asked.minutes or asked.kimg else {}
         training = self.recipe.training.model_copy(update={"seed": self.seed} | length)
         network = self.recipe.model.model_copy(update={"name": model})
-        data = self.recipe.data.model_copy(update={"max_per_class": None})
-        return resolve(self.recipe.model_copy(update={"model": network, "training": training, "data": data}))
+        # The lesions are in the key; under which name they were given does not matter.
+        named = {"model": network, "training": training, "data": DataSection()}
+        return resolve(self.recipe.model_copy(update=named))
 
     def gan_key(self, model: ModelName) -> str:
         """Made once, where the benchmark was started: what a worker finds under it is what was asked for."""
@@ -104,8 +102,13 @@ class FoldData:
 
     def gan_folder(self, model: ModelName) -> Path:
         size = f"-n{self.per_class}" if self.per_class else ""
-        name = f"fold{file_name(self.fold.name)}-seed{self.seed}{size}-{model}-{self.gan_key(model)}"
+        name = f"fold{file_name(self.fold.name)[:60]}-seed{self.seed}{size}-{model}-{self.gan_key(model)}"
         return self.folder / "gans" / name
+
+
+@lru_cache(maxsize=4)  # a fold's two sides, for all its cells that this process computes
+def _load(paths: tuple[str, ...], size: int, intensity: Intensity | None = None) -> tuple[np.ndarray, Intensity]:
+    return load_images(list(paths), size, intensity)
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,15 @@ def fit_gan(task: GanTask, progress: Progress) -> Fitted:
     record = {"fold": data.fold.name, "seed": data.seed, "per_class": data.per_class, "model": task.model}
     record |= {"run": task.run}
     try:
-        run = fit_or_resume(data.train, data.gan_recipe(task.model), folder, progress=progress)
+        with locked(folder.with_suffix(".lock")):
+            run = fit_or_resume(data.train, data.gan_recipe(task.model), folder, progress=progress)
         guard(run.lesions, data.test)
-    except (LeakageError, InterruptedFitError):
+    except LeakageError:
         raise
+    except InterruptedFitError as error:
+        raise AugmentorError(
+            f"Interrupted in the GAN of {task}; nothing is lost. Go on with the same command and the same --out."
+        ) from error
     except Exception as error:
         return Fitted(record, _told(error))
     told = ("kimg", "seconds")
@@ -175,11 +183,15 @@ class CellTask:
         data, recipe = self.data, self.data.recipe
         content: dict[str, Any] = asdict(self.spec) | {"steps": recipe.benchmark.steps, "size": recipe.model.size}
         content |= {"train": data_of(data.train), "test": data_of(data.test)}
-        device = find_device(recipe.training.device)
-        content |= {"device": device.type, "bfloat16": computes_in_bfloat16(device)}
+        content |= {"arithmetic": self.arithmetic}
         if self.arm.gan:
             content |= {"gan": data.gan_key(self.arm.gan), "screen": self.screen}
         return key_of(content, (*CELL_CODE, *SCREEN_CODE) if self.arm.gan else CELL_CODE)
+
+    @cached_property
+    def arithmetic(self) -> str:
+        """What the benchmark was started for: cells that are computed otherwise would not compare."""
+        return _arithmetic(self.data.recipe)
 
     def cell(self, **found: Any) -> Cell:
         """A cell of this task, with what was found."""
@@ -193,10 +205,16 @@ class CellTask:
         return cell
 
 
+def _arithmetic(recipe: Recipe) -> str:
+    device = find_device(recipe.training.device)
+    return f"{device.type}, {'bfloat16' if computes_in_bfloat16(device) else 'float32'}"
+
+
 def run_cell(task: CellTask, progress: Progress) -> Cell:
     """Compute a cell and save it. An error in it is recorded, not raised: the other cells go on."""
     begun = time.perf_counter()
     try:
+        _require_arithmetic(task)
         with progress.task(str(task.spec), 1.0) as update:
             cell = _compute(task, update)
     except LeakageError:
@@ -206,6 +224,15 @@ def run_cell(task: CellTask, progress: Progress) -> Cell:
     cell = replace(cell, seconds=round(time.perf_counter() - begun, 2))
     cell.save(task.data.folder / "cells")
     return cell
+
+
+def _require_arithmetic(task: CellTask) -> None:
+    here = _arithmetic(task.data.recipe)
+    if here != task.arithmetic:
+        raise UsageError(
+            f"This worker computes with {here}, and the benchmark was started for {task.arithmetic}. Start it on a "
+            "machine like its workers, or give --device cpu."
+        )
 
 
 def _compute(task: CellTask, update: Update) -> Cell:
@@ -222,6 +249,8 @@ def _compute(task: CellTask, update: Update) -> Cell:
     if arm.gan:
         synthetic, warnings = data.synthetic(arm.gan, factor, screen)
     training = build_training_set(arm, data.real, synthetic, factor, data.seed)
+    if not len(training.labels):
+        raise AugmentorError("No lesion is left to train on: none passed the screen. Raise factor, or loosen screen.")
     probabilities = _train_and_predict(task, training, update)
     truth = data._targets(data.test)
     run_lists = _gan_paths(task)
@@ -229,7 +258,7 @@ def _compute(task: CellTask, update: Update) -> Cell:
         n_real=training.n_real,
         n_synthetic=training.n_synthetic,
         scores=measure(truth, probabilities),
-        probabilities=np.round(probabilities.astype(float), 5).tolist(),
+        probabilities=probabilities.astype(float).tolist(),  # rounded ones would tie, which moves an AUC
         chosen=chosen,
         warnings=warnings,
         **run_lists,

@@ -15,7 +15,7 @@ from augmentor.benchmarking.classifiers import can_pretrain, require_classifier
 from augmentor.benchmarking.crossval import CellTask, FoldData, GanTask
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold, holdout, outer_folds
-from augmentor.errors import UsageError
+from augmentor.errors import DataError, UsageError
 from augmentor.recipe import ArmName, BenchmarkSection, ClassifierName, Recipe
 
 
@@ -37,10 +37,14 @@ class Design:
         return list(needed.values())
 
     @property
-    def same_folds(self) -> bool:
-        """Whether all seeds have the same folds: their repeats test no further patients."""
-        first, *others = self.folds.values()
-        return all(np.array_equal(a.test, b.test) for cuts in others for a, b in zip(first, cuts, strict=True))
+    def test_sets(self) -> dict[tuple[str, int], str]:
+        """(fold, seed) -> a name that folds with the same test lesions share, whatever a seed calls them."""
+        names: dict[bytes, str] = {}
+        return {
+            (fold.name, seed): names.setdefault(np.sort(fold.test).tobytes(), f"{fold.name}, seed {seed}")
+            for seed, cuts in self.folds.items()
+            for fold in cuts
+        }
 
 
 def make_design(lesions: Lesions, recipe: Recipe, out: Path) -> Design:
@@ -49,6 +53,10 @@ def make_design(lesions: Lesions, recipe: Recipe, out: Path) -> Design:
     for name in asked.classifiers:
         require_classifier(name)
     pairs = _pairs(asked)
+    if "auto" in asked.arms and recipe.training.holdout == 0:
+        raise UsageError("Arm auto chooses on held-out patients: training.holdout must be above 0, 0.2 by default.")
+    if "gan-only" in asked.arms and asked.factor == 1:
+        raise UsageError("Arm gan-only has nothing to train on with factor 1. Give --factor 2 or more.")
     folds = {seed: outer_folds(lesions, asked.folds, seed) for seed in range(asked.seeds)}
     cells: list[CellTask] = []
     curves: dict[str, CellTask] = {}
@@ -61,8 +69,18 @@ def make_design(lesions: Lesions, recipe: Recipe, out: Path) -> Design:
     main = {task.key for task in cells}
     design = Design(folds, cells, [task for key, task in curves.items() if key not in main])
     for gan in design.gans:
-        holdout(gan.data.train, recipe.training.holdout, gan.data.seed)
+        _require_inner_split(gan, recipe)
     return design
+
+
+def _require_inner_split(gan: GanTask, recipe: Recipe) -> None:
+    try:
+        holdout(gan.data.train, recipe.training.holdout, gan.data.seed)
+    except DataError as error:
+        if gan.data.per_class is None:
+            raise
+        at = f"The curve of real lesions at {gan.data.per_class} a class (fold {gan.data.fold.name})"
+        raise DataError([f"{at}: {problem} Or leave that point out." for problem in error.problems]) from error
 
 
 def _pairs(asked: BenchmarkSection) -> list[tuple[ArmName, ClassifierName]]:

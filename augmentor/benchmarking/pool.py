@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -19,12 +21,20 @@ def pool(run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel) -> tu
     """
     key = key_of({"wanted": wanted, "seed": seed, "screen": screen}, SCREEN_CODE)
     file = run.folder / "pools" / f"{key}.npz"
-    if file.exists():
-        with np.load(file) as content:
-            return content["images"], content["labels"].tolist()
+    if (kept := _read(file)) is not None:
+        return kept
     images, labels = synthesise(run, wanted, seed, screen)
     file.parent.mkdir(exist_ok=True)
     part = file.with_name(f".{key}-{os.getpid()}.npz")
     np.savez(part, images=images, labels=np.array(labels, dtype=str))
     part.replace(file)
     return images, labels
+
+
+def _read(file: Path) -> tuple[np.ndarray, list[str]] | None:
+    """None where there is no such file, or a damaged one, which is drawn again."""
+    try:
+        with np.load(file) as content:
+            return content["images"], content["labels"].tolist()
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+        return None

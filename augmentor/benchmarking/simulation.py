@@ -96,10 +96,10 @@ def _simulate_one(task: _Task, _progress: Progress) -> list[dict[str, Any]]:
             train = images[fold.train], lesions.targets[fold.train]
             test = images[fold.test], lesions.targets[fold.test]
             for one in (ARMS[BASELINE], arm):
-                names = {"arm": one.name, "fold": fold.name, "seed": seed}
+                names = {"arm": one.name, "fold": fold.name, "seed": seed, "test_set": f"{fold.name}, {seed}"}
                 cells += [names | cell for cell in _cells(study, one, train, test, task.number * 100 + seed)]
     table = pd.DataFrame(cells)
-    found = compare(table, [arm.name], study.classifiers, VERDICT_METRIC, float(np.mean(shares)), same_folds=False)
+    found = compare(table, [arm.name], study.classifiers, VERDICT_METRIC, float(np.mean(shares)))
     truths = table.groupby(["arm", "classifier"])["judged"].mean()
     return [
         {"simulation": task.number, "truth": truths[arm.name, c.classifier] - truths[BASELINE, c.classifier]}

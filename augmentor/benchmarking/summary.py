@@ -27,7 +27,7 @@ def summarise(
     """What summary.json holds of the results. Cells that failed are named and left out of every figure."""
     asked = recipe.benchmark
     scored = [c for c in main if not c.error]
-    table = pd.DataFrame([c.row for c in scored])
+    table = _table(scored, design)
     predictions = pd.DataFrame([row for c in scored for row in c.predictions(lesions)])
     arms, classes = _intervals(predictions, lesions.classes)
     comparisons = _compare_all(table, design, asked)
@@ -43,6 +43,11 @@ def summarise(
         "choices": _choices(scored),
         "failed": [asdict(c.spec) | {"error": c.error} for c in [*main, *curves] if c.error],
     }
+
+
+def _table(cells: Sequence[Cell], design: Design) -> pd.DataFrame:
+    """A row a cell; cells of one `test_set` were tested on the same lesions."""
+    return pd.DataFrame([c.row | {"test_set": design.test_sets[c.spec.fold, c.spec.seed]} for c in cells])
 
 
 def _intervals(predictions: pd.DataFrame, classes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -68,7 +73,7 @@ def _compare_all(table: pd.DataFrame, design: Design, asked: BenchmarkSection) -
     for metric in METRICS:
         for synthetic in (True, False):
             arms = [a for a in asked.arms if a != BASELINE and bool(ARMS[a].gan) == synthetic]
-            made += compare(table, arms, asked.classifiers, metric, share, design.same_folds)
+            made += compare(table, arms, asked.classifiers, metric, share)
     return made
 
 
@@ -84,33 +89,34 @@ def _second_opinions(predictions: pd.DataFrame, asked: BenchmarkSection) -> list
 
 def _curves(cells: list[Cell], design: Design, asked: BenchmarkSection) -> dict[str, list[dict[str, Any]]]:
     """Gain of the curve's arm over the baseline, at each size, in the verdict's metric, with 95 % intervals."""
-    rows = [c.row for c in cells if c.spec.classifier == asked.classifiers[0]]
-    if not rows:
+    chosen = [c for c in cells if c.spec.classifier == asked.classifiers[0]]
+    if not chosen:
         return {"synthetic": [], "real": []}
-    table = pd.DataFrame(rows)
+    table = _table(chosen, design).assign(tested=[len(c.test) for c in chosen])
     table = table.astype({"per_class": object}).where(table.notna(), None)
     whole = table[table["per_class"].isna()]
     base = whole[whole["arm"] == BASELINE]
     synthetic = []
     for times in asked.synthetic_curve:
         arm = whole[(whole["arm"] == CURVE_ARM) & (whole["factor"] == 1 + times)]
-        synthetic += _point({"synthetic": times}, arm, base, design)
+        synthetic += _point({"synthetic": times}, arm, base)
     real = []
     for count, rows in [*table.groupby("per_class"), (None, whole)] if asked.real_curve else []:
         arm = rows[(rows["arm"] == CURVE_ARM) & (rows["factor"] == asked.factor)]
-        real += _point({"real": count}, arm, rows[rows["arm"] == BASELINE], design)
+        real += _point({"real": count}, arm, rows[rows["arm"] == BASELINE])
     return {"synthetic": synthetic, "real": real}
 
 
-def _point(at: dict[str, Any], arm: pd.DataFrame, base: pd.DataFrame, design: Design) -> list[dict[str, Any]]:
+def _point(at: dict[str, Any], arm: pd.DataFrame, base: pd.DataFrame) -> list[dict[str, Any]]:
     if arm.empty or base.empty:
         return []
     both = pd.concat([arm, base])
     classifier = str(arm["classifier"].iloc[0])
-    scores = paired_scores(both, CURVE_ARM, BASELINE, classifier, VERDICT_METRIC, design.same_folds)
+    scores = paired_scores(both, CURVE_ARM, BASELINE, classifier, VERDICT_METRIC)
     if not len(scores[0]):
         return []
-    (found,) = compare(both, [CURVE_ARM], [classifier], VERDICT_METRIC, _test_share(design), design.same_folds)
+    share = float((base["tested"] / base["n_real"]).mean())  # of the lesions that this point really trains on
+    (found,) = compare(both, [CURVE_ARM], [classifier], VERDICT_METRIC, share)
     levels = {"arm_mean": float(scores[0].mean()), "baseline_mean": float(scores[1].mean())}
     return [at | levels | {k: v for k, v in asdict(found).items() if k in ("difference", "low", "high", "p")}]
 

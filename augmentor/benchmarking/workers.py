@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import joblib
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from augmentor.errors import UsageError
+from augmentor.errors import AugmentorError, UsageError
 from augmentor.progress import Progress
 
 Task = TypeVar("Task")
@@ -44,7 +45,18 @@ def _parallel(jobs: Iterable[Any], workers: int, scheduler: str | None) -> Itera
         count = -1 if scheduler else workers
         # Every task is a message of its own, all sent at once: what a scheduler knows of, it can give to another.
         parallel = joblib.Parallel(n_jobs=count, batch_size=1, pre_dispatch="all", return_as="generator_unordered")
-        yield from parallel(jobs)
+        try:
+            yield from parallel(jobs)
+        except TerminatedWorkerError as error:
+            raise AugmentorError(
+                "A worker process was killed, perhaps for want of memory. What is done is kept: start the same command "
+                "again, with fewer --workers."
+            ) from error
+        except TimeoutError as error:
+            raise AugmentorError(
+                f"{scheduler}: no Dask worker takes tasks ({error}). Start some with `dask worker {scheduler}`, then "
+                "the same command again."
+            ) from error
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,17 @@ class Card:
 
 def write_atomically(file: Path, content: str) -> None:
     """The file is there whole or not at all, also when the machine stops in the middle."""
-    part = file.with_name(file.name + ".part")
-    part.write_text(content, encoding="utf-8")
+    part = _part_of(file)
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
     part.replace(file)
+
+
+def _part_of(file: Path) -> Path:
+    """Beside the file, and no other process's."""
+    return file.with_name(f"{file.name}.{os.getpid()}.part")
 
 
 def to_json(content: Any) -> str:
@@ -58,7 +67,7 @@ def _finite(value: Any) -> Any:
 
 
 def save_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
-    part = file.with_name(file.name + ".part")
+    part = _part_of(file)
     save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part)
     part.replace(file)
 

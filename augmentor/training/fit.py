@@ -121,9 +121,11 @@ def fit_or_resume(
 
 
 def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:
+    given = require_usable(lesions).lesions.at_most(recipe.data.max_per_class, recipe.training.seed)
+    columns = ["path", "label", "patient", "split", "content"]
     for told, same in (
         ("by another recipe", run.recipe.hash() == resolve(recipe).hash()),
-        ("of other lesions", set(run.lesions.paths) <= set(lesions.paths)),
+        ("of other lesions", run.lesions.table[columns].equals(given.table[columns])),
     ):
         if not same:
             raise UsageError(f"{run.folder}: holds a run {told}, which is not replaced. Empty it, or give another.")

@@ -3,7 +3,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from augmentor.benchmarking.statistics import METRICS
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError, DataError, LeakageError, UsageError
+from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +45,7 @@ def test_no_test_patients_image_reaches_the_gan_the_expansion_or_the_classifier(
         assert bool(cell["gan_train"]) == (cell["arm"] == "classic+gan")
 
 
+@pytest.mark.slow
 def test_the_images_that_are_read_for_training_are_those_that_are_told(tmp_path, monkeypatch):
     """The lists in cells/ are no mere claim: every image that a fold's GAN, screen or classifier reads is recorded."""
     read: dict[str, list[tuple[str, set[str]]]] = {"1": [], "2": []}
@@ -139,6 +143,25 @@ def test_the_summary_has_what_the_report_and_a_reader_need(finished):
     assert [f["fold"] for f in summary["fits"]] == ["1", "2"]
 
 
+def test_the_folder_of_a_fit_is_no_benchmarks(tmp_path):
+    lesions = write_set(tmp_path / "lesions")
+    run = fit(lesions, tiny_recipe(), tmp_path / "run", latest=False)
+    before = (run.folder / "recipe.toml").read_text()
+    with pytest.raises(UsageError, match="already holds files"):
+        benchmark(lesions, tiny_recipe(), run.folder)
+    assert (run.folder / "recipe.toml").read_text() == before
+
+
+def test_the_same_lesions_under_another_name_are_the_same_cells(tmp_path):
+    lesions = write_set(tmp_path / "lesions")
+    few = {"arms": ["classic", "classic+gan"], "classifiers": ["logistic"]}
+    for path in ("lesions", "./lesions/"):
+        results = benchmark(lesions, tiny_recipe(benchmark=few, data={"path": path}), tmp_path / "out")
+        few |= {"arms": ["classic", "classic+gan", "gan-only"]}
+    assert not results.summary["failed"]
+    assert len(list((tmp_path / "out" / "cells").iterdir())) == 6
+
+
 def test_an_output_folder_with_files_is_refused_before_anything_is_fitted(tmp_path):
     lesions = write_set(tmp_path / "lesions")
     (tmp_path / "out").mkdir()
@@ -153,7 +176,7 @@ def test_the_four_verbs_of_the_readme(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_set(tmp_path / "lesions", patients=8)
     from augmentor import benchmark as measure
-    from augmentor import evaluate, expand, fit, read_lesions
+    from augmentor import evaluate, expand, read_lesions
 
     lesions = read_lesions("lesions", patient_pattern="<patient>_<anything>")
     run = fit(lesions, tiny_recipe())
@@ -204,6 +227,7 @@ def everything(tmp_path_factory):
     return lesions, benchmark(lesions, tiny_recipe(benchmark=more), folder / "out")
 
 
+@pytest.mark.slow
 def test_a_gan_is_fitted_once_for_all_arms_of_a_fold_and_once_a_size_of_the_real_curve(everything):
     _, results = everything
     assert sorted((f["fold"], f["per_class"] or 0) for f in results.summary["fits"]) == [
@@ -211,6 +235,7 @@ def test_a_gan_is_fitted_once_for_all_arms_of_a_fold_and_once_a_size_of_the_real
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_arm_has_the_lesions_that_its_name_says(everything):
     _, results = everything
     table = results.table[results.table["fold"] == "1"].set_index(["arm", "classifier"])
@@ -223,6 +248,7 @@ def test_every_arm_has_the_lesions_that_its_name_says(everything):
     assert ("pretrain-gan", "logistic") not in table.index  # an estimator can't be trained in two stages
 
 
+@pytest.mark.slow
 def test_the_curves_have_a_point_a_size(everything):
     _, results = everything
     curves = results.summary["curves"]
@@ -230,6 +256,7 @@ def test_the_curves_have_a_point_a_size(everything):
     assert [p["real"] for p in curves["real"]] == [4, None]
 
 
+@pytest.mark.slow
 def test_auto_tells_what_it_tried_and_where_it_chose_none_it_is_classic(everything):
     _, results = everything
     found = {(c["arm"], c["classifier"], c["fold"]): c for c in cells(results) if c["per_class"] is None}
@@ -241,6 +268,7 @@ def test_auto_tells_what_it_tried_and_where_it_chose_none_it_is_classic(everythi
                 assert cell["n_synthetic"] == 0
 
 
+@pytest.mark.slow
 def test_a_second_start_computes_nothing_again_and_says_the_same(everything, monkeypatch):
     lesions, results = everything
     _forbid_computing(monkeypatch)
@@ -359,3 +387,30 @@ def test_two_workers_give_what_one_gives(tmp_path):
     two = benchmark(lesions, tiny_recipe(benchmark=few | {"workers": 2}), tmp_path / "two")
     columns = one.table.columns.difference(["seconds"])
     pd.testing.assert_frame_equal(one.table[columns], two.table[columns])
+
+
+@pytest.mark.slow
+def test_on_a_cluster_a_killed_workers_cells_are_computed_by_another_each_once(cluster, tmp_path):
+    address, workers = cluster
+    lesions = write_set(tmp_path / "lesions")
+    few = {"arms": ["real", "classic", "classic+gan"], "classifiers": ["logistic", "svm"]}
+    out = tmp_path / "out"
+    killer = Thread(target=_kill_after_cells, args=(out / "cells", 2, workers[0]))
+    killer.start()
+    results = benchmark(lesions, tiny_recipe(benchmark=few | {"scheduler": address}), out)
+    killer.join()
+    assert workers[0].poll() is not None
+    assert workers[1].poll() is None
+    found = cells(results)
+    names = [(c["arm"], c["classifier"], c["fold"], c["seed"]) for c in found]
+    assert len(names) == len(set(names)) == 3 * 2 * 2
+    assert not results.summary["failed"]
+    alone = benchmark(lesions, tiny_recipe(benchmark=few), tmp_path / "alone")
+    columns = alone.table.columns.difference(["seconds"])
+    pd.testing.assert_frame_equal(results.table[columns], alone.table[columns])
+
+
+def _kill_after_cells(folder: Path, count: int, worker: subprocess.Popen) -> None:
+    while len(list(folder.glob("*.json"))) < count:
+        time.sleep(0.05)
+    worker.kill()

@@ -140,7 +140,10 @@ def score_table(failed=()):
 
 
 def differences(table, repeated):
-    arm, baseline = paired_scores(table.sample(frac=1, random_state=0), "gan", "classic", "svm", "auc", repeated)
+    """repeated: all seeds test on the same three sets of lesions."""
+    sets = table["fold"] if repeated else table["fold"] + ", " + table["seed"].astype(str)
+    shuffled = table.assign(test_set=sets).sample(frac=1, random_state=0)
+    arm, baseline = paired_scores(shuffled, "gan", "classic", "svm", "auc")
     return arm - baseline
 
 
@@ -160,7 +163,8 @@ def test_a_cell_that_failed_leaves_its_counterpart_out_too(how):
 
 def test_an_arm_that_failed_everywhere_has_no_scores_and_no_verdict():
     table, _ = score_table()
-    scores = paired_scores(table[table["arm"] != "gan"], "gan", "classic", "svm", "auc", True)
+    table = table.assign(test_set=table["fold"])
+    scores = paired_scores(table[table["arm"] != "gan"], "gan", "classic", "svm", "auc")
     assert [s.shape for s in scores] == [(0,), (0,)]
     one = holm([pair(*scores, 0.5, LABELS)])[0]
     assert np.isnan(one.difference)
@@ -170,14 +174,14 @@ def test_an_arm_that_failed_everywhere_has_no_scores_and_no_verdict():
 
 def test_a_family_is_every_arm_and_classifier_that_ran_beside_its_baseline():
     table, _ = score_table()
-    table = table[~((table["arm"] == "other") & (table["classifier"] == "cnn"))]
-    found = compare(table, ["gan", "other"], ["svm", "cnn", "forest"], "auc", 0.5, True)
+    table = table[~((table["arm"] == "other") & (table["classifier"] == "cnn"))].assign(test_set=table["fold"])
+    found = compare(table, ["gan", "other"], ["svm", "cnn", "forest"], "auc", 0.5)
     assert [(c.arm, c.classifier, c.metric) for c in found] == [
         ("gan", "svm", "auc"),
         ("gan", "cnn", "auc"),
         ("other", "svm", "auc"),
     ]
-    alone = compare(table, ["gan"], ["svm"], "auc", 0.5, True)[0]
+    alone = compare(table, ["gan"], ["svm"], "auc", 0.5)[0]
     assert found[0].difference == alone.difference == pytest.approx(0.21)
     assert found[0].p > alone.p
 
@@ -218,7 +222,7 @@ def test_no_verdict_is_a_sentence_with_the_least_effect_and_its_design():
         "patients. (Macro sensitivity, difference in points: classic+gan with svm -0.3; 3 folds x 1 seed.)"
     )
     assert "too few folds" in sentence([concluded([0.8], [0.7])], 1, 1)
-    assert sentence([], 3, 1) == "No arm with synthetic lesions was compared with classic augmentation."
+    assert sentence([], 3, 1) == "No arm with synthetic lesions could be compared with classic augmentation."
 
 
 GAIN = Comparison(*LABELS, 0.031, 0.006, 0.055, 0.02, "gain", 0.02)

@@ -74,3 +74,30 @@ def test_a_class_that_no_gan_could_hold_out_is_told_at_once(tmp_path):
     found = require_usable(write_set(tmp_path / "lesions", patients=2, per_patient=4)).lesions
     with pytest.raises(DataError, match="holds patients out"):
         design_of(found, arms=["classic+gan"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        ({"benchmark": {"arms": ["auto"]}, "training": {"holdout": 0}}, "holdout must be above 0"),
+        ({"benchmark": {"arms": ["gan-only"], "factor": 1}}, "factor 2 or more"),
+    ],
+)
+def test_what_could_only_fail_is_refused_at_once(lesions, recipe, told):
+    with pytest.raises(UsageError, match=told):
+        make_design(lesions, tiny_recipe(**recipe), Path("/out"))
+
+
+def test_a_point_of_a_curve_that_can_not_be_fitted_is_named(lesions):
+    with pytest.raises(DataError, match="curve of real lesions at 1 a class"):
+        design_of(lesions, arms=["classic"], real_curve=[1])
+
+
+def test_folds_with_the_same_test_lesions_are_one_test_set_whatever_they_are_called(tmp_path):
+    """Four brought folds can be merged into two in three ways only."""
+    brought = write_set(tmp_path / "lesions", patients=8)
+    brought.table["fold"] = [str(int(p.split("p")[1]) % 4) for p in brought.table["patient"]]
+    found = require_usable(brought).lesions
+    design = design_of(found, arms=["classic"], classifiers=["svm"], seeds=12)
+    assert len(design.test_sets) == 24
+    assert len(set(design.test_sets.values())) == 6

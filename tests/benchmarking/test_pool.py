@@ -32,3 +32,12 @@ def test_another_wish_is_another_set(run, monkeypatch, change):
     monkeypatch.setattr(module, "synthesise", lambda *a: (asked.append(a), (np.zeros((0, 1, 16, 16)), []))[1])
     pool(run, **({"wanted": {"a": 1, "b": 1}, "seed": 9, "screen": "off"} | change))
     assert len(asked) == 1
+
+
+def test_a_damaged_set_is_drawn_again(run):
+    images, labels = pool(run, {"a": 1, "b": 1}, 3, "off")
+    for file in (run.folder / "pools").iterdir():
+        file.write_bytes(b"")
+    again, again_labels = pool(run, {"a": 1, "b": 1}, 3, "off")
+    assert np.array_equal(images, again)
+    assert labels == again_labels

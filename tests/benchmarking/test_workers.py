@@ -1,7 +1,4 @@
 import os
-import socket
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,30 +51,12 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
     pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
     monkeypatch.setattr("augmentor.benchmarking.workers._SECONDS_TO_ANSWER", 1)
     with pytest.raises(UsageError, match="no Dask scheduler answered"):
-        list(run_tasks(square, [Task(1)], 1, f"tcp://127.0.0.1:{free_port()}", Progress()))
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A scheduler and two worker processes on loopback."""
-    pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
-    address = f"tcp://127.0.0.1:{free_port()}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    root = {"env": os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}}
-    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", address.rsplit(":", maxsplit=1)[-1]]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny"]
-    started = [subprocess.Popen([*scheduler, "--no-dashboard"], **quiet, **root)]
-    started += [subprocess.Popen([*worker, "--no-dashboard"], **quiet, **root) for _ in range(2)]
-    yield address, started[1:]
-    for process in started:
-        process.kill()
-        process.wait()
+        list(run_tasks(square, [Task(1)], 1, "tcp://127.0.0.1:9", Progress()))
 
 
 @pytest.mark.slow
 def test_a_killed_workers_task_is_done_by_another_and_every_task_is_there_once(cluster, tmp_path):
     address, workers = cluster
-    wait_for_workers(address, 2)
     folder = tmp_path / "cells"
     folder.mkdir()
     tasks = [Task(i, folder, 0.5) for i in range(8)]
@@ -92,16 +71,3 @@ def test_a_killed_workers_task_is_done_by_another_and_every_task_is_there_once(c
     # The killed worker had begun one that the other did again.
     begun = [f.name.split("-")[1] for f in folder.glob("*.begun")]
     assert len(begun) > len(set(begun))
-
-
-def wait_for_workers(address: str, count: int) -> None:
-    from distributed import Client
-
-    with Client(address, timeout=60) as client:
-        client.wait_for_workers(count, timeout=120)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
