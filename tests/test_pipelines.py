@@ -61,6 +61,10 @@ def test_a_recipe_that_was_stopped_goes_on_and_does_nothing_twice(tmp_path, monk
         monkeypatch.setattr(done_before, stop)
     outcome = run_recipe(recipe, Progress())
     assert len(outcome.expanded) == len(outcome.run.training)
+    monkeypatch.setattr("augmentor.pipeline.expand", stop)
+    assert len(run_recipe(recipe, Progress()).expanded) == len(outcome.expanded)
+    with pytest.raises(UsageError, match="other \\[expand\\] settings"):
+        run_recipe(recipe.with_options(expand={"factor": 2}), Progress())
 
 
 def test_a_folder_of_another_recipe_is_not_gone_on_with(tmp_path):

@@ -1,6 +1,7 @@
 """`fit_or_resume`: what a benchmark that was killed does with the fold it was in."""
 
 import pytest
+from PIL import Image
 
 import augmentor.training.fit as fitting
 from augmentor.errors import UsageError
@@ -72,7 +73,16 @@ def test_a_run_by_another_recipe_or_of_other_lesions_is_not_taken_for_this_one(t
     with pytest.raises(UsageError, match="another recipe"):
         fit_or_resume(lesions, tiny_recipe(training={"seed": 1}), tmp_path / "run")
     with pytest.raises(UsageError, match="other lesions"):
-        fit_or_resume(lesions.rows(range(8)), tiny_recipe(), tmp_path / "run")
+        fit_or_resume(lesions.rows(range(0, len(lesions), 2)), tiny_recipe(), tmp_path / "run")
+
+
+def test_a_run_of_a_file_that_has_changed_since_is_not_taken_for_this_one(tmp_path):
+    lesions = write_set(tmp_path / "lesions")
+    fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    other = Image.open(lesions.paths[0]).transpose(Image.Transpose.ROTATE_90)
+    other.save(lesions.paths[0])
+    with pytest.raises(UsageError, match="other lesions"):
+        fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
 
 
 def test_latest_moves_only_where_it_is_asked_to(tmp_path, lesions, monkeypatch):
