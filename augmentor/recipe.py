@@ -206,7 +206,7 @@ def _tell(problem: Any, where: str) -> str:
 
 def make_quick(recipe: Recipe) -> Recipe:
     """The same steps, arms and classifiers on a few lesions, for seconds: to see that a recipe runs."""
-    few: dict[str, Any] = {"folds": 2, "seeds": 1, "minutes": None, "kimg": 0.096, "steps": 10}
+    few: dict[str, Any] = {"folds": 2, "seeds": 1, "minutes": None, "kimg": 0.096, "steps": 4}
     few |= {"synthetic_curve": recipe.benchmark.synthetic_curve[:1], "real_curve": ()}
     content = recipe.model_dump()
     content["data"]["max_per_class"] = min(18, recipe.data.max_per_class or 18)
