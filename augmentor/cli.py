@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -495,6 +496,7 @@ def _print_study(found: dict[str, float]) -> None:
 def main() -> None:
     """Exit codes: 0 done, 1 a run failed, 2 bad usage or data."""
     warnings.filterwarnings("ignore", category=FutureWarning)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end, which takes worker processes along
     try:
         app()
     except AugmentorError as error:
