@@ -17,7 +17,7 @@ import torch
 
 from augmentor.benchmarking.cells import Cell, done
 from augmentor.benchmarking.cost import Probe
-from augmentor.benchmarking.crossval import CellTask, Fitted, GanTask, fit_gan, run_cell
+from augmentor.benchmarking.crossval import CellTask, Fitted, fit_gan, run_cell
 from augmentor.benchmarking.design import Design, make_design
 from augmentor.benchmarking.embedding import embed
 from augmentor.benchmarking.locks import locked
@@ -86,13 +86,14 @@ def _complete(
     fits, cells = _run(design, recipe, out, progress)
     main, curves = [cells[t.key] for t in design.cells], [cells[t.key] for t in design.curves]
     _require_some(main)
-    table = _save_tables(main, curves, lesions, out)
+    predictions = pd.DataFrame([row for c in main if not c.error for row in c.predictions(lesions)])
+    table = _save_tables(main, curves, predictions, out)
     try:
         embed(design, out)
     except Exception as error:  # a picture is no reason to lose the figures
         progress.say(f"Warning: no t-SNE picture: {error}")
     warnings += [line for cell in [*main, *curves] for line in cell.warnings]
-    summary = summarise(design, main, curves, lesions, recipe)
+    summary = summarise(design, main, curves, predictions, recipe)
     summary |= {"data": _describe(lesions, design.folds[0], list(dict.fromkeys(warnings)))}
     summary |= {"fits": [f.record | ({"error": f.error} if f.error else {}) for f in fits]}
     summary |= _provenance(recipe, time.perf_counter() - begun, sum(c.seconds for c in cells.values()))
@@ -148,9 +149,7 @@ def _run(design: Design, recipe: Recipe, out: Path, progress: Progress) -> tuple
 
 def _gan_error(task: CellTask, fitted: list[Fitted]) -> str | None:
     """Why the GAN of a cell failed, if it did."""
-    if not task.arm.gan:
-        return None
-    run = GanTask(task.data, task.arm.gan).run
+    run = task.gan.run if task.gan else None
     return next((f.error for f in fitted if f.record["run"] == run), None)
 
 
@@ -160,11 +159,9 @@ def _require_some(cells: Sequence[Cell]) -> None:
         raise AugmentorError(f"All {len(cells)} cells failed; each one's error is in cells/. The first: {errors[0]}")
 
 
-def _save_tables(main: Sequence[Cell], curves: Sequence[Cell], lesions: Lesions, out: Path) -> pd.DataFrame:
-    scored = [c for c in main if not c.error]
-    table = pd.DataFrame([c.row for c in scored]).drop(columns="per_class")
+def _save_tables(main: Sequence[Cell], curves: Sequence[Cell], predictions: pd.DataFrame, out: Path) -> pd.DataFrame:
+    table = pd.DataFrame([c.row for c in main if not c.error]).drop(columns="per_class")
     table.to_csv(out / "results.csv", index=False)
-    predictions = pd.DataFrame([row for c in scored for row in c.predictions(lesions)])
     predictions.to_csv(out / "predictions.csv", index=False)
     if curves:
         pd.DataFrame([c.row for c in [*main, *curves] if not c.error]).to_csv(out / "curve_cells.csv", index=False)

@@ -43,11 +43,11 @@ class Probe:
 def _cell_seconds(task: CellTask) -> float:
     """From a few steps of a network, or a few lesions of a feature classifier, on noise."""
     data, name, steps = task.data, task.spec.classifier, task.data.recipe.benchmark.steps
-    images, labels = data.real
-    classes, size = len(data.lesions.classes), images.shape[-1]
+    channels, size = data.real[0].shape[1:3]
+    classes = len(data.lesions.classes)
     labels = np.arange(_LESIONS * classes) % classes
-    noise = np.random.default_rng(0).uniform(-1, 1, (len(labels), images.shape[1], size, size)).astype(np.float32)
-    model = make_classifier(name, images.shape[1], size, classes, _STEPS, data.recipe.training.device)
+    noise = np.random.default_rng(0).uniform(-1, 1, (len(labels), channels, size, size)).astype(np.float32)
+    model = make_classifier(name, channels, size, classes, _STEPS, data.recipe.training.device)
     begun = time.perf_counter()
     model.fit(TrainingSet(noise, labels, len(noise), draws=len(noise)), 0, lambda _done, _note: None)
     taken = time.perf_counter() - begun

@@ -173,6 +173,11 @@ class CellTask:
         return ARMS[self.spec.arm]
 
     @property
+    def gan(self) -> GanTask | None:
+        """The GAN that it needs, if any."""
+        return GanTask(self.data, self.arm.gan) if self.arm.gan else None
+
+    @property
     def screen(self) -> ScreenLevel:
         return self.data.recipe.benchmark.screen if self.arm.screened else "off"
 

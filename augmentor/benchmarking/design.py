@@ -30,10 +30,10 @@ class Design:
     @property
     def gans(self) -> list[GanTask]:
         """Every GAN that a cell needs, once."""
-        needed: dict[Path, GanTask] = {}
+        needed: dict[str, GanTask] = {}
         for task in [*self.cells, *self.curves]:
-            if task.arm.gan:
-                needed.setdefault(task.data.gan_folder(task.arm.gan), GanTask(task.data, task.arm.gan))
+            if gan := task.gan:
+                needed.setdefault(gan.run, gan)
         return list(needed.values())
 
     @property

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 
-from augmentor.benchmarking.crossval import GanTask
+from augmentor.benchmarking.crossval import CellTask
 from augmentor.benchmarking.design import Design
 from augmentor.model.features import texture_features
 
@@ -22,10 +22,10 @@ def embed(design: Design, out: Path) -> None:
 
     t-SNE (van der Maaten and Hinton 2008) with scikit-learn's defaults on standardised features, seed 0.
     """
-    gans = [g for g in design.gans if g.is_done and g.data.per_class is None]
-    if not gans:
+    tasks = [t for t in design.cells if (gan := t.gan) and gan.is_done]
+    if not tasks:
         return
-    kinds = _kinds(next((g for g in gans if g.model == "cgan"), gans[0]))
+    kinds = _kinds(next((t for t in tasks if t.arm.gan == "cgan"), tasks[0]))
     images = np.concatenate([k[0] for k in kinds.values()])
     if len(images) < _FEWEST:
         return
@@ -37,12 +37,11 @@ def embed(design: Design, out: Path) -> None:
     table.to_csv(out / "embedding.csv", index=False, float_format="%.3f")
 
 
-def _kinds(gan: GanTask) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _kinds(task: CellTask) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and class names of each origin, at most `_PER_KIND` a class."""
-    data, classes = gan.data, np.array(gan.data.lesions.classes)
-    asked = data.recipe.benchmark
-    screen = asked.screen if gan.model == "cgan" else "off"  # as in its arms
-    (images, labels), _ = data.synthetic(gan.model, asked.factor, screen)
+    data, classes = task.data, np.array(task.data.lesions.classes)
+    assert task.arm.gan
+    (images, labels), _ = data.synthetic(task.arm.gan, task.spec.factor, task.screen)
     test = data.test_images, data.test.table["label"].to_numpy(str)
     kinds = {"train": (data.real[0], classes[data.real[1]]), "test": test, "synthetic": (images, classes[labels])}
     return {name: _first(*kind) for name, kind in kinds.items()}

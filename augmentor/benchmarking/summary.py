@@ -15,21 +15,22 @@ from augmentor.benchmarking.cells import Cell
 from augmentor.benchmarking.comparison import Comparison, compare, mcnemar, paired_scores, sentence
 from augmentor.benchmarking.design import Design
 from augmentor.benchmarking.statistics import METRICS, class_intervals, intervals
-from augmentor.data.lesions import Lesions
 from augmentor.recipe import BenchmarkSection, Recipe
 
 VERDICT_METRIC = "sensitivity"
 
 
 def summarise(
-    design: Design, main: Sequence[Cell], curves: Sequence[Cell], lesions: Lesions, recipe: Recipe
+    design: Design, main: Sequence[Cell], curves: Sequence[Cell], predictions: pd.DataFrame, recipe: Recipe
 ) -> dict[str, Any]:
-    """What summary.json holds of the results. Cells that failed are named and left out of every figure."""
+    """What summary.json holds of the results. Cells that failed are named and left out of every figure.
+
+    predictions: the rows of predictions.csv, of the main cells that did not fail.
+    """
     asked = recipe.benchmark
     scored = [c for c in main if not c.error]
     table = _table(scored, design)
-    predictions = pd.DataFrame([row for c in scored for row in c.predictions(lesions)])
-    arms, classes = _intervals(predictions, lesions.classes)
+    arms, classes = _intervals(predictions, scored[0].classes)
     comparisons = _compare_all(table, design, asked)
     judged = [c for c in comparisons if c.metric == VERDICT_METRIC and ARMS[c.arm].gan]  # type: ignore[index]
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import joblib
@@ -62,8 +62,7 @@ def _parallel(jobs: Iterable[Any], workers: int, scheduler: str | None) -> Itera
 @contextmanager
 def _backend(workers: int, scheduler: str | None) -> Iterator[None]:
     if scheduler is None:
-        chosen: AbstractContextManager[Any] = joblib.parallel_config("loky", n_jobs=workers)
-        with chosen:
+        with joblib.parallel_config("loky", n_jobs=workers):
             yield
         return
     with _client(scheduler), joblib.parallel_config("dask"):
