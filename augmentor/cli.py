@@ -308,6 +308,8 @@ def calibrate(
     Example: `augmentor calibrate --simulations 200 --workers 2`
     """
     _recipe(benchmark={"classifiers": _names(classifiers)})
+    if out_file and (out_file.exists() or not out_file.parent.is_dir()):
+        raise UsageError(f"--out {out_file}: must be a new file in a folder that exists; nothing is overwritten.")
     from augmentor.benchmarking.simulation import Study, describe, save_study, simulate
 
     study = Study(perfect, patients, per_class, 32, folds, seeds, tuple(_names(classifiers)))  # type: ignore[arg-type]

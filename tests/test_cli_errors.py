@@ -274,6 +274,26 @@ def test_a_bad_option_of_expand(augmentor, arguments, told):
     assert outcome.says(*told)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--classifiers", "cnn"), ["--classifiers cnn", "is a network", "logistic, svm or forest"]),
+        (("--out", "nowhere/null.csv"), ["nowhere/null.csv", "a folder that exists"]),
+        (("--out", "mine.csv"), ["mine.csv", "nothing is overwritten"]),
+    ],
+)
+def test_a_bad_option_of_calibrate_is_told_before_anything_is_simulated(
+    augmentor, tmp_path, monkeypatch, arguments, told
+):
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine.csv"
+    mine.write_text("mine")
+    outcome = augmentor("calibrate", *arguments)
+    assert outcome.code == 2
+    assert outcome.says(*told)
+    assert mine.read_text() == "mine"
+
+
 @pytest.mark.parametrize("factor", ["0.5", "0", "-3", "nan", "inf"])
 def test_a_factor_under_one_or_endless(augmentor, factor):
     outcome = augmentor("expand", "--factor", factor)

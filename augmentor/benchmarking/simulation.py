@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_training_set
-from augmentor.benchmarking.classifiers import make_classifier
+from augmentor.benchmarking.classifiers import can_pretrain, make_classifier
 from augmentor.benchmarking.comparison import compare
 from augmentor.benchmarking.statistics import measure
 from augmentor.benchmarking.summary import VERDICT_METRIC
@@ -20,6 +20,7 @@ from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions, make_lesions
 from augmentor.data.phantom import CLASSES, phantom_lesions
 from augmentor.data.splits import outer_folds
+from augmentor.errors import UsageError
 from augmentor.progress import Progress
 from augmentor.recipe import ClassifierName
 
@@ -54,7 +55,13 @@ class _Task:
 
 def simulate(study: Study, simulations: int, workers: int = 1, progress: Progress | None = None) -> pd.DataFrame:
     """One row a simulation and classifier: what the benchmark said of macro sensitivity, and `truth`, the arm's
-    difference to the baseline over 600 lesions of patients that no simulation has (mean over its folds and seeds)."""
+    difference to the baseline over 600 lesions of patients that no simulation has (mean over its folds and seeds).
+
+    Raises UsageError for a network: hundreds of benchmarks are for classifiers that train in a second.
+    """
+    for name in study.classifiers:
+        if can_pretrain(name):
+            raise UsageError(f"--classifiers {name}: is a network, too slow to simulate. Take logistic, svm or forest.")
     progress = progress or Progress()
     tasks = [_Task(study, number) for number in range(simulations)]
     rows: list[dict[str, Any]] = []
