@@ -1,0 +1,48 @@
+"""The command line: parse, call one function, print. torch is imported only when a command needs it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+
+import typer
+
+from augmentor.cli.console import err
+from augmentor.cli.data import check
+from augmentor.cli.generator import evaluate, expand, fit
+from augmentor.cli.recipes import demo, run
+from augmentor.cli.trial import benchmark, calibrate
+from augmentor.errors import AugmentorError
+
+app = typer.Typer(
+    name="augmentor",
+    help=(
+        "Would synthetic lesions help this classifier, and can I have them?\n\n"
+        "Start with `augmentor demo`, or with your own lesions: `augmentor check --data lesions/`, then `fit`, "
+        "`expand`, `evaluate` and `benchmark`."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for command in (check, fit, expand, evaluate, benchmark, calibrate, demo, run):
+    app.command()(command)
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 a run failed, 2 bad usage or data."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end, which takes worker processes along
+    try:
+        app()
+    except AugmentorError as error:
+        err.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        told = f"{error.filename or 'disk'}: {error.strerror or error}. Free space, or choose a writable --out."
+        err.print(f"Error: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Interrupted.", style="red")
+        sys.exit(1)

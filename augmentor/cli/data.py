@@ -1,0 +1,40 @@
+"""`check`: what is in a lesion set."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from augmentor.cli.console import err
+from augmentor.cli.options import Columns, Data, Pattern, read_data
+from augmentor.cli.show import show_inspection
+from augmentor.progress import TerminalProgress
+
+
+def check(
+    data: Data,
+    columns: Columns = None,
+    patient_pattern: Pattern = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Say what is in a lesion set and everything that is wrong with it.
+
+    Exit code 2 if it can't be fitted, with every reason.
+
+    Example: `augmentor check --data index.csv --columns path=roi,patient=run`
+    """
+    from augmentor.data.check import inspect
+
+    lesions = read_data(data, columns, patient_pattern)
+    progress = TerminalProgress(err)
+    with progress.task("Reading", len(lesions)) as update:
+        found = inspect(lesions, lambda done, _: update(done, ""))
+    content = found.as_dict()
+    if as_json:
+        print(json.dumps(content, indent=1))
+    else:
+        show_inspection(content)
+    if found.problems:
+        raise typer.Exit(2)

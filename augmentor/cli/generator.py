@@ -1,0 +1,168 @@
+"""`fit`, `expand`, `evaluate`: the generator, its lesions, and how good they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from augmentor.cli.console import err, out
+from augmentor.cli.options import (
+    Columns,
+    Device,
+    Minutes,
+    Pattern,
+    PerClass,
+    RunFolder,
+    Screen,
+    Seed,
+    Size,
+    data_section,
+    read_data,
+    recipe_with,
+)
+from augmentor.cli.show import show_counts, show_fidelity, show_fit
+from augmentor.errors import UsageError
+from augmentor.progress import TerminalProgress
+
+
+def fit(
+    data: Annotated[str | None, typer.Option(help="As for `augmentor check`.", show_default=False)] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: `runs/<time>`.")] = None,
+    model: Annotated[
+        str, typer.Option(help="`cgan` (default), or the paper's `dcgan` (one a class) or `acgan` (one for all).")
+    ] = "cgan",
+    size: Size = 64,
+    minutes: Minutes = None,
+    kimg: Annotated[
+        float | None, typer.Option(help="Train on this many thousand images instead of by the clock.")
+    ] = None,
+    holdout: Annotated[float, typer.Option(help="Share of patients that judge and are never trained on.")] = 0.2,
+    seed: Seed = 0,
+    device: Device = "auto",
+    columns: Columns = None,
+    patient_pattern: Pattern = None,
+    max_per_class: PerClass = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the unfinished run in --out (default: the newest).")
+    ] = False,
+) -> None:
+    """Train a GAN on the training patients; the run folder holds checkpoints, pictures and a report.
+
+    Several GPUs: `torchrun --nproc-per-node 2 --no-python augmentor fit --data lesions/`.
+
+    Example: `augmentor fit --data lesions/ --patient-pattern "<patient>_<anything>" --minutes 10`
+    """
+    recipe = recipe_with(
+        data=data_section(data, columns, patient_pattern, max_per_class),
+        model={"name": model, "size": size},
+        training={"minutes": minutes, "kimg": kimg, "holdout": holdout, "seed": seed, "device": device},
+    )
+    if resume and (data or minutes or kimg):
+        raise UsageError("--resume goes on by the recipe in the run's folder. Leave --data, --minutes and --kimg out.")
+    if not resume and data is None:
+        raise UsageError("--data is missing. Give a folder by class, a CSV, a datalist or an npz (or --resume).")
+    from augmentor.report.html import fit_report
+    from augmentor.training.distributed import is_first
+    from augmentor.training.fit import fit as fit_lesions
+    from augmentor.training.fit import resume_fit
+
+    progress = TerminalProgress(err)
+    if resume:
+        run = resume_fit(out_folder, progress)
+    else:
+        run = fit_lesions(read_data(str(data), columns, patient_pattern), recipe, out_folder, progress=progress)
+    if is_first():  # of the processes that torchrun started, if it did
+        fit_report(run.folder)
+        show_fit(run)
+
+
+def expand(
+    factor: Annotated[
+        str | None,
+        typer.Option(
+            help="Each class ends this many times its real training size. Default: 3. `auto`: what helps a classifier "
+            "on the run's held-out patients, which may be nothing.",
+            show_default=False,
+        ),
+    ] = None,
+    run: RunFolder = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Default: `lesions-x<factor>`.")] = None,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Bring every class to factor times the largest one.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Another seed, other lesions. Default: 0.", min=0)] = None,
+    image_format: Annotated[
+        str | None, typer.Option("--format", help="`png`, `npy` or `nifti`. Default: as the input.")
+    ] = None,
+    screen: Screen = None,
+    classifier: Annotated[
+        str, typer.Option(help="Whom `--factor auto` asks: a classifier of `augmentor benchmark`.")
+    ] = "cnn",
+) -> None:
+    """Write an enlarged training set: the real training lesions and synthetic ones, with a manifest.
+
+    Held-out patients are never in it, and no synthetic lesion that is nearly a copy of a training one.
+
+    Example: `augmentor expand --factor 3`
+    """
+    from augmentor.expansion.expand import expand as expand_run
+    from augmentor.training.run import open_run
+
+    asked = {"balance": balance or None, "format": image_format, "seed": seed, "screen": screen}
+    asked["factor"] = None if factor == "auto" else factor
+    recipe_with(expand=asked, benchmark={"classifiers": [classifier]})  # a bad option is told before a missing run is
+    chosen = open_run(run)
+    if factor == "auto":
+        asked |= _choose_factor(chosen, classifier)
+    section = chosen.recipe.with_options(expand=asked).expand
+    lesions = expand_run(chosen, out=out_folder, section=section, progress=TerminalProgress(err))
+    show_counts(lesions)
+
+
+def evaluate(
+    run: RunFolder = None,
+    per_class: Annotated[int, typer.Option(help="Synthetic lesions a class to judge.", min=10)] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Judge a run's synthetic lesions against held-out patients, beside what real lesions score.
+
+    Example: `augmentor evaluate --run runs/latest`
+    """
+    from dataclasses import asdict
+
+    from augmentor.evaluation.evaluate import evaluate as evaluate_run
+    from augmentor.training.run import open_run
+
+    fidelity = evaluate_run(open_run(run), per_class, TerminalProgress(err))
+    if as_json:
+        print(json.dumps(asdict(fidelity), indent=1, default=float))
+        return
+    show_fidelity(fidelity)
+
+
+def _choose_factor(run: Any, classifier: str) -> dict[str, Any]:
+    """What `--factor auto` sets, told with its evidence."""
+    from augmentor.benchmarking.auto import choose
+    from augmentor.recipe import BenchmarkSection
+
+    with TerminalProgress(err).task(f"Trying factors with {classifier}", 1.0) as update:
+        choice = choose(run, classifier, BenchmarkSection().steps, run.recipe.training.seed, update)  # type: ignore[arg-type]
+    table = Table("factor", "use", "screen", "Brier score, held-out patients", "better than none by")
+    for trial in choice.trials:
+        plan = trial.plan
+        told = f"{trial.gain:+.3f} +- {trial.error:.3f}" if plan.factor > 1 else ""
+        table.add_row(f"{plan.factor:g}", plan.use, plan.screen, f"{trial.brier:.3f}", told)
+    out.print(table)
+    if choice.plan.factor == 1:
+        out.print(
+            f"No factor helped {classifier} beyond chance on the {len(run.held_out)} held-out lesions: the real ones "
+            "alone are written. Give --factor a number to have synthetic ones.",
+            highlight=False,
+        )
+    elif choice.plan.use == "pretrain":
+        out.print("Train on the synthetic lesions first, then on the real ones: that was better than mixing them.")
+    return {"factor": choice.plan.factor, "screen": choice.plan.screen}

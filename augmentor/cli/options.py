@@ -1,0 +1,67 @@
+"""The options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from augmentor.errors import UsageError
+
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Folder by class (`lesions/<class>/<image>`), CSV, MONAI datalist JSON, or MedMNIST npz.",
+        show_default=False,
+    ),
+]
+Columns = Annotated[
+    str | None, typer.Option(help="Ours=theirs, for a CSV: `path=roi,label=label,patient=run,fold=fold`.")
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(help="Where the patient stands in a file name: `<patient>_<anything>`, or a regular expression."),
+]
+PerClass = Annotated[int | None, typer.Option(help="Take at most this many lesions of each class.")]
+Seed = Annotated[int, typer.Option(help="Same seed and length in images (--kimg), same result.", min=0)]
+RunFolder = Annotated[Path | None, typer.Option(help="A run folder. Default: `runs/latest`.", show_default=False)]
+Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]
+Screen = Annotated[
+    str | None,
+    typer.Option(
+        help="`off` (near-copies only), `light` (default: also what is clearly of another class or like no real "
+        "lesion) or `strict`.",
+        show_default=False,
+    ),
+]
+Minutes = Annotated[float | None, typer.Option(help="How long to train a GAN. Default: 5.")]
+Size = Annotated[int, typer.Option(help="Side of the square images that the networks see, in pixels.")]
+
+
+def read_data(data: str, columns: str | None, pattern: str | None) -> Any:
+    from augmentor.data.readers import read_lesions
+
+    return read_lesions(data, columns_of(columns), pattern)
+
+
+def recipe_with(**sections: dict[str, Any]) -> Any:
+    from augmentor.recipe import Recipe
+
+    return Recipe().with_options(**sections)
+
+
+def data_section(path: str | None, columns: str | None, pattern: str | None, most: int | None) -> dict[str, Any]:
+    return {"path": path, "columns": columns_of(columns), "patient_pattern": pattern, "max_per_class": most}
+
+
+def columns_of(text: str | None) -> dict[str, str]:
+    """`path=roi,label=label` -> {"path": "roi", "label": "label"}."""
+    pairs = [part.split("=", 1) for part in (text or "").split(",") if part.strip()]
+    if any(len(pair) != 2 or not pair[0].strip() or not pair[1].strip() for pair in pairs):
+        raise UsageError(f"--columns {text!r} is not of the form ours=theirs,ours=theirs, as in path=roi,patient=run.")
+    return {ours.strip(): theirs.strip() for ours, theirs in pairs}
+
+
+def names_of(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

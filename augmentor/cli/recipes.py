@@ -1,0 +1,63 @@
+"""`demo`, `run`: several steps in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from augmentor.cli.console import err
+from augmentor.cli.options import Seed
+from augmentor.cli.show import show_counts, show_fidelity, show_fit, show_results
+from augmentor.progress import TerminalProgress
+
+
+def demo(
+    out_folder: Annotated[Path, typer.Option("--out", help="A new or empty folder.")] = Path("demo"),
+    seed: Seed = 0,
+) -> None:
+    """Phantom lesions, then everything: fit, expand, evaluate, benchmark, report. About five minutes on two cores.
+
+    Example: `augmentor demo --out demo`
+    """
+    from augmentor.pipeline import demo_recipe
+
+    _run(demo_recipe(out_folder, seed))
+
+
+def run(
+    recipe: Annotated[
+        Path, typer.Argument(help="A TOML file; the project's own are in pipelines/.", show_default=False)
+    ],
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Instead of the recipe's own.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few lesions, steps and images: does it run? No figure means anything.")
+    ] = False,
+) -> None:
+    """Do the steps of a recipe. One that was interrupted is gone on with.
+
+    Example: `augmentor run pipelines/cheng.toml`
+    """
+    from augmentor.recipe import load_recipe, make_quick, make_recipe
+
+    loaded = make_quick(load_recipe(recipe)) if quick else load_recipe(recipe)
+    if out_folder:
+        loaded = make_recipe(loaded.model_dump() | {"out": str(out_folder)}, str(recipe))
+    _run(loaded)
+
+
+def _run(recipe: Any) -> None:
+    from augmentor.pipeline import run_recipe
+
+    outcome = run_recipe(recipe, TerminalProgress(err))
+    if outcome.run:
+        show_fit(outcome.run)
+    if outcome.expanded:
+        show_counts(outcome.expanded)
+    if outcome.fidelity:
+        show_fidelity(outcome.fidelity)
+    if outcome.results:
+        show_results(outcome.results.summary, outcome.reports[-1])
+    if outcome.shortfall:
+        raise outcome.shortfall

@@ -1,0 +1,83 @@
+"""What the commands print: tables and sentences for a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from augmentor.cli.console import out
+
+
+def show_inspection(content: dict[str, Any]) -> None:
+    out.print(content["source"], highlight=False, markup=False, soft_wrap=True)
+    table = Table("class", "images", "patients")
+    for name, count in content["classes"].items():
+        table.add_row(escape(name), str(count["images"]), str(count["patients"]))
+    table.add_section()
+    table.add_row("all", str(content["lesions"]["images"]), str(content["lesions"]["patients"]))
+    out.print(table)
+    for name in ("sizes", "dtypes", "channels", "intensity", "splits", "folds"):
+        told = ", ".join(f"{k}: {v:g}" for k, v in list(content[name].items())[:8])
+        if told:
+            out.print(f"{name}: {told}", highlight=False)
+    out.print(f"exact duplicates: {len(content['exact_duplicates'])} sets", highlight=False)
+    for line in content["warnings"]:
+        out.print(f"Warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for line in content["problems"]:
+        out.print(f"Problem: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+    out.print("It can't be fitted before these are mended." if content["problems"] else "It can be fitted.")
+
+
+def show_fit(run: Any) -> None:
+    summary = run.summary
+    reached = summary["discrimination_held_out"]
+    near = f", discriminator on held-out patients {reached:.2f} (equilibrium 0.5)" if reached is not None else ""
+    shown = f"{summary['kimg']:g} thousand images in {summary['seconds']:.0f} s"
+    out.print(f"Fitted {run.folder}: {shown}{near}.", highlight=False, soft_wrap=True)
+    out.print(
+        f"Report: {run.folder / 'report.html'}   Next: augmentor expand --factor 3", highlight=False, soft_wrap=True
+    )
+
+
+def show_counts(lesions: Any) -> None:
+    counts = lesions.table.groupby(["label", "origin"]).size().unstack(fill_value=0)
+    out.print(f"Wrote {lesions.source.parent}", highlight=False, soft_wrap=True)
+    table = Table("class", "real", "synthetic")
+    for name, row in counts.iterrows():
+        table.add_row(escape(str(name)), str(row.get("real", 0)), str(row.get("synthetic", 0)))
+    out.print(table)
+
+
+def show_fidelity(fidelity: Any) -> None:
+    table = Table("texture features, mean over classes", "synthetic", "real training lesions (the floor)")
+    for measure, value in fidelity.spaces["texture"]["mean"].items():
+        table.add_row(measure, f"{value:.3f}", f"{fidelity.floor['texture']['mean'][measure]:.3f}")
+    out.print(table)
+    out.print(f"Near-copies of training lesions, which expand refuses: {fidelity.near_copies:.1%}", highlight=False)
+
+
+def show_results(summary: dict[str, Any], report: Path) -> None:
+    table = Table("classifier", "arm", "macro sensitivity (95 % CI)", "specificity", "AUC")
+    values = {(r["classifier"], r["arm"], r["metric"]): r for r in summary["arms"]}
+    for classifier, arm in dict.fromkeys((c, a) for c, a, _ in values):
+        sensitivity = values[classifier, arm, "sensitivity"]
+        told = [f"{values[classifier, arm, m]['mean'] * 100:.1f} %" for m in ("specificity", "auc")]
+        spread = f"{sensitivity['low'] * 100:.1f} to {sensitivity['high'] * 100:.1f}"
+        table.add_row(classifier, arm, f"{sensitivity['mean'] * 100:.1f} % ({spread})", *told)
+    out.print(table)
+    out.print(summary["verdict"], highlight=False, markup=False, soft_wrap=True)
+    out.print(f"Report: {report}", highlight=False, soft_wrap=True)
+
+
+def show_study(found: dict[str, float]) -> None:
+    table = Table("", f"{found['simulations']:.0f} simulated benchmarks")
+    table.add_row("verdict was gain", f"{found['gain']:.1%}")
+    table.add_row("verdict was harm", f"{found['harm']:.1%}")
+    table.add_row("true difference of macro sensitivity", f"{found['truth'] * 100:+.2f} points")
+    table.add_row("mean difference found", f"{found['difference'] * 100:+.2f} points")
+    table.add_row("intervals that hold the true difference", f"{found['covered']:.1%}")
+    table.add_row("smallest effect seen with 80 % power (median)", f"{found['detectable'] * 100:.1f} points")
+    out.print(table)

@@ -1,0 +1,137 @@
+"""`benchmark`, `calibrate`: does it help, and can the verdict be trusted?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from augmentor.cli.console import err
+from augmentor.cli.options import (
+    Columns,
+    Data,
+    Device,
+    Pattern,
+    PerClass,
+    Screen,
+    Size,
+    data_section,
+    names_of,
+    read_data,
+    recipe_with,
+)
+from augmentor.cli.show import show_results, show_study
+from augmentor.errors import UsageError
+from augmentor.progress import TerminalProgress
+
+CURVES = {"synthetic_curve": (0.5, 1, 2, 5, 10, 20), "real_curve": (20, 40, 60, 100)}  # the paper's, and its other side
+
+
+def benchmark(
+    data: Data,
+    arms: Annotated[
+        str,
+        typer.Option(
+            help="Of `real`, `classic`, `resampled`, `mixup`, `classic+gan`, `classic+dcgan`, `classic+acgan`, "
+            "`gan-only`, `pretrain-gan`, `auto`."
+        ),
+    ] = "real,classic,classic+gan",
+    classifiers: Annotated[
+        str,
+        typer.Option(
+            help="Of `paper-cnn`, `cnn`, `densenet`, `densenet121`, `pretrained`, `logistic`, `svm`, `forest`."
+        ),
+    ] = "paper-cnn,densenet,logistic,svm",
+    folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
+    seeds: Annotated[int, typer.Option(help="Repeats with other seeds.")] = 1,
+    factor: Annotated[float, typer.Option(help="Size of the enlarged training sets, in real ones.")] = 3.0,
+    minutes: Annotated[float | None, typer.Option(help="For each GAN, one a fold and seed. Default: 5.")] = None,
+    kimg: Annotated[
+        float | None, typer.Option(help="Train each GAN on this many thousand images instead of by the clock.")
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(help="Optimiser steps of each network classifier, the same in every arm.")
+    ] = 600,
+    screen: Screen = None,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Also the gain against the number of synthetic and of real lesions.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="`tcp://HOST:PORT` of a Dask scheduler whose workers do the work.")
+    ] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Default: `benchmark`. One that was interrupted is gone on with.")
+    ] = None,
+    size: Size = 64,
+    device: Device = "auto",
+    columns: Columns = None,
+    patient_pattern: Pattern = None,
+    max_per_class: PerClass = None,
+) -> None:
+    """Measure on unseen patients whether a classifier gets better with synthetic lesions, by how much, how surely.
+
+    Each fold fits its own GAN on its own training patients. Leaves `report.html`, `results.csv`, `predictions.csv`.
+    Started again with the same --out, it goes on where it stopped, and computes only what is new.
+
+    Example: `augmentor benchmark --data lesions/ --folds 3 --minutes 2`
+    """
+    recipe = recipe_with(
+        data=data_section(data, columns, patient_pattern, max_per_class),
+        model={"size": size},
+        training={"device": device},
+        benchmark={
+            "arms": names_of(arms),
+            "classifiers": names_of(classifiers),
+            "folds": folds,
+            "seeds": seeds,
+            "factor": factor,
+            "minutes": minutes,
+            "kimg": kimg,
+            "steps": steps,
+            "screen": screen,
+            "workers": workers,
+            "scheduler": scheduler,
+        }
+        | (CURVES if curves else {}),
+    )
+    from augmentor.benchmarking.benchmark import benchmark as benchmark_lesions
+    from augmentor.report.html import write_report
+
+    lesions = read_data(data, columns, patient_pattern)
+    results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err))
+    report = write_report(results.folder)
+    show_results(results.summary, report)
+
+
+def calibrate(
+    simulations: Annotated[int, typer.Option(help="Simulated benchmarks.", min=1)] = 200,
+    perfect: Annotated[
+        float,
+        typer.Option(help="Lesions of a perfect generator for each real one. 0: the two arms are the same.", min=0),
+    ] = 0.0,
+    folds: Annotated[int, typer.Option(help="Folds by patient of each benchmark.", min=2)] = 3,
+    seeds: Annotated[int, typer.Option(help="Repeats with other folds of each benchmark.", min=1)] = 2,
+    patients: Annotated[int, typer.Option(min=3)] = 18,
+    per_class: Annotated[int, typer.Option(help="Lesions of each of the three classes.", min=6)] = 30,
+    classifiers: Annotated[str, typer.Option(help="Of `logistic`, `svm`, `forest`.")] = "logistic,svm",
+    workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    out_file: Annotated[Path | None, typer.Option("--out", help="CSV with a row a simulation and classifier.")] = None,
+) -> None:
+    """Ask how far the benchmark's verdict can be trusted, on simulated data sets whose truth is known.
+
+    With the arms the same, it should say gain or harm in at most 5 % of benchmarks.
+
+    Example: `augmentor calibrate --simulations 200 --workers 2`
+    """
+    recipe_with(benchmark={"classifiers": names_of(classifiers)})
+    if out_file and (out_file.exists() or not out_file.parent.is_dir()):
+        raise UsageError(f"--out {out_file}: must be a new file in a folder that exists; nothing is overwritten.")
+    from augmentor.benchmarking.simulation import Study, describe, save_study, simulate
+
+    study = Study(perfect, patients, per_class, 32, folds, seeds, tuple(names_of(classifiers)))  # type: ignore[arg-type]
+    table = simulate(study, simulations, workers, TerminalProgress(err))
+    if out_file:
+        save_study(table, out_file)
+    show_study(describe(table))
