@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from augmentor.benchmarking.benchmark import Results, benchmark
@@ -17,7 +17,7 @@ from augmentor.expansion.expand import expand
 from augmentor.model.checkpoint import file_hash, write_atomically
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, load_recipe, make_recipe
-from augmentor.report.html import fit_report, write_report
+from augmentor.report.html import report
 from augmentor.training.fit import fit_or_resume
 from augmentor.training.run import Run, open_run, require_empty
 
@@ -41,7 +41,7 @@ class Outcome:
     expanded: Lesions | None = None
     fidelity: Fidelity | None = None
     results: Results | None = None
-    reports: list[Path] = field(default_factory=list)
+    report: Path | None = None  # one page of all steps
     shortfall: ShortfallError | None = None
 
 
@@ -63,14 +63,14 @@ def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
         write_atomically(out / "check.json", json.dumps(found.as_dict(), indent=1))
     if "fit" in recipe.steps:
         outcome.run = fit_or_resume(lesions, recipe, out / "run", latest=False, progress=progress)
-        outcome.reports.append(fit_report(outcome.run.folder))
     if "expand" in recipe.steps:
         _expand(recipe, outcome, progress)
     if "evaluate" in recipe.steps:
         outcome.fidelity = evaluate(outcome.run or open_run(None), progress=progress)
     if "benchmark" in recipe.steps:
         outcome.results = benchmark(lesions, recipe, out / "benchmark", progress)
-        outcome.reports.append(write_report(outcome.results.folder))
+    if {"fit", "expand", "benchmark"} & set(recipe.steps):
+        outcome.report = report([out], out)
     return outcome
 
 

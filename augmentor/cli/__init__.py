@@ -12,6 +12,7 @@ from augmentor.cli.console import err
 from augmentor.cli.data import check
 from augmentor.cli.generator import evaluate, expand, fit
 from augmentor.cli.recipes import demo, run
+from augmentor.cli.reports import report
 from augmentor.cli.trial import benchmark, calibrate
 from augmentor.errors import AugmentorError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (check, fit, expand, evaluate, benchmark, calibrate, demo, run):
+for command in (check, fit, expand, evaluate, benchmark, calibrate, report, demo, run):
     app.command()(command)
 
 

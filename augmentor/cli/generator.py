@@ -65,7 +65,7 @@ def fit(
         raise UsageError("--resume goes on by the recipe in the run's folder. Leave --data, --minutes and --kimg out.")
     if not resume and data is None:
         raise UsageError("--data is missing. Give a folder by class, a CSV, a datalist or an npz (or --resume).")
-    from augmentor.report.html import fit_report
+    from augmentor.report.html import report
     from augmentor.training.distributed import is_first
     from augmentor.training.fit import fit as fit_lesions
     from augmentor.training.fit import resume_fit
@@ -76,8 +76,7 @@ def fit(
     else:
         run = fit_lesions(read_data(str(data), columns, patient_pattern), recipe, out_folder, progress=progress)
     if is_first():  # of the processes that torchrun started, if it did
-        fit_report(run.folder)
-        show_fit(run)
+        show_fit(run, report([run.folder], run.folder))
 
 
 def expand(

@@ -51,13 +51,13 @@ def _run(recipe: Any) -> None:
     from augmentor.pipeline import run_recipe
 
     outcome = run_recipe(recipe, TerminalProgress(err))
-    if outcome.run:
-        show_fit(outcome.run)
+    if outcome.run and outcome.report:
+        show_fit(outcome.run, outcome.report)
     if outcome.expanded:
         show_counts(outcome.expanded)
     if outcome.fidelity:
         show_fidelity(outcome.fidelity)
-    if outcome.results:
-        show_results(outcome.results.summary, outcome.reports[-1])
+    if outcome.results and outcome.report:
+        show_results(outcome.results.summary, outcome.report)
     if outcome.shortfall:
         raise outcome.shortfall

@@ -31,15 +31,13 @@ def show_inspection(content: dict[str, Any]) -> None:
     out.print("It can't be fitted before these are mended." if content["problems"] else "It can be fitted.")
 
 
-def show_fit(run: Any) -> None:
+def show_fit(run: Any, report: Path) -> None:
     summary = run.summary
     reached = summary["discrimination_held_out"]
     near = f", discriminator on held-out patients {reached:.2f} (equilibrium 0.5)" if reached is not None else ""
     shown = f"{summary['kimg']:g} thousand images in {summary['seconds']:.0f} s"
     out.print(f"Fitted {run.folder}: {shown}{near}.", highlight=False, soft_wrap=True)
-    out.print(
-        f"Report: {run.folder / 'report.html'}   Next: augmentor expand --factor 3", highlight=False, soft_wrap=True
-    )
+    out.print(f"Report: {report}   Next: augmentor expand --factor 3", highlight=False, soft_wrap=True)
 
 
 def show_counts(lesions: Any) -> None:

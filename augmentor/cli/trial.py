@@ -97,12 +97,11 @@ def benchmark(
         | (CURVES if curves else {}),
     )
     from augmentor.benchmarking.benchmark import benchmark as benchmark_lesions
-    from augmentor.report.html import write_report
+    from augmentor.report.html import report
 
     lesions = read_data(data, columns, patient_pattern)
     results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err))
-    report = write_report(results.folder)
-    show_results(results.summary, report)
+    show_results(results.summary, report([results.folder], results.folder))
 
 
 def calibrate(

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.fft import dct
 from torch import Tensor
 
-_COARSE, _FINE = 4, 8  # control points a side of the elastic maps and of the graft's edge
-_WARP = 6 + 2 * _COARSE**2 + 2 * _FINE**2
-LATENTS = 2 + 2 * _WARP + 2 + _COARSE**2
+_CONTROL = 4  # control points a side of the elastic map and of the graft's edge
+_WARP = 6 + 2 * _CONTROL**2
+LATENTS = 2 + 2 * _WARP + 1 + _CONTROL**2
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,7 @@ class GraftRange:
     log_zoom: float = 0.12
     log_aspect: float = 0.06
     shift: float = 0.06
-    elastic: float = 0.04
-    grafted_share: float = 1.0
+    elastic: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def draw_graft(latents: Tensor, bank: Tensor, first: Tensor, count: Tensor, reac
     latents: (B, LATENTS) standard normal. bank: (N, C, S, S) training lesions in [-1, 1], sorted by class.
     first, count: (B,) int64, where the lesions of each row's class begin in the bank and how many there are.
     """
-    pick, warp_a, warp_b, knobs, field = latents.split([2, _WARP, _WARP, 2, _COARSE**2], dim=1)
+    pick, warp_a, warp_b, reached, field = latents.split([2, _WARP, _WARP, 1, _CONTROL**2], dim=1)
     one, other = uniform(pick).split(1, dim=1)
     lesion_row = (one[:, 0] * count).long().clamp(max=count - 1)
     # Another lesion than the first, wherever the class has one: nothing may be a single patient's picture.
@@ -60,11 +62,9 @@ def draw_graft(latents: Tensor, bank: Tensor, first: Tensor, count: Tensor, reac
     size = bank.shape[-1]
     lesion = warp(bank[first + lesion_row].float(), warp_a, reach)
     surround = warp(bank[first + surround_row].float(), warp_b, reach)
-    radius, grafted = uniform(knobs).split(1, dim=1)
-    wobble = _smooth(field.view(-1, 1, _COARSE, _COARSE), size) * 0.7
-    distance = _radius(size, bank.device) - 0.55 - 0.25 * radius[..., None, None]
-    edge = torch.sigmoid(4 * (wobble + 4 * distance))
-    return Graft(lesion, surround, edge * (grafted[..., None, None] < reach.grafted_share))
+    wobble = _smooth(field.view(-1, 1, _CONTROL, _CONTROL), size) * 0.7
+    distance = _radius(size, bank.device) - 0.55 - 0.25 * uniform(reached)[..., None, None]
+    return Graft(lesion, surround, torch.sigmoid(4 * (wobble + 4 * distance)))
 
 
 def uniform(normals: Tensor) -> Tensor:
@@ -74,14 +74,27 @@ def uniform(normals: Tensor) -> Tensor:
 
 def warp(images: Tensor, normals: Tensor, reach: GraftRange) -> Tensor:
     """Mirror, rotate, zoom, shift and bend: (B, C, S, S), (B, _WARP) standard normal -> (B, C, S, S) in [-1, 1]."""
-    simple, coarse, fine = normals.split([6, 2 * _COARSE**2, 2 * _FINE**2], dim=1)
+    simple, bend = normals.split([6, 2 * _CONTROL**2], dim=1)
     size = images.shape[-1]
     grid = F.affine_grid(_affine(uniform(simple) * 2 - 1, reach), list(images.shape), align_corners=False)
-    bend = _smooth(coarse.view(-1, 2, _COARSE, _COARSE), size) + 0.35 * _smooth(fine.view(-1, 2, _FINE, _FINE), size)
-    grid = grid + reach.elastic * bend.permute(0, 2, 3, 1)
-    # Bicubic: bilinear sampling blurs, and the blur alone tells a warped lesion from a real one.
-    warped = F.grid_sample(images, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+    grid = grid + reach.elastic * _smooth(bend.view(-1, 2, _CONTROL, _CONTROL), size).permute(0, 2, 3, 1)
+    # Sampling between pixels blurs, and the blur alone tells a warped lesion from a real one; at twice the resolution
+    # the bicubic kernel passes nearly all that a pixel grid can hold.
+    finer = _doubling(size, images.device)
+    warped = F.grid_sample(
+        finer @ images @ finer.T, grid, mode="bicubic", padding_mode="reflection", align_corners=False
+    )
     return warped.clamp(-1, 1)
+
+
+@lru_cache(maxsize=4)
+def _doubling(size: int, device: torch.device) -> Tensor:
+    """(2 * size, size): doubles the resolution of a row without loss, by zeros above its DCT-II coefficients.
+
+    The same as sinc interpolation of the row and its mirror image.
+    """
+    fine, coarse = dct(np.eye(2 * size), axis=0, norm="ortho"), dct(np.eye(size), axis=0, norm="ortho")
+    return torch.tensor(2**0.5 * fine[:size].T @ coarse, dtype=torch.float32, device=device)
 
 
 def _affine(signed: Tensor, reach: GraftRange) -> Tensor:

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any
 
 import pandas as pd
 
-from augmentor.benchmarking.statistics import LOWER_IS_BETTER as NO_SHARES  # told as numbers, not in percent
-from augmentor.report import figures
+from augmentor.benchmarking.arms import BASELINE as REFERENCE
+from augmentor.report import numbers
+from augmentor.report.blocks import Table
+from augmentor.training.run import Run
 
 METRICS = ["sensitivity", "specificity", "balanced_accuracy", "accuracy", "auc", "brier", "ece"]
-UNKNOWN = "not measured"
 VERDICTS = {"none": "not shown to differ"}
-
-
-class Table(NamedTuple):
-    """Rows of text under `heads`, by group; the first cell of a row names it. The group "" has no heading."""
-
-    caption: str
-    heads: list[str]
-    groups: dict[str, list[list[str]]]
 
 
 def arms_table(arms: pd.DataFrame) -> Table:
     metrics = [metric for metric in METRICS if metric in set(arms["metric"])]
     groups: dict[str, list[list[str]]] = {}
     for (classifier, arm), rows in arms.groupby(["classifier", "arm"], sort=False):
-        by_metric = {row["metric"]: _interval(row) for row in rows.to_dict("records")}
-        cells = [by_metric.get(metric, UNKNOWN) for metric in metrics]
+        by_metric = {row["metric"]: numbers.interval(row) for row in rows.to_dict("records")}
+        cells = [by_metric.get(metric, numbers.UNKNOWN) for metric in metrics]
         groups.setdefault(str(classifier), []).append([str(arm), *cells])
     caption = "Mean and 95 % interval over patients; sensitivity and specificity are means over classes."
-    if NO_SHARES & set(metrics):
+    if numbers.NO_SHARES & set(metrics):
         caption += " Of the Brier score (0 to 2) and the calibration error (0 to 1), lower is better."
-    return Table(caption, ["Arm", *map(figures.words, metrics)], groups)
+    return Table(caption, ["Arm", *map(numbers.words, metrics)], groups)
 
 
 def comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
@@ -48,14 +40,14 @@ def comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
 def _comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
     groups: dict[str, list[list[str]]] = {}
     for row in comparisons.to_dict("records"):
-        detectable = _size(row["detectable"], metric)
+        detectable = numbers.size(row["detectable"], metric)
         verdict = VERDICTS.get(row["verdict"], row["verdict"])
-        cells = [row["arm"], _difference(row), _probability(row["p"]), detectable, verdict]
+        cells = [row["arm"], numbers.difference(row), numbers.probability(row["p"]), detectable, verdict]
         groups.setdefault(row["classifier"], []).append(cells)
     heads = ["Arm", "Difference (95 % interval)", "p", "Smallest detectable difference", "Verdict"]
-    unit = "lower is better" if metric in NO_SHARES else "in percentage points"
+    unit = "lower is better" if metric in numbers.NO_SHARES else "in percentage points"
     corrected = "intervals and p are corrected for the number of comparisons"
-    return Table(f"{figures.words(metric)}: difference to {figures.REFERENCE}, {unit}; {corrected}", heads, groups)
+    return Table(f"{numbers.words(metric)}: difference to {REFERENCE}, {unit}; {corrected}", heads, groups)
 
 
 def class_tables(classes: list[dict[str, Any]]) -> list[Table]:
@@ -67,9 +59,9 @@ def class_tables(classes: list[dict[str, Any]]) -> list[Table]:
         caption = f"{classifier}: each class against the rest, 95 % interval over patients"
         table = tables.setdefault(classifier, Table(caption, ["Arm", "Sensitivity", "Specificity"], {}))
         if (classifier, label, arm) not in rows:
-            rows[classifier, label, arm] = [arm, UNKNOWN, UNKNOWN]
+            rows[classifier, label, arm] = [arm, numbers.UNKNOWN, numbers.UNKNOWN]
             table.groups.setdefault(label, []).append(rows[classifier, label, arm])
-        rows[classifier, label, arm][1 + (found["metric"] == "specificity")] = _interval(found)
+        rows[classifier, label, arm][1 + (found["metric"] == "specificity")] = numbers.interval(found)
     return list(tables.values())
 
 
@@ -79,8 +71,8 @@ def second_opinion_table(tests: list[dict[str, Any]]) -> Table | None:
     groups: dict[str, list[list[str]]] = {}
     for test in tests:
         counts = [str(test["only_arm_right"]), str(test["only_baseline_right"])]
-        groups.setdefault(test["classifier"], []).append([test["arm"], *counts, _probability(test["p"])])
-    heads = ["Arm", "Lesions that only it called right", f"Lesions that only {figures.REFERENCE} called right", "p"]
+        groups.setdefault(test["classifier"], []).append([test["arm"], *counts, numbers.probability(test["p"])])
+    heads = ["Arm", "Lesions that only it called right", f"Lesions that only {REFERENCE} called right", "p"]
     caption = (
         "McNemar's exact test on all test lesions together. It counts lesions of one patient as independent and is "
         "not corrected for the number of comparisons, so that its p is rather too small; no verdict rests on it."
@@ -106,9 +98,9 @@ def failed_table(failed: list[dict[str, Any]]) -> Table:
             cell["classifier"],
             str(cell["fold"]),
             str(cell["seed"]),
-            _number(cell["factor"], "g"),
+            numbers.number(cell["factor"], "g"),
             _per_class(cell),
-            _first_line(cell["error"]),
+            numbers.first_line(cell["error"]),
         ]
         for cell in failed
     ]
@@ -126,9 +118,11 @@ def fits_table(fits: list[dict[str, Any]]) -> Table | None:
             str(fit["fold"]),
             str(fit["seed"]),
             _per_class(fit),
-            _number(fit.get("kimg"), ".1f"),
-            _duration(fit.get("seconds")),
-            f"failed: {_first_line(fit['error'])}" if fit.get("error") else _number(fit.get("discrimination"), ".2f"),
+            numbers.number(fit.get("kimg"), ".1f"),
+            numbers.duration(fit.get("seconds")),
+            f"failed: {numbers.first_line(fit['error'])}"
+            if fit.get("error")
+            else numbers.number(fit.get("discrimination"), ".2f"),
         ]
         for fit in fits
     ]
@@ -149,10 +143,38 @@ def folds_table(data: dict[str, Any]) -> Table:
     return Table("Folds; no patient is on both sides", heads, {"": rows})
 
 
+def sides_table(run: Run) -> Table:
+    """Images and patients of a run's two sides."""
+    sides = {"trained on": run.training.per_class(), "held out": run.held_out.per_class()}
+    heads = ["Class", *(f"{what}, {side}".capitalize() for side in sides for what in ("images", "patients"))]
+    labels = sorted({*run.training.classes, *run.held_out.classes})
+    rows = [
+        [label, *(str(counts[what].get(label, 0)) for counts in sides.values() for what in ("images", "patients"))]
+        for label in labels
+    ]
+    return Table("No patient is on both sides", heads, {"": rows})
+
+
+def fit_table(summary: dict[str, Any]) -> Table:
+    """How a fit ended; what its run.json does not record is left out."""
+    rows = [
+        ["Thousand images shown", numbers.number(summary.get("kimg"), ".1f")],
+        ["Steps", str(summary.get("steps", numbers.UNKNOWN))],
+        ["Time of training", numbers.duration(summary.get("seconds"))],
+        ["Snapshot", f"{summary.get('chosen', 'none yet')}, {summary.get('chosen_because', 'the fit has not ended')}"],
+    ]
+    return Table("How the fit ended", ["What", "Value"], {"": rows + _circumstances(summary)})
+
+
 def sets_table(results: pd.DataFrame) -> Table:
     means = results.groupby("arm", sort=False)[["factor", "n_real", "n_synthetic"]].mean()
     rows = [
-        [str(arm), _number(row["factor"], ".3g"), _number(row["n_real"], ".0f"), _number(row["n_synthetic"], ".0f")]
+        [
+            str(arm),
+            numbers.number(row["factor"], ".3g"),
+            numbers.number(row["n_real"], ".0f"),
+            numbers.number(row["n_synthetic"], ".0f"),
+        ]
         for arm, row in means.iterrows()
     ]
     heads = ["Arm", "Factor", "Real images", "Synthetic images"]
@@ -160,72 +182,25 @@ def sets_table(results: pd.DataFrame) -> Table:
 
 
 def facts_table(summary: dict[str, Any], seeds: Iterable[int]) -> Table:
-    machine = summary["machine"]
-    versions = [[f"{name} version", version] for name, version in summary["versions"].items()]
     rows = [
         ["Seeds", ", ".join(map(str, seeds))],
-        ["Time", _duration(summary["seconds"])],
-        ["Time of all cells together", _duration(summary.get("cell_seconds"))],
-        ["Machine", f"{machine['platform']}, {machine['cores']} cores, load {_number(machine['load'], '.1f')}"],
+        ["Time", numbers.duration(summary["seconds"])],
+        ["Time of all cells together", numbers.duration(summary.get("cell_seconds"))],
     ]
-    return Table("Seeds, machine and versions", ["What", "Value"], {"": rows + versions})
+    return Table("Seeds, machine and versions", ["What", "Value"], {"": rows + _circumstances(summary)})
 
 
-def _known(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
-
-
-def _number(value: float | None, form: str) -> str:
-    return format(value, form) if _known(value) else UNKNOWN
-
-
-def _interval(row: Mapping[Any, Any]) -> str:
-    """A fraction and its interval in percent: 84.1 % (79.0 to 88.2). A Brier score as it is: 0.312 (0.280 to 0.351)."""
-    factor, form, unit = (1, ".3f", "") if row["metric"] in NO_SHARES else (100, ".1f", " %")
-    if not _known(row["mean"]):
-        return UNKNOWN
-    mean = f"{factor * row['mean']:{form}}{unit}"
-    bounded = _known(row["low"]) and _known(row["high"])
-    return f"{mean} ({factor * row['low']:{form}} to {factor * row['high']:{form}})" if bounded else mean
-
-
-def _difference(row: Mapping[Any, Any]) -> str:
-    """A difference of fractions and its interval in points: +3.2 (+0.5 to +6.9)."""
-    factor, form = (1, ".3f") if row["metric"] in NO_SHARES else (100, ".1f")
-    if not _known(row["difference"]):
-        return UNKNOWN
-    value, low, high = (
-        figures.signed(factor * row[name], form) if _known(row[name]) else "" for name in ("difference", "low", "high")
-    )
-    return f"{value} ({low} to {high})" if low and high else value
-
-
-def _size(value: float | None, metric: str) -> str:
-    if not _known(value):
-        return UNKNOWN
-    return f"{value:.3f}" if metric in NO_SHARES else f"{100 * value:.1f}"
+def _circumstances(summary: dict[str, Any]) -> list[list[str]]:
+    machine = summary.get("machine")
+    told = [[f"{name} version", version] for name, version in (summary.get("versions") or {}).items()]
+    if machine:
+        load = numbers.number(machine["load"], ".1f")
+        told.insert(0, ["Machine", f"{machine['platform']}, {machine['cores']} cores, load {load}"])
+    return told
 
 
 def _per_class(row: Mapping[str, Any]) -> str:
     return str(row.get("per_class") or "all")
-
-
-def _first_line(error: str) -> str:
-    return error.strip().partition("\n")[0]
-
-
-def _probability(p: float | None) -> str:
-    return "< 0.001" if _known(p) and p < 0.001 else _number(p, ".3f")
-
-
-def _duration(seconds: float | None) -> str:
-    """35 s, 12 min or 2 h 05 min."""
-    if not _known(seconds):
-        return UNKNOWN
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
 def toml(recipe: dict[str, Any], section: str = "") -> str:

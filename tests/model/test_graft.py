@@ -11,20 +11,14 @@ def draw(latents: torch.Tensor, reach: GraftRange, first: int = 0, count: int = 
     return draw_graft(latents, BANK, torch.full((n,), first), torch.full((n,), count), reach)
 
 
-def test_without_reach_a_graft_is_a_training_lesion_or_its_mirror_image():
-    still = GraftRange(0, 0, 0, 0, 0, grafted_share=0)
-    images = draw(torch.randn(40, LATENTS), still).image
-    known = torch.cat([BANK, BANK.flip(3)])
-    nearest = (images[:, None] - known[None]).abs().amax((2, 3, 4)).amin(1)
-    assert nearest.max() < 1e-4
-
-
 def test_only_lesions_of_the_class_are_used():
-    still = GraftRange(0, 0, 0, 0, 0, grafted_share=1)
+    still = GraftRange(0, 0, 0, 0, 0)
     graft = draw(torch.randn(60, LATENTS), still, first=2, count=3)
-    own = torch.cat([BANK[2:5], BANK[2:5].flip(3)])
+    known = torch.cat([BANK, BANK.flip(3)])
     for side in (graft.lesion, graft.surround):
-        assert (side[:, None] - own[None]).abs().amax((2, 3, 4)).amin(1).max() < 1e-4
+        distance, nearest = (side[:, None] - known[None]).abs().amax((2, 3, 4)).min(1)
+        assert distance.max() < 0.1  # white noise is the hardest there is to sample between pixels
+        assert set((nearest % 6).tolist()) == {2, 3, 4}
 
 
 def test_the_surround_is_never_the_lesion_itself_and_every_pair_occurs():
@@ -41,21 +35,23 @@ def test_a_class_of_one_lesion_is_grafted_with_itself():
 
 
 def test_the_centre_is_the_lesion_and_the_border_is_the_surround():
-    graft = draw(torch.randn(200, LATENTS), GraftRange(grafted_share=1))
+    graft = draw(torch.randn(200, LATENTS), GraftRange())
     edge = graft.edge.mean(0)[0]
     assert edge[SIZE // 2, SIZE // 2] < 0.1
     assert edge[0, 0] > 0.9
 
 
-def test_the_share_of_grafts_is_the_asked_one():
-    graft = draw(torch.randn(2000, LATENTS), GraftRange(grafted_share=0.3))
-    share = (graft.edge.amax((1, 2, 3)) > 0).float().mean()
-    assert abs(share - 0.3) < 0.04
-
-
 def test_a_warp_keeps_range_and_changes_the_picture():
-    latents = torch.randn(6, (LATENTS - 20) // 2)
+    latents = torch.randn(6, (LATENTS - 19) // 2)
     moved = warp(BANK, latents, GraftRange())
     assert moved.shape == BANK.shape
     assert moved.abs().max() <= 1
     assert (moved - BANK).abs().mean() > 0.05
+
+
+def test_sampling_between_pixels_does_not_blur():
+    """Half a pixel aside, white noise keeps most of its energy (bilinear sampling leaves a quarter, bicubic a half)."""
+    still = torch.zeros(6, (LATENTS - 19) // 2)
+    still[:, 3:5] = torch.tensor([3.0, 3.0])  # not mirrored; the whole shift to one side
+    aside = warp(BANK, still, GraftRange(0, 0, 0, shift=1 / SIZE, elastic=0))
+    assert (aside.var() / BANK.var()).item() > 0.85

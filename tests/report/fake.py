@@ -10,10 +10,25 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from augmentor.data.lesions import make_lesions
+from augmentor.recipe import make_recipe
+
 METRICS = ["accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "brier", "ece"]
 CLASSES = ["cyst", "haemangioma", "metastasis"]
 SYNTHETIC_CURVE = (0.5, 1.0, 2.0, 5.0, 10.0)
 REAL_CURVE = (10, 20, None)
+
+
+def write_all(folder: Path, size: int = 16) -> Path:
+    """Everything that `augmentor run` and a reading leave."""
+    random = np.random.default_rng(0)
+    (folder / "benchmark").mkdir(parents=True)
+    write_benchmark(folder / "benchmark")
+    write_evaluation(write_run(folder / "run", random, size=size), random)
+    write_enlarged(folder / "expanded")
+    write_reading(folder / "reading")
+    (folder / "check.json").write_text(json.dumps({"warnings": ["2 images are the same."]}))
+    return folder
 
 
 def write_benchmark(
@@ -187,8 +202,8 @@ def fake_failed_fit() -> dict:
     return names | {"error": "RuntimeError: <out of memory>\n  File fit.py, line 3"}
 
 
-def write_run(run: Path, random: np.random.Generator, steps: int = 300) -> Path:
-    """A folder as `augmentor fit` leaves it: metrics with a null among them, two sample grids, a recipe."""
+def write_run(run: Path, random: np.random.Generator, steps: int = 300, size: int = 16) -> Path:
+    """A folder as `augmentor fit` leaves it: metrics with a null among them, two sample grids, lesions, a recipe."""
     lines = []
     for step in range(1, steps + 1):
         at = {"step": step, "kimg": 200 * step / steps, "seconds": 2.0 * step}
@@ -200,8 +215,84 @@ def write_run(run: Path, random: np.random.Generator, steps: int = 300) -> Path:
             lines[-1] |= {"discrimination_held_out": held_out, "mmd": 0.02, "coverage": None}
     (run / "samples").mkdir(parents=True)
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (run / "recipe.toml").write_text('name = "liver"\n\n[training]\ntotal_kimg = 200\n')
+    make_recipe({"training": {"kimg": 200.0, "seed": 4}}, "test").save(run / "recipe.toml")
     for step in (steps // 2, steps):
-        grid = random.integers(0, 256, (3 * 32, 8 * 32), dtype=np.uint8)
+        grid = random.integers(0, 256, (len(CLASSES) * size, 12 * size + 4), dtype=np.uint8)
         Image.fromarray(grid).save(run / "samples" / f"{step:06d}.png")
+    _write_lesions(run, random, size)
+    _finish_run(run, f"{steps // 2:06d}", size)
     return run
+
+
+def _write_lesions(run: Path, random: np.random.Generator, size: int) -> None:
+    """Four lesions a class, of four patients; those of the last one are held out."""
+    paths = {name: [run / "data" / name / f"p{patient}.png" for patient in range(4)] for name in CLASSES}
+    for path in (path for some in paths.values() for path in some):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (size, size), dtype=np.uint8)).save(path)
+    columns = {
+        "path": [str(path) for some in paths.values() for path in some],
+        "label": [name for name in CLASSES for _ in range(4)],
+        "patient": [f"{name}-p{patient}" for name in CLASSES for patient in range(4)],
+    }
+    make_lesions(columns, run / "data").save(run / "lesions.csv")
+    train, held_out = ([str(p) for some in paths.values() for p in some[side]] for side in (slice(3), slice(3, 4)))
+    splits = {"source": "lesions/liver", "train": train, "held_out": held_out}
+    (run / "splits.json").write_text(json.dumps(splits))
+
+
+def _finish_run(run: Path, chosen: str, size: int) -> None:
+    (run / "checkpoints").mkdir()
+    card = {"model": {"size": size}, "intensity": {"low": 0.0, "high": 255.0, "dtype": "uint8"}}
+    (run / "checkpoints" / f"{chosen}.json").write_text(json.dumps(card))
+    summary = {"chosen": f"{chosen}.safetensors", "chosen_because": "lowest held-out mmd", "source": "lesions/liver"}
+    summary |= {"steps": 300, "kimg": 200.0, "seconds": 640.0, "discrimination_held_out": 0.64, "mmd": 0.02}
+    (run / "run.json").write_text(json.dumps(summary | {"floor": {"mmd": 0.01}}))
+
+
+def write_evaluation(run: Path, random: np.random.Generator) -> Path:
+    """evaluation.json with two spaces, numbers about the whole, an alarm, and pairs with their pictures beside it."""
+    (run / "evaluation").mkdir()
+    training = json.loads((run / "splits.json").read_text())["train"]
+    copies = []
+    for place, nearest in enumerate(np.resize(training, 12)):
+        name = f"synthetic_{place}.png"
+        Image.fromarray(random.integers(0, 256, (16, 16), dtype=np.uint8)).save(run / "evaluation" / name)
+        copies.append({"path": name, "nearest": str(nearest), "ratio": 0.3 + place / 20})
+    scores = {side: fake_scores(random) for side in ("spaces", "floor", "training")}
+    whole = {"tstr": {"value": 0.7, "low": 0.61, "high": 0.78}, "near_copies": 0.031}
+    alarm = {"alarm": True, "alarm_sentence": "Membership can be told: <AUC> 0.71."}
+    (run / "evaluation.json").write_text(json.dumps(scores | whole | alarm | {"copies": copies}))
+    return run
+
+
+def fake_scores(random: np.random.Generator) -> dict:
+    names = [*CLASSES, "mean"]
+    return {
+        space: {name: {"kid": random.random(), "coverage": random.random()} for name in names}
+        for space in ("texture", "pretrained")
+    }
+
+
+def write_enlarged(folder: Path) -> Path:
+    """What of an enlarged set a report reads."""
+    folder.mkdir(parents=True)
+    screen = {
+        "level": "light",
+        "limits": {"copy_distance_at_least": 0.38},
+        "drawn": {"cyst": 50, "scar": 41},
+        "kept": {"cyst": 40, "scar": 40},
+        "refused": {"cyst": {"copy": 7, "realism": 3}, "scar": {"realism": 1}},
+    }
+    (folder / "manifest.csv").write_text("path,label\n")
+    (folder / "dataset_description.json").write_text(json.dumps({"Screen": screen}))
+    return folder
+
+
+def write_reading(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    reader = {"n": 60, "accuracy": 0.55, "low": 0.42, "high": 0.68, "p": 0.52, "d_prime": 0.25, "seconds": 400.0}
+    score = {"readers": [{"reader": name, **reader} for name in ("anna", "ben")]}
+    score |= {"agreement": {"kappa": 0.31, "kind": "Cohen's"}, "classes": [{"class": "cyst", "real": 0.9, "n": 20}]}
+    (folder / "score.json").write_text(json.dumps(score))
+    return folder

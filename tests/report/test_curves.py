@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from augmentor.report import curves, figures
-from tests.report.test_figures import overlapping_texts
+from tests.report.overlaps import overlapping_texts
 
 GAIN = {"difference": 0.02, "low": -0.01, "high": 0.05}
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from augmentor.report import embedding
-from tests.report.test_figures import overlapping_texts
+from tests.report.overlaps import overlapping_texts
 
 
 def plane(classes: list[str]) -> pd.DataFrame:

@@ -1,0 +1,49 @@
+"""What evaluation.json says, whatever spaces and measures are in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+SIDES = {"spaces": "synthetic", "floor": "floor", "training": "training"}  # key in the file -> column
+BETTER = {
+    **dict.fromkeys(("kid", "mmd", "fid"), "lower"),
+    **dict.fromkeys(("precision", "recall", "density", "coverage"), "higher"),
+}
+
+
+def scores(evaluation: dict[str, Any]) -> pd.DataFrame:
+    """A row for each space, class (or "mean") and measure; columns synthetic, floor and training, where they are."""
+    rows: dict[tuple[str, str, str], dict[str, float | None]] = {}
+    for key, side in SIDES.items():
+        for space, by_class in (evaluation.get(key) or {}).items():
+            for label, measures in by_class.items():
+                for measure, value in measures.items():
+                    rows.setdefault((space, label, measure), {})[side] = middle(value)
+    names = pd.MultiIndex.from_tuples(rows, names=["space", "class", "measure"]) if rows else None
+    return pd.DataFrame(list(rows.values()), index=names).reset_index() if rows else pd.DataFrame()
+
+
+def middle(value: Any) -> float | None:
+    """The number itself, also of one that comes with its interval."""
+    return value.get("value") if isinstance(value, dict) else value
+
+
+def whole(evaluation: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    """The numbers about the synthetic set as a whole: name -> value, low, high."""
+    found = {}
+    for name, value in evaluation.items():
+        if isinstance(value, dict) and "value" in value:
+            found[name] = {key: value.get(key) for key in ("value", "low", "high")}
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[name] = {"value": value, "low": None, "high": None}
+    return found
+
+
+def alarm(evaluation: dict[str, Any]) -> str:
+    """What the audit for copies raised its alarm about; "" where it did not."""
+    raised = evaluation.get("alarm")
+    if isinstance(raised, dict):
+        return str(raised.get("sentence") or "") if raised.get("raised", raised.get("alarm")) else ""
+    return str(evaluation.get("alarm_sentence") or "The audit for copies raised its alarm.") if raised else ""

@@ -1,0 +1,49 @@
+"""The picture of fidelity: every measure of synthetic lesions beside what real ones score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from augmentor.report.evaluation import BETTER
+from augmentor.report.figures import BLUE, NARROW, ORANGE, STYLE, VERMILLION, wrapped
+from augmentor.report.numbers import words
+
+MARKS: dict[str, dict[str, Any]] = {  # differ in shape as well as in colour; the synthetic ones lie uppermost
+    "training": {"marker": "^", "color": ORANGE, "markeredgecolor": "black", "markersize": 7},
+    "floor": {"marker": "D", "markerfacecolor": "none", "color": BLUE, "markersize": 8},
+    "synthetic": {"marker": "o", "color": VERMILLION, "markersize": 5},
+}
+NAMES = {"synthetic": "synthetic", "floor": "floor: real lesions", "training": "training lesions"}
+
+
+@matplotlib.rc_context(STYLE)
+def fidelity_plot(scores: pd.DataFrame, columns: int = 3) -> Figure:
+    """A panel a measure, each with a scale of its own; a row a class, the mean at the bottom.
+
+    scores: the rows of one space, with class, measure and at least one of synthetic, floor, training.
+    """
+    measures, classes = (list(dict.fromkeys(scores[name])) for name in ("measure", "class"))
+    columns = min(columns, len(measures))
+    width = NARROW if columns < 3 else 1.6 + 2.2 * columns
+    lines = -(-len(measures) // columns)
+    figure = Figure(figsize=(width, lines * (0.24 * len(classes) + 0.75) + 0.4), layout="constrained")
+    for place, measure in enumerate(measures):
+        axes = figure.add_subplot(lines, columns, place + 1)
+        rows = scores[scores["measure"] == measure].set_index("class").reindex(classes)
+        for side, mark in MARKS.items():
+            if side in rows:
+                axes.plot(rows[side].astype(float), range(len(classes)), linestyle="", label=NAMES[side], **mark)
+        better = f" ({BETTER[measure]} is better)" if measure in BETTER else ""
+        axes.set_title(wrapped(f"{words(measure)}{better}", 28 if columns > 2 else 18), fontsize=9)
+        axes.set_yticks(range(len(classes)), classes if place % columns == 0 else [])
+        axes.set_ylim(len(classes) - 0.5, -0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.margins(x=0.15)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper left", ncols=3, fontsize=9, columnspacing=1, handletextpad=0.2)
+    return figure

@@ -1,0 +1,60 @@
+"""The paper's curves: how the gain depends on the number of lesions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from augmentor.benchmarking.arms import BASELINE as REFERENCE
+from augmentor.report import curves as drawing
+from augmentor.report.blocks import Beside, Block, Picture, Section, Text
+from augmentor.report.numbers import in_points, words
+from augmentor.report.pictures import single
+from augmentor.report.sources import Benchmark, Sources, read_cells
+
+
+def curves(sources: Sources, out: Path) -> Section | None:
+    blocks: list[Block] = []
+    for benchmark in sources.benchmarks:
+        if drawn := _of(benchmark, out):
+            blocks += [Text("", lead=benchmark.name)] if benchmark.name else []
+            blocks.append(Beside(drawn))
+    return Section("How the gain depends on the number of lesions", blocks) if blocks else None
+
+
+def _of(benchmark: Benchmark, out: Path) -> list[Picture]:
+    """The curves that were asked for; curve_cells.csv is there where they have cells beside the compared ones."""
+    summary = benchmark.summary
+    found = summary.get("curves") or {}
+    if not any(found.values()):
+        return []
+    file, classifier = benchmark.folder / "curve_cells.csv", summary["recipe"]["benchmark"]["classifiers"][0]
+    cells = read_cells(file) if file.exists() else benchmark.results.assign(per_class=float("nan"))
+    cells = cells[cells["classifier"] == classifier]
+    synthetic, real = drawing.synthetic_curve(found["synthetic"], cells), drawing.real_curve(found["real"], cells)
+    drawn = (
+        _picture(
+            benchmark, out, synthetic, "curve-synthetic", f"Below a number: how many times the real. {classifier}."
+        ),
+        _picture(benchmark, out, real, "curve-real", f"Each number has a GAN of its own. {classifier}."),
+    )
+    return [picture for picture in drawn if picture]
+
+
+def _picture(benchmark: Benchmark, out: Path, curve: drawing.Curve, name: str, about: str) -> Picture | None:
+    """`about` ends the caption. None where the curve has no points."""
+    if curve.points.empty:
+        return None
+    metric = benchmark.summary["metric"]
+    told = "; ".join(
+        f"{point['tick'].replace(chr(10), ', ')}: {in_points(round(point['difference'], 3))}"
+        for point in curve.points.to_dict("records")
+    )
+    gained = f"{words(metric)} of {drawing.CURVE_ARM} minus that of {REFERENCE}"
+    return single(
+        drawing.curve_plot(curve, metric),
+        benchmark.figure(out, name),
+        curve.points.drop(columns="tick"),
+        alt=f"Curve: {gained.lower()} in points, against {curve.lesions.lower()}. {told}.",
+        caption=f"{gained}, in percentage points, against the {curve.lesions.lower()} of a training set. A bar is the "
+        f"95\N{NO-BREAK SPACE}% interval; one that crosses the dashed line leaves the sign open. {about}",
+    )

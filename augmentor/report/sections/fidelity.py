@@ -1,0 +1,100 @@
+"""How near synthetic lesions are to held-out ones, beside what real lesions score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from augmentor.report import evaluation
+from augmentor.report.blocks import Block, Folded, Part, Picture, Section, Table, Text
+from augmentor.report.fidelity import NAMES, fidelity_plot
+from augmentor.report.numbers import known, number, words
+from augmentor.report.pictures import chart
+from augmentor.report.sources import Fit, Sources
+
+MEANINGS = {
+    "near_copies": "Share of near-copies of training lesions, which expand refuses",
+    "tstr": "Trained on synthetic lesions, tested on held-out real ones (TSTR)",
+    "trts": "Trained on real lesions, tested on synthetic ones (TRTS)",
+    "real_or_synthetic_auc": "AUC with which a classifier tells real from synthetic (0.5: it cannot)",
+    "authenticity": "Share of synthetic lesions that are no closer to a training lesion than real ones are",
+    "membership_auc": "AUC with which training lesions are told from held-out ones by their nearest synthetic lesion "
+    "(0.5: they cannot)",
+}
+
+
+def fidelity(sources: Sources, out: Path) -> Section | None:
+    blocks: list[Block] = []
+    for fit in sources.fits:
+        found = _of(fit, out)
+        blocks += [Part(fit.name, found)] if fit.name and found else found
+    return Section("Fidelity beside its floor", blocks) if blocks else None
+
+
+def _of(fit: Fit, out: Path) -> list[Block]:
+    scores = evaluation.scores(fit.evaluation)
+    blocks: list[Block] = []
+    if not scores.empty:
+        told = "The floor is what real lesions score: no generator can be expected to do better."
+        blocks.append(Text(f"{told} With few held-out lesions both are rough."))
+    for space in dict.fromkeys(scores.get("space", [])):
+        blocks += _space(fit, out, str(space), scores[scores["space"] == space].drop(columns="space"))
+    if whole := evaluation.whole(fit.evaluation):
+        blocks.append(_whole_table(whole))
+    return blocks
+
+
+def _space(fit: Fit, out: Path, space: str, scores: pd.DataFrame) -> list[Block]:
+    mean = scores[scores["class"] == "mean"]
+    blocks: list[Block] = [_picture(fit, out, space, scores)]
+    if len(mean):
+        blocks.append(_table(f"{words(space)} features, mean over classes", {"": mean}))
+    by_class = {str(label): rows for label, rows in scores.groupby("class", sort=False) if label != "mean"}
+    if by_class:
+        blocks.append(Folded(f"{words(space)} features, each class", [_table(f"{words(space)} features", by_class)]))
+    return blocks
+
+
+def _picture(fit: Fit, out: Path, space: str, scores: pd.DataFrame) -> Picture:
+    sides = ", ".join(name for side, name in NAMES.items() if side in scores)
+    measures = ", ".join(words(measure) for measure in dict.fromkeys(scores["measure"]))
+    return chart(
+        lambda columns: fidelity_plot(scores, columns),
+        fit.figure(out, f"fidelity-{space}"),
+        scores,
+        alt=f"Dot plots of {measures} in {space} features, a row a class: {sides}.",
+        caption=f"{words(space)} features: each measure against held-out lesions, with a scale of its own. Synthetic "
+        "lesions are as good as real ones where the two marks meet.",
+        columns=(3, 2),
+    )
+
+
+def _table(caption: str, groups: dict[str, pd.DataFrame]) -> Table:
+    sides = [side for side in NAMES if side in next(iter(groups.values()))]
+    heads = ["Measure", *(NAMES[side].capitalize() for side in sides), "Better"]
+    rows = {
+        title: [
+            [
+                words(row["measure"]),
+                *(number(row[side], ".3f") for side in sides),
+                evaluation.BETTER.get(row["measure"], ""),
+            ]
+            for row in table.to_dict("records")
+        ]
+        for title, table in groups.items()
+    }
+    return Table(caption, heads, rows)
+
+
+def _whole_table(whole: dict[str, dict[str, float | None]]) -> Table:
+    rows = [[MEANINGS.get(name, words(name)), _bounded(found)] for name, found in whole.items()]
+    return Table(
+        "The synthetic lesions as a whole, with 95 % intervals where they were measured", ["What", "Value"], {"": rows}
+    )
+
+
+def _bounded(found: dict[str, float | None]) -> str:
+    low, high = found["low"], found["high"]
+    bounds = f" ({low:.3f} to {high:.3f})" if known(low) and known(high) else ""
+    return number(found["value"], ".3f") + bounds

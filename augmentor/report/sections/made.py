@@ -1,0 +1,69 @@
+"""How it was made: the command, the circumstances, the recipe."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from augmentor.errors import UsageError
+from augmentor.recipe import Recipe
+from augmentor.report import tables
+from augmentor.report.blocks import Block, Code, Folded, Part, Section, Text
+from augmentor.report.sources import Benchmark, Fit, Sources
+
+FILES = (
+    "Beside this page, figures/ holds every picture as PNG with its numbers as CSV under the same name, and tables/ "
+    "the numbers of the tables. results.csv and predictions.csv in a benchmark's folder hold every cell and prediction."
+)
+
+
+def made(sources: Sources, _: Path) -> Section | None:
+    parts: list[Block] = [Part(b.titled("The benchmark"), _benchmark(b)) for b in sources.benchmarks]
+    parts += [Part(fit.titled("The fit"), _fit(fit)) for fit in sources.fits if fit.recipe]
+    return Section("How it was made", [*parts, Part("Files", [Text(FILES)])]) if parts else None
+
+
+def _benchmark(benchmark: Benchmark) -> list[Block]:
+    summary = benchmark.summary
+    seeds = sorted({*benchmark.results["seed"], *(fit["seed"] for fit in summary.get("fits") or [])})
+    return [
+        Text("This repeats it:"),
+        Code(summary["command"]),
+        tables.facts_table(summary, seeds),
+        Folded("Recipe", [Code(tables.toml(summary["recipe"]))]),
+    ]
+
+
+def _fit(fit: Fit) -> list[Block]:
+    blocks: list[Block] = []
+    if command := fit.summary.get("command") or _command(fit):
+        blocks = [Text("This repeats it:"), Code(command)]
+    return [*blocks, tables.fit_table(fit.summary), Folded("Recipe", [Code(fit.recipe)])]
+
+
+def _command(fit: Fit) -> str | None:
+    """The `augmentor fit` of its recipe; settings without an option stay in the recipe. None for a recipe of old."""
+    try:
+        recipe = fit.run.recipe
+    except UsageError:
+        return None
+    options = _options(recipe, fit.summary.get("source"))
+    words = (word for name, value in options.items() if value not in (None, "") for word in (name, str(value)))
+    return shlex.join(["augmentor", "fit", *words])
+
+
+def _options(recipe: Recipe, source: str | None) -> dict[str, Any]:
+    data, training = recipe.data, recipe.training
+    return {
+        "--data": data.path or source,
+        "--columns": ",".join(f"{ours}={theirs}" for ours, theirs in data.columns.items()),
+        "--patient-pattern": data.patient_pattern,
+        "--max-per-class": data.max_per_class,
+        "--model": recipe.model.name,
+        "--size": recipe.model.size,
+        "--minutes": training.length[0],
+        "--kimg": training.length[1],
+        "--holdout": training.holdout,
+        "--seed": training.seed,
+    }

@@ -1,0 +1,37 @@
+"""Where synthetic lesions lie among real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from augmentor.report import embedding
+from augmentor.report.blocks import Block, Part, Picture, Section
+from augmentor.report.pictures import chart
+from augmentor.report.sources import Source, Sources, read_cells
+
+
+def plane(sources: Sources, out: Path) -> Section | None:
+    blocks: list[Block] = []
+    for source in [*sources.benchmarks, *sources.fits]:
+        if source.embedding.exists():
+            picture = _picture(source, out)
+            blocks.append(Part(source.name, [picture]) if source.name else picture)
+    return Section("Where synthetic lesions lie among real ones", blocks) if blocks else None
+
+
+def _picture(source: Source, out: Path) -> Picture:
+    points = read_cells(source.embedding)
+    shown = embedding.embedding_classes(points)
+    counts = ", ".join(f"{(points['origin'] == key).sum()} {name}" for key, name in embedding.NAMES.items())
+    left_out = points["label"].nunique() - len(shown)
+    more = f" The {len(shown)} largest classes; the CSV beside the picture also holds the others." if left_out else ""
+    return chart(
+        lambda columns: embedding.embedding_plot(points, columns),
+        source.figure(out, "embedding"),
+        points,
+        alt=f"Scatter plot of lesions on a plane by t-SNE, one panel for each class ({', '.join(shown)}): {counts}.",
+        caption="Lesions of the first fold on a plane, by t-SNE of their texture features; lesions that look alike lie "
+        "together, and the axes have no unit. Grey: the other classes. Synthetic lesions should lie where the real "
+        f"ones of their class lie, all over the class and not on single lesions.{more}",
+        columns=(3, 2),
+    )

@@ -1,0 +1,49 @@
+"""How the training of each GAN went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from augmentor.report import tables
+from augmentor.report.blocks import Beside, Block, Folded, Picture, Section, Text
+from augmentor.report.pictures import single
+from augmentor.report.sources import Fit, Sources
+from augmentor.report.training import DISCRIMINATION, training_plot
+
+MAX_DRAWN = 6  # on one page, which must stay small enough to send
+
+
+def training(sources: Sources, out: Path) -> Section | None:
+    every = [*sources.fits, *(gan for benchmark in sources.benchmarks for gan in benchmark.gans)]
+    measured = [fit for fit in every if not fit.metrics.empty]
+    drawn = [_picture(fit, out) for fit in measured[:MAX_DRAWN]]
+    own = min(len(sources.fits), len(drawn)) or 1
+    blocks: list[Block] = [Beside(drawn[:own])] if drawn else []
+    if rest := drawn[own:]:
+        blocks.append(Folded(f"Curves of {len(rest)} more", [Beside(rest)]))
+    if undrawn := len(every) - len(drawn):
+        blocks.append(Text(f"Not drawn: {undrawn} of the GANs; metrics.jsonl in each one's folder holds its numbers."))
+    fits = (tables.fits_table(benchmark.summary.get("fits") or []) for benchmark in sources.benchmarks)
+    blocks += [table for table in fits if table]
+    return Section("Training of the GANs", blocks) if blocks else None
+
+
+def _picture(fit: Fit, out: Path) -> Picture:
+    name = fit.name or fit.folder.name
+    return single(
+        training_plot(fit.metrics),
+        fit.figure(out, "training"),
+        fit.metrics,
+        alt=f"Training curves of {name}: how well the discriminator tells real from synthetic, and both losses."
+        f"{_last(fit)}",
+        caption=f"{name}. Above: how well the discriminator tells real from synthetic; 0.5 is the equilibrium, and "
+        "training lesions far above held-out ones mean that it learns them by heart. Below: the losses.",
+    )
+
+
+def _last(fit: Fit) -> str:
+    """The last measures, in words."""
+    metrics = fit.metrics.reindex(columns=list(DISCRIMINATION)).astype(float)
+    last = {name: values.dropna() for name, values in metrics.items()}
+    told = [f"{DISCRIMINATION[str(name)]} {values.iloc[-1]:.2f}" for name, values in last.items() if len(values)]
+    return f" At the end the AUC is {', '.join(told)}." if told else ""

@@ -1,0 +1,211 @@
+"""What a report is made from: the folders that other commands left, told apart by the files in them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+import pandas as pd
+
+from augmentor.data.images import file_name
+from augmentor.errors import UsageError
+from augmentor.training.run import Run
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder; `name` tells it from others of its kind, and is "" where it is the only one."""
+
+    folder: Path
+    name: str = ""
+    marks: ClassVar[tuple[str, ...]] = ()  # the files by which a folder of this kind is known
+
+    @classmethod
+    def found_in(cls, folder: Path) -> Self | None:
+        return cls(folder) if all((folder / mark).is_file() for mark in cls.marks) else None
+
+    def figure(self, out: Path, name: str) -> Path:
+        """Where a figure of this source belongs in the report's folder."""
+        told = f"{file_name(self.name.replace('/', '-'))}-{name}" if self.name else name
+        return out / "figures" / f"{told}.png"
+
+    def titled(self, title: str) -> str:
+        return f"{title}: {self.name}" if self.name else title
+
+    def json(self, name: str) -> dict[str, Any] | None:
+        """A JSON of the folder, None where there is none. Raises UsageError where it is damaged."""
+        file = self.folder / name
+        try:
+            return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        except json.JSONDecodeError as error:
+            raise UsageError(f"{file}: is no JSON ({error}). Make it again with the command that wrote it.") from error
+
+    @property
+    def embedding(self) -> Path:
+        return self.folder / "embedding.csv"
+
+
+class Fit(Source):
+    """A run folder, of a finished fit or of one under way; a benchmark's GANs are such folders too."""
+
+    marks = ("metrics.jsonl",)
+
+    @cached_property
+    def run(self) -> Run:
+        return Run(self.folder)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        return self.json("run.json") or {}
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        return self.json("evaluation.json") or {}
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """The lines of metrics.jsonl; one that a killed run left half is skipped."""
+        lines = []
+        for line in (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+            with suppress(json.JSONDecodeError):
+                lines.append(json.loads(line))
+        return pd.DataFrame(lines)
+
+    @property
+    def grid(self) -> Path | None:
+        """The picture of the snapshot that was chosen; of the last one where none is yet."""
+        chosen = self.run.samples / f"{Path(self.summary.get('chosen', '')).stem}.png"
+        return chosen if chosen.is_file() else max(self.run.samples.glob("*.png"), default=None)
+
+    @property
+    def recipe(self) -> str:
+        file = self.folder / "recipe.toml"
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+
+    @property
+    def has_lesions(self) -> bool:
+        return all((self.folder / name).exists() for name in ("lesions.csv", "splits.json"))
+
+
+class Benchmark(Source):
+    """The folder of a finished benchmark."""
+
+    marks = ("summary.json", "results.csv")
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        return self.json("summary.json") or {}
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        return read_cells(self.folder / "results.csv")
+
+    @cached_property
+    def gans(self) -> list[Fit]:
+        """The GANs that left a folder, those of all real lesions first."""
+        fits = sorted(self.summary.get("fits") or [], key=lambda fit: fit.get("per_class") is not None)
+        named = [Fit.found_in(self.folder / fit["run"]) for fit in fits]
+        return [replace(gan, name="-".join(filter(None, (self.name, gan.folder.name)))) for gan in named if gan]
+
+
+class Enlarged(Source):
+    """An enlarged training set, as `augmentor expand` writes it."""
+
+    marks = ("manifest.csv", "dataset_description.json")
+
+    @cached_property
+    def screen(self) -> dict[str, Any]:
+        return (self.json("dataset_description.json") or {}).get("Screen") or {}
+
+
+class Reading(Source):
+    """A blind reading that was scored."""
+
+    marks = ("score.json",)
+
+    @cached_property
+    def score(self) -> dict[str, Any]:
+        return self.json("score.json") or {}
+
+
+class Check(Source):
+    """What `augmentor run` found in the data."""
+
+    marks = ("check.json",)
+
+    @property
+    def warnings(self) -> list[str]:
+        return (self.json("check.json") or {}).get("warnings") or []
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All folders of a report, by kind."""
+
+    benchmarks: list[Benchmark]
+    fits: list[Fit]
+    enlarged: list[Enlarged]
+    readings: list[Reading]
+    checks: list[Check]
+
+    @property
+    def shown(self) -> list[Fit]:
+        """The runs whose lesions are shown: those given, or one GAN of each benchmark."""
+        first = (next((gan for gan in benchmark.gans if gan.grid), None) for benchmark in self.benchmarks)
+        return self.fits or [replace(gan, name=b.name) for b, gan in zip(self.benchmarks, first, strict=True) if gan]
+
+
+def find_sources(folders: Sequence[Path]) -> Sources:
+    """The sources among the folders; of one that is none itself, as `augmentor run` makes it, those right below it.
+
+    Raises UsageError for a folder that is missing, or holds nothing to report.
+    """
+    found: list[Source] = []
+    for folder in folders:
+        here = _kinds(folder)
+        if not [source for source in here if not isinstance(source, Check)] and folder.is_dir():
+            here += [source for below in sorted(folder.iterdir()) if below.is_dir() for source in _kinds(below)]
+        if not here:
+            raise UsageError(
+                f"{folder}: {'holds nothing to report' if folder.is_dir() else 'no such folder'}. Give the folder of a "
+                "finished `augmentor fit`, `expand`, `benchmark`, `run` or `read score`."
+            )
+        found += here
+    return Sources(
+        _named(found, Benchmark),
+        _named(found, Fit),
+        _named(found, Enlarged),
+        _named(found, Reading),
+        _named(found, Check),
+    )
+
+
+def _kinds(folder: Path) -> list[Source]:
+    kinds: tuple[type[Source], ...] = (Benchmark, Fit, Enlarged, Reading, Check)
+    return [source for kind in kinds if (source := kind.found_in(folder))]
+
+
+S = TypeVar("S", bound=Source)
+
+
+def _named(found: Iterable[Source], kind: type[S]) -> list[S]:
+    """Those of a kind, each folder once, named by as much of their paths as tells them apart."""
+    folders = list(dict.fromkeys(source.folder.resolve() for source in found if type(source) is kind))
+    if len(folders) < 2:
+        return [kind(folder) for folder in folders]
+    depth = 1
+    while max(Counter(folder.parts[-depth:] for folder in folders).values()) > 1:
+        depth += 1
+    return [kind(folder, "/".join(folder.parts[-depth:])) for folder in folders]
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """A CSV with one row a cell or an image; names stay text, so that a class called 1 or NA survives."""
+    names = dict.fromkeys(["arm", "classifier", "fold", "label", "predicted"], str)
+    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])

@@ -1,0 +1,24 @@
+"""The command `report`, as the function that it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from augmentor.cli.reports import report
+from tests.report.fake import write_benchmark, write_run
+
+
+def test_one_folder_gets_its_report_and_several_get_one_of_their_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_run(Path("run"), np.random.default_rng(0), steps=10)
+    Path("benchmark").mkdir()
+    write_benchmark(Path("benchmark"), ("real", "classic"), ("logistic",), gans=False)
+    report([Path("run")])
+    assert "Report: run/report.html" in capsys.readouterr().out
+    report([Path("run"), Path("benchmark")])
+    printed = capsys.readouterr().out
+    assert "Report: report/report.html" in printed
+    assert "were not shown" in printed
+    assert {file.name for file in Path("report").iterdir()} == {"report.html", "figures", "tables"}

@@ -1,0 +1,33 @@
+"""The picture of fidelity."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from augmentor.report.fidelity import fidelity_plot
+from tests.report.overlaps import overlapping_texts
+
+MEASURES = ["kid", "mmd", "precision", "recall", "density", "coverage", "a_measure_of_another_version"]
+
+
+def scores(classes: list[str]) -> pd.DataFrame:
+    rows = [{"class": name, "measure": measure} for name in classes for measure in MEASURES]
+    return pd.DataFrame(rows).assign(synthetic=0.4, floor=0.2, training=0.1)
+
+
+def test_a_panel_shows_every_side_of_a_measure():
+    axes = fidelity_plot(scores(["cyst", "mean"])).axes
+    assert len(axes) == len(MEASURES)
+    drawn = {line.get_label(): line.get_xdata().tolist() for line in axes[0].lines}
+    assert drawn == {"training lesions": [0.1] * 2, "floor: real lesions": [0.2] * 2, "synthetic": [0.4] * 2}
+
+
+def test_a_side_that_was_not_measured_is_left_out():
+    axes = fidelity_plot(scores(["mean"]).drop(columns="training").assign(floor=None)).axes
+    assert [line.get_label() for line in axes[0].lines] == ["floor: real lesions", "synthetic"]
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_names_neither_overlap_nor_leave_the_figure(columns):
+    assert overlapping_texts(fidelity_plot(scores(["cyst", "metastasis", "mean"]), columns)) == []

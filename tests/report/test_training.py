@@ -1,0 +1,16 @@
+"""The training curves."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from augmentor.report.training import training_plot
+
+
+def test_training_plot_survives_null_measurements():
+    lines = [{"kind": "step", "kimg": 1.0, "loss_d": 1.0, "loss_g": 2.0}]
+    lines += [{"kind": "snapshot", "kimg": at, "discrimination_train": 0.8} for at in (1.0, 2.0)]
+    above, below = training_plot(pd.DataFrame(lines).assign(discrimination_held_out=None)).axes
+    assert [line.get_label() for line in above.lines] == ["equilibrium", "training lesions"]
+    assert above.lines[0].get_ydata() == [0.5, 0.5]
+    assert [line.get_label() for line in below.lines] == ["discriminator", "generator"]
