@@ -1,9 +1,12 @@
 """Fixtures that several test files use."""
 
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from augmentor import cli
 from tests.lesion_sets import write_set
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -26,3 +29,34 @@ def shared_data():
         return SHARED_DATA / name
 
     return path_of
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    def says(self, *phrases):
+        """Whether all phrases were printed, wherever the terminal broke the lines."""
+        printed = "".join((self.out + self.err).split())
+        missing = [p for p in phrases if "".join(str(p).split()) not in printed]
+        assert not missing, f"{missing} not in:\n{self.out}{self.err}"
+        assert "Traceback" not in printed
+        return True
+
+
+@pytest.fixture
+def augmentor(capsys, monkeypatch):
+    """Gives a function that runs a command line and tells its exit code and what it printed."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["augmentor", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        return Outcome(code, *capsys.readouterr())
+
+    return call

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from typing import NamedTuple
 
 import nibabel
 import numpy as np
@@ -12,38 +11,19 @@ from PIL import Image
 
 from augmentor import cli
 
-COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "calibrate", "report", "demo", "run")
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    def says(self, *phrases):
-        """Whether all phrases were printed, wherever the terminal broke the lines."""
-        printed = "".join((self.out + self.err).split())
-        missing = [p for p in phrases if "".join(str(p).split()) not in printed]
-        assert not missing, f"{missing} not in:\n{self.out}{self.err}"
-        assert "Traceback" not in printed
-        return True
-
-
-@pytest.fixture
-def augmentor(capsys, monkeypatch):
-    """Gives a function that runs a command line and tells its exit code and what it printed."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["augmentor", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        return Outcome(code, *capsys.readouterr())
-
-    return call
+COMMANDS = (
+    "check",
+    "fit",
+    "expand",
+    "evaluate",
+    "benchmark",
+    "calibrate",
+    "report",
+    "demo",
+    "run",
+    "read make",
+    "read score",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -392,15 +372,18 @@ def test_a_recipe_without_data(augmentor, tmp_path):
 # What should work
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS + GROUPED)
 def test_the_help_of_every_command_has_an_example(augmentor, command):
-    outcome = augmentor(command, "--help")
+    outcome = augmentor(*command.split(), "--help")
     assert outcome.code == 0
     assert outcome.says("Example", f"augmentor {command}")
 
 
 def test_these_are_all_commands():
     assert {c.callback.__name__ for c in cli.app.registered_commands} == set(COMMANDS)
+    groups = [group.typer_instance for group in cli.app.registered_groups]
+    found = {f"{group.info.name} {c.callback.__name__}" for group in groups for c in group.registered_commands}
+    assert found == set(GROUPED)
 
 
 def test_an_unknown_command(augmentor):

@@ -11,6 +11,7 @@ import typer
 from augmentor.cli.console import err
 from augmentor.cli.data import check
 from augmentor.cli.generator import evaluate, expand, fit
+from augmentor.cli.reading import read
 from augmentor.cli.recipes import demo, run
 from augmentor.cli.reports import report
 from augmentor.cli.trial import benchmark, calibrate
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (check, fit, expand, evaluate, benchmark, calibrate, report, demo, run):
     app.command()(command)
+app.add_typer(read)
 
 
 def main() -> None:

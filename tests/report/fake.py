@@ -11,7 +11,9 @@ import pandas as pd
 from PIL import Image
 
 from augmentor.data.lesions import make_lesions
+from augmentor.reading.score import score_reading
 from augmentor.recipe import make_recipe
+from tests.reading.kits import plain_key, save, true_answers
 
 METRICS = ["accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "brier", "ece"]
 CLASSES = ["cyst", "haemangioma", "metastasis"]
@@ -290,9 +292,13 @@ def write_enlarged(folder: Path) -> Path:
 
 
 def write_reading(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    reader = {"n": 60, "accuracy": 0.55, "low": 0.42, "high": 0.68, "p": 0.52, "d_prime": 0.25, "seconds": 400.0}
-    score = {"readers": [{"reader": name, **reader} for name in ("anna", "ben")]}
-    score |= {"agreement": {"kappa": 0.31, "kind": "Cohen's"}, "classes": [{"class": "cyst", "real": 0.9, "n": 20}]}
-    (folder / "score.json").write_text(json.dumps(score))
+    """A reading of forty lesions: anna is right in 28, ben in all, and both take every synthetic lesion for a cyst."""
+    key = plain_key(20, folder=folder)
+    for reader, right in {"anna": 28, "ben": 40}.items():
+        answers = true_answers(key, reader)
+        wrong = answers["kind"].map({"real": "synthetic", "synthetic": "real"})
+        answers["kind"] = answers["kind"].where(answers.index < right, wrong)
+        answers["label"] = answers["label"].where(answers["kind"] == "real", "cyst")
+        save(folder, reader, answers)
+    score_reading(folder)
     return folder

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from augmentor.errors import UsageError
+from augmentor.reading.score import score_reading
 from augmentor.report.html import report
-from tests.report.fake import write_all, write_benchmark, write_evaluation, write_run
+from tests.report.fake import write_all, write_benchmark, write_evaluation, write_reading, write_run
 from tests.report.page import Page
 
 ORDER = [
@@ -181,9 +182,31 @@ def test_what_was_refused_is_counted_by_rule_and_class(joined):
     }
 
 
-def test_a_reading_is_told(joined):
-    assert ["", "anna", "60", "55.0 % (42.0 to 68.0)", "0.520", "0.25", "7 min"] in joined.rows("Reader")
-    assert "Agreement of the readers: Cohen&#39;s kappa 0.31." in joined.source
+def test_a_reading_is_told_as_it_was_scored(joined, out):
+    score = json.loads((out / "all" / "reading" / "score.json").read_text())
+    rows = {row[1]: row for row in joined.rows("Reader")}
+    assert list(rows) == ["anna", "ben", "all"]
+    anna = score["readers"][0]
+    assert rows["anna"][2:4] == [
+        "28 of 40",
+        f"70.0 % ({100 * anna['kind']['low']:.1f} to {100 * anna['kind']['high']:.1f})",
+    ]
+    assert rows["ben"][5:6] == [f"{score['readers'][1]['dprime']:.2f}"]
+    classes = {row[1]: row[2:] for row in joined.rows("Class", "Real or synthetic told right")}
+    assert set(classes) == {"cyst", "metastasis"}
+    shown = score["all"]["classes"]["metastasis"]["synthetic"]
+    assert classes["metastasis"][2].startswith(f"{100 * shown['accuracy']:.1f} % (")
+    assert {score["verdict"], score["class_verdict"]} <= {text for _, text in joined.texts}
+    assert f"Cohen's kappa: real or synthetic {score['agreement']['kind']:.2f}" in " ".join(t for _, t in joined.texts)
+
+
+def test_a_reading_that_one_reader_has_not_finished_says_so(tmp_path):
+    folder = write_reading(tmp_path / "reading")
+    (folder / "answers-ben.csv").unlink()
+    score_reading(folder)
+    page = Page(report([folder], folder))
+    assert [row[1] for row in page.rows("Reader")] == ["anna"]
+    assert any("No answers yet of ben" in text for _, text in page.texts)
 
 
 def test_the_verdict_comes_first_and_is_escaped_and_an_alarm_follows(joined, summary):

@@ -7,37 +7,51 @@ from typing import Any
 
 import pandas as pd
 
+from augmentor.reading.answers import MODEL
+from augmentor.reading.key import KINDS
 from augmentor.report import dots
-from augmentor.report.blocks import Block, Part, Picture, Section, Table, Text
-from augmentor.report.numbers import duration, interval, known, number, probability
+from augmentor.report.blocks import Block, Notes, Part, Picture, Section, Table, Text
+from augmentor.report.numbers import duration, known, number, probability
 from augmentor.report.pictures import single
 from augmentor.report.sources import Reading, Sources
+
+_QUESTIONS = {"kind": "real or synthetic", "label": "class"}
 
 
 def reading(sources: Sources, out: Path) -> Section | None:
     blocks: list[Block] = []
     for one in sources.readings:
         found = _of(one, out)
-        blocks += [Part(one.name, found)] if one.name and found else found
+        blocks += [Part(one.name, found)] if one.name else found
     return Section("Blind reading", blocks) if blocks else None
 
 
 def _of(one: Reading, out: Path) -> list[Block]:
-    readers, agreement, classes = (one.score.get(name) for name in ("readers", "agreement", "classes"))
-    blocks: list[Block] = [_picture(one, out, readers), _readers_table(readers)] if readers else []
-    if agreement and known(agreement.get("kappa")):
-        blocks.append(Text(f"Agreement of the readers: {agreement.get('kind', '')} kappa {agreement['kappa']:.2f}."))
-    if classes:
-        blocks.append(_classes_table(classes))
+    score = one.score
+    readers = [*score["readers"], *([score["all"]] if _several(score) else [])]
+    blocks: list[Block] = [Text(score["verdict"]), Text(score["class_verdict"]), _picture(one, out, readers)]
+    blocks += [_readers_table(readers), _classes_table(score)]
+    agreement = score["agreement"]
+    if agreement["statistic"]:
+        told = ", ".join(f"{what} {_kappa(agreement[name])}" for name, what in _QUESTIONS.items())
+        blocks.append(Text(f"Agreement of the readers, {agreement['statistic']}'s kappa: {told}."))
+    if score["awaited"]:
+        blocks.append(Notes([f"No answers yet of {', '.join(score['awaited'])}."]))
     return blocks
 
 
+def _several(score: dict[str, Any]) -> bool:
+    """Whether more than one person has read; the classifier is none."""
+    return sum(reader["reader"] != MODEL for reader in score["readers"]) > 1
+
+
 def _picture(one: Reading, out: Path, readers: list[dict[str, Any]]) -> Picture:
-    told = ", ".join(f"{row['reader']} {number(row['accuracy'], '.0%')}" for row in readers)
+    rows = [{"reader": reader["reader"], **reader["kind"]} for reader in readers]
+    told = ", ".join(f"{row['reader']} {number(row['accuracy'], '.0%')}" for row in rows)
     return single(
-        dots.readers_plot(readers),
+        dots.readers_plot(rows),
         one.figure(out, "reading"),
-        pd.DataFrame(readers),
+        pd.DataFrame(rows),
         alt=f"Dot plot: share of lesions that each reader told right as real or synthetic: {told}; chance is 50 %.",
         caption="How often each reader told real from synthetic lesions right, with the 95\N{NO-BREAK SPACE}% "
         "interval; the dashed line is chance.",
@@ -47,26 +61,39 @@ def _picture(one: Reading, out: Path, readers: list[dict[str, Any]]) -> Picture:
 def _readers_table(readers: list[dict[str, Any]]) -> Table:
     rows = [
         [
-            str(row["reader"]),
-            str(row["n"]),
-            interval({"metric": "accuracy", "mean": row["accuracy"], "low": row["low"], "high": row["high"]}),
-            probability(row.get("p")),
-            number(row.get("d_prime"), ".2f"),
-            duration(row.get("seconds")),
+            reader["reader"],
+            f"{reader['kind']['right']} of {reader['kind']['n']}",
+            _share(reader["kind"]),
+            probability(reader["kind"]["p"]),
+            number(reader["dprime"], ".2f"),
+            number(reader["auc"], ".2f"),
+            *(_share(reader["label"][kind]) for kind in KINDS),
+            probability(reader["label"]["p"]),
+            duration(reader["seconds"]["median"]),
         ]
-        for row in readers
+        for reader in readers
     ]
-    heads = ["Reader", "Lesions", "Real or synthetic told right (95 % interval)", "p against chance", "d'", "Time"]
-    return Table("Real or synthetic, by reader", heads, {"": rows})
+    heads = ["Reader", "Right", "Real or synthetic told right", "p against chance", "d'", "AUC by confidence"]
+    heads += [f"Class told right, {kind}" for kind in KINDS] + ["p of that difference", "Time a lesion"]
+    caption = "By reader, with 95 % intervals; d' is 0 for a guesser, and the time is the median."
+    return Table(caption, heads, {"": rows})
 
 
-def _classes_table(classes: Any) -> Table:
-    """Whatever was counted for each class: a list of records, or a record under each class's name."""
-    records = [{"class": name} | row for name, row in classes.items()] if isinstance(classes, dict) else classes
-    heads = list(dict.fromkeys(name for row in records for name in row))
-    rows = [[_told(row.get(name)) for name in heads] for row in records]
-    return Table("By class", [name.replace("_", " ").capitalize() for name in heads], {"": rows})
+def _classes_table(score: dict[str, Any]) -> Table:
+    rows = [
+        [name, _share(found["kind"]), *(_share(found[kind]) for kind in KINDS)]
+        for name, found in score["all"]["classes"].items()
+    ]
+    heads = ["Class", "Real or synthetic told right", *(f"Class told right, {kind}" for kind in KINDS)]
+    return Table("By class, over all readers, with 95 % intervals.", heads, {"": rows})
 
 
-def _told(value: Any) -> str:
-    return number(value, ".3f") if isinstance(value, float) or value is None else str(value)
+def _share(found: dict[str, Any]) -> str:
+    """A proportion of a score in percent: 70.0 % (53.5 to 83.4)."""
+    if not known(found["accuracy"]):
+        return "no answer"
+    return f"{100 * found['accuracy']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
+
+
+def _kappa(value: float | None) -> str:
+    return number(value, ".2f") if known(value) else "undefined"

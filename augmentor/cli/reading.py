@@ -1,0 +1,133 @@
+"""`read make`, `read score`: a blind reading in the browser, and what it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from augmentor.cli.console import err, out
+from augmentor.cli.options import Columns, Pattern, RunFolder, Screen, Seed, names_of, read_data, recipe_with
+from augmentor.errors import UsageError
+from augmentor.progress import TerminalProgress
+
+read = typer.Typer(
+    name="read",
+    help="Let people say which lesions are real: `make` writes their pages, `score` reads their answers.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+
+@read.command()
+def make(
+    readers: Annotated[str, typer.Option(help="Names with commas between; each gets a page.", show_default=False)],
+    run: RunFolder = None,
+    real: Annotated[
+        str | None,
+        typer.Option(
+            help="Real lesions of patients that the run was not trained on, as for `augmentor check`. Default: the "
+            "run's held-out ones.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("--n", help="Lesions to read: half real, half synthetic.")] = 60,
+    out_folder: Annotated[Path, typer.Option("--out", help="A new folder.")] = Path("reading"),
+    seed: Seed = 0,
+    screen: Screen = None,
+    columns: Columns = None,
+    patient_pattern: Pattern = None,
+) -> None:
+    """Write a page for each reader, who says of each lesion whether it is real, and which class it is.
+
+    The pages need no network and don't hold the key, which is `key.json`: send the pages alone.
+
+    Example: `augmentor read make --readers anna,ben --n 40`
+    """
+    if real is None and (columns or patient_pattern):
+        raise UsageError("--columns and --patient-pattern tell how to read --real. Give --real, or leave them out.")
+    level = recipe_with(expand={"screen": screen}).expand.screen
+    from augmentor.reading.kit import make_reading
+    from augmentor.training.run import open_run
+
+    chosen = open_run(run)
+    brought = read_data(real, columns, patient_pattern) if real else None
+    key = make_reading(chosen, names_of(readers), out_folder, count, brought, seed, level, TerminalProgress(err))
+    pages = ", ".join(str(out_folder / f"{reader}.html") for reader in key.orders)
+    out.print(f"Wrote {pages}, and {out_folder / 'key.json'}, which readers must not see.", **_PLAIN)
+    out.print(
+        f"Put the answers-<reader>.csv that they save into {out_folder}, then: augmentor read score {out_folder}",
+        **_PLAIN,
+    )
+
+
+@read.command()
+def score(
+    folder: Annotated[Path, typer.Argument(help="What `read make` wrote, with the readers' answers.")],
+    model: Annotated[
+        bool, typer.Option("--model", help="Let a classifier read too: it says how much is there to be seen.")
+    ] = False,
+    run: Annotated[
+        Path | None, typer.Option(help="Where the run is, for --model. Default: where it was.", show_default=False)
+    ] = None,
+) -> None:
+    """Say whether the readers told real from synthetic lesions, and whether they named the class of both as well.
+
+    Leaves `score.json`, `score.csv` and `report.html` in the folder.
+
+    Example: `augmentor read score reading/`
+    """
+    if run and not model:
+        raise UsageError("--run is for --model, which trains a classifier on the run's lesions. Add --model.")
+    from augmentor.reading.player import play
+    from augmentor.reading.score import score_reading
+    from augmentor.report.html import report
+
+    if model:
+        play(folder, run, TerminalProgress(err))
+    show_reading(score_reading(folder))
+    out.print(f"Wrote {folder / 'score.json'}, {folder / 'score.csv'} and {report([folder], folder)}", **_PLAIN)
+
+
+def show_reading(result: dict[str, Any]) -> None:
+    """What `score_reading` returns: a row a reader, the agreement, and the verdicts."""
+    heads = ("reader", "right (95 %)", "p", "d'", "class: real", "synthetic", "seconds")
+    table = Table(*(Column(head, no_wrap=True) for head in heads))
+    for reader in result["readers"]:
+        table.add_row(*_row(reader))
+    if sum(reader["reader"] != "model" for reader in result["readers"]) > 1:
+        table.add_section()
+        table.add_row(*_row(result["all"]))
+    out.print(table)
+    agreement = result["agreement"]
+    if agreement["statistic"]:
+        told = ", ".join(f"{what} {_kappa(agreement[name])}" for name, what in _QUESTIONS.items())
+        out.print(f"Agreement of the readers ({agreement['statistic']}'s kappa): {told}.", **_PLAIN)
+    if result["awaited"]:
+        out.print(f"No answers yet of {', '.join(result['awaited'])}.", style="yellow", **_PLAIN)
+    out.print(result["class_verdict"], **_PLAIN)
+    out.print(result["verdict"], style="bold", **_PLAIN)
+
+
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+_QUESTIONS = {"kind": "real or synthetic", "label": "class"}
+
+
+def _row(reader: dict[str, Any]) -> list[str]:
+    kind, label = reader["kind"], reader["label"]
+    return [
+        escape(reader["reader"]),
+        f"{kind['accuracy'] * 100:.0f} % ({kind['low'] * 100:.0f} to {kind['high'] * 100:.0f})",
+        f"{kind['p']:.2g}",
+        f"{reader['dprime']:.2f}",
+        f"{label['real']['accuracy'] * 100:.0f} %",
+        f"{label['synthetic']['accuracy'] * 100:.0f} %",
+        f"{reader['seconds']['median']:.3g}",
+    ]
+
+
+def _kappa(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.2f}"

@@ -1,0 +1,119 @@
+"""Which lesions are read: half real, of patients that the run was not trained on, half synthetic, classes balanced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from augmentor.data.check import inspect
+from augmentor.data.lesions import Lesions
+from augmentor.errors import DataError, ShortfallError, UsageError
+from augmentor.expansion.screen import synthesise
+from augmentor.recipe import ScreenLevel
+from augmentor.training.run import Run
+
+
+def real_lesions(run: Run, brought: Lesions | None) -> Lesions:
+    """The run's held-out lesions, or those that were brought, each image once.
+
+    Raises DataError where brought lesions are synthetic, unreadable, of a class that the run does not know, or of
+    patients or with pixels that it was trained on, and UsageError where there are none.
+    """
+    if brought is None:
+        if not len(run.held_out):
+            raise UsageError(
+                f"{run.folder}: this run held no patients out, so every real lesion it knows was trained on. "
+                "Give lesions of other patients with --real."
+            )
+        return _each_once(run.held_out)
+    found = inspect(brought)
+    if found.unreadable:
+        raise DataError(found.unreadable)
+    _require_fitting(found.lesions, run)
+    _require_unseen(found.lesions, run)
+    return _each_once(found.lesions)
+
+
+def _each_once(lesions: Lesions) -> Lesions:
+    content = lesions.table["content"].where(lesions.table["content"] != "", lesions.table["path"])
+    return lesions.rows(~content.duplicated().to_numpy())
+
+
+def _require_fitting(lesions: Lesions, run: Run) -> None:
+    synthetic = int((lesions.table["origin"] != "real").sum())
+    if synthetic:
+        raise DataError(f"{lesions.source}: {synthetic} of {len(lesions)} rows are synthetic; --real takes real ones.")
+    unknown = sorted(set(lesions.classes) - set(run.training.classes))
+    if unknown:
+        raise DataError(
+            f"{lesions.source}: has class {', '.join(unknown)}; the run knows {', '.join(run.training.classes)}. "
+            "Rename or leave out."
+        )
+
+
+def _require_unseen(lesions: Lesions, run: Run) -> None:
+    for column, told in (("content", "images"), ("patient", "patients")):
+        both = sorted((set(lesions.table[column]) & set(run.training.table[column])) - {""})
+        if both:
+            rows = lesions.table[lesions.table[column].isin(both)]
+            raise DataError(
+                f"{lesions.source}: {len(rows)} of {len(lesions)} lesions have {told} that {run.folder.name} was "
+                f"trained on, for example {rows['path'].iloc[0]} (patient {rows['patient'].iloc[0]}). A reading shows "
+                "patients that the GAN has not seen: leave these out, or leave --real out to show the run's held-out "
+                "patients. If they are other people of the same name, rename them."
+            )
+
+
+def shares(available: dict[str, int], count: int) -> dict[str, int]:
+    """`count` lesions over the classes, as evenly as can be; the classes with the most lesions take the odd ones.
+
+    Raises UsageError, with the largest `--n` that fits, where a class has too few.
+    """
+    classes = sorted(available, key=lambda name: (-available[name], name))
+    if count % 2 or count < 2 * len(classes):
+        raise UsageError(
+            f"--n {count}: half of the lesions are real and half synthetic, at least one of each of the "
+            f"{len(classes)} classes. Give an even number, {2 * len(classes)} or more."
+        )
+    each, odd = divmod(count // 2, len(classes))
+    wanted = {name: each + (i < odd) for i, name in enumerate(classes)}
+    if any(wanted[name] > available[name] for name in classes):
+        raise UsageError(_too_few(available, count, max(wanted.values())))
+    return {name: wanted[name] for name in sorted(classes)}
+
+
+def _too_few(available: dict[str, int], count: int, needed: int) -> str:
+    least = min(available.values())
+    most = 2 * (least * len(available) + sum(n > least for n in available.values()))
+    told = ", ".join(f"{number} {name}" for name, number in sorted(available.items()))
+    way = f"--n {most} fits" if least else "a class has none"
+    return (
+        f"--n {count} needs {needed} real lesions of a class; there are {told} of patients that the GAN has not seen: "
+        f"{way}. Lower --n, give more with --real, or fit with a larger --holdout."
+    )
+
+
+def draw_real(lesions: Lesions, wanted: dict[str, int], seed: int) -> Lesions:
+    """`wanted` lesions a class, in the order of the classes, of as many patients as can be."""
+    labels = lesions.table["label"].to_numpy()
+    parts = [lesions.rows(labels == name).at_most(number, seed).table for name, number in wanted.items()]
+    return replace(lesions, table=pd.concat(parts, ignore_index=True))
+
+
+def draw_synthetic(run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel) -> tuple[np.ndarray, list[str]]:
+    """Lesions that passed the run's screen, in the order of `wanted`: (N, C, S, S) float32 in [-1, 1], N labels.
+
+    Raises ShortfallError where the screen let too few pass.
+    """
+    images, labels = synthesise(run, wanted, seed, screen)
+    passed = Counter(labels)
+    short = [f"{passed[name]} of {number} {name}" for name, number in wanted.items() if passed[name] < number]
+    if short:
+        raise ShortfallError(
+            f"{run.folder}: too few synthetic lesions passed the screen: {', '.join(short)}. Nothing is written. "
+            "Fit longer, lower --n, or give a lighter --screen."
+        )
+    return images, labels

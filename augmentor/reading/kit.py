@@ -1,0 +1,151 @@
+"""`read make`: a run to a folder with one page a reader and the key."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from augmentor.data.images import Intensity
+from augmentor.data.lesions import Lesions
+from augmentor.errors import DataError, UsageError
+from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
+from augmentor.progress import Progress
+from augmentor.reading.answers import MODEL
+from augmentor.reading.choice import draw_real, draw_synthetic, real_lesions, shares
+from augmentor.reading.key import Key, digest, order_of, reading_id
+from augmentor.reading.page import make_page, write_page
+from augmentor.reading.pixels import Treatment, find_treatment, read_lesion, stored_like, unit_step
+from augmentor.recipe import ScreenLevel
+from augmentor.training.run import Run, require_empty
+from augmentor.version import VERSION
+
+
+@dataclass
+class _Lesion:
+    """One lesion as it is shown: `pixels` (C, S, S) uint16."""
+
+    pixels: np.ndarray
+    kind: str
+    label: str
+    patient: str
+    source: str
+
+
+def make_reading(
+    run: Run,
+    readers: list[str],
+    out: Path,
+    count: int = 60,
+    real: Lesions | None = None,
+    seed: int = 0,
+    screen: ScreenLevel = "light",
+    progress: Progress | None = None,
+) -> Key:
+    """Write OUT/<reader>.html for each reader, and OUT/key.json; the folder appears whole or not at all.
+
+    real: lesions to take instead of the run's held-out ones. Raises UsageError for bad names or an `out` that holds
+    files, DataError for real lesions that can't be shown, ShortfallError where too few synthetic ones pass the screen.
+    """
+    progress = progress or Progress()
+    _require_readers(readers)
+    require_empty(out)
+    lesions, treatment, card = _lesions(run, count, real, seed, screen, progress)
+    reading = reading_id([lesion.pixels for lesion in lesions], seed)
+    # Numbered by the pixels, so that a number says nothing of what a lesion is.
+    lesions.sort(key=lambda lesion: digest(lesion.pixels))
+    digits = len(str(len(lesions)))
+    shown = {f"L{number:0{digits}d}": lesion for number, lesion in enumerate(lesions, 1)}
+    key = Key(
+        reading,
+        _made(run, seed, screen),
+        list(card.classes),
+        [_row(name, lesion) for name, lesion in shown.items()],
+        {reader: order_of(reading, reader, list(shown)) for reader in readers},
+        asdict(treatment),
+    )
+    _write(key, {name: lesion.pixels for name, lesion in shown.items()}, treatment, card.intensity, out.resolve())
+    return key
+
+
+def _require_readers(readers: list[str]) -> None:
+    bad = [name for name in readers if not re.fullmatch(r"[\w-]{1,40}", name)]
+    if bad or not readers:
+        raise UsageError(
+            f"--readers: {', '.join(map(repr, bad)) or 'nobody'}; give one or more names of letters, digits, - and _, "
+            "as in --readers anna,ben. They name the files."
+        )
+    twice = {name for name in readers if [x.lower() for x in readers].count(name.lower()) > 1}
+    if twice:
+        raise UsageError(f"--readers: {', '.join(sorted(twice))} are one name; each reader needs another.")
+    if MODEL in [name.lower() for name in readers]:
+        raise UsageError(f"--readers: {MODEL!r} is the name of the classifier that `read score --model` lets read.")
+
+
+def _lesions(
+    run: Run, count: int, brought: Lesions | None, seed: int, screen: ScreenLevel, progress: Progress
+) -> tuple[list[_Lesion], Treatment, Card]:
+    available = real_lesions(run, brought)
+    _, card = load_checkpoint(run.chosen_checkpoint)
+    counts = dict.fromkeys(card.classes, 0) | available.counts()
+    wanted = shares(counts, count)
+    chosen = draw_real(available, wanted, seed)
+    with progress.task(f"Drawing and screening {count // 2} synthetic lesions", 2) as update:
+        update(0, "")
+        images, labels = draw_synthetic(run, wanted, seed, screen)
+        update(1, "")
+        files = [read_lesion(path, card.model.size, card.intensity) for path in chosen.paths]
+        _require_channels(chosen.paths, [len(file.image) for file in files], card.channels)
+        unit = unit_step(card.intensity, card.channels)
+        # Both lists are in the order of the classes: a synthetic lesion is stored like a real one of its class.
+        stored = [stored_like(image, file, unit) for image, file in zip(images, files, strict=True)]
+        treatment = find_treatment([file.image for file in files] + stored, card.intensity)
+        made = [
+            _Lesion(treatment.apply(file.image), "real", *(str(x) for x in (row.label, row.patient, row.path)))
+            for file, row in zip(files, chosen.table.itertuples(), strict=True)
+        ]
+        made += [
+            _Lesion(treatment.apply(image), "synthetic", label, "", f"seed {seed}, lesion {number}")
+            for number, (image, label) in enumerate(zip(stored, labels, strict=True), 1)
+        ]
+        update(2, "")
+    return made, treatment, card
+
+
+def _require_channels(paths: list[str], found: list[int], wanted: int) -> None:
+    for path, channels in zip(paths, found, strict=True):
+        if channels != wanted:
+            raise DataError(
+                f"{path}: has {channels} channel{'s' * (channels > 1)}, the run's lesions have {wanted}. "
+                "Give lesions like those that the run was fitted on."
+            )
+
+
+def _made(run: Run, seed: int, screen: ScreenLevel) -> dict[str, str | int]:
+    checkpoint = file_hash(run.chosen_checkpoint)
+    return {"run": str(run.folder), "checkpoint": checkpoint, "seed": seed, "screen": screen, "version": VERSION}
+
+
+def _row(name: str, lesion: _Lesion) -> dict[str, str]:
+    about = {"kind": lesion.kind, "label": lesion.label, "patient": lesion.patient, "source": lesion.source}
+    return {"id": name} | about
+
+
+def _write(key: Key, pixels: dict[str, np.ndarray], treatment: Treatment, intensity: Intensity, out: Path) -> None:
+    part = out.with_name(f".{out.name}.part-{os.getpid()}")
+    part.mkdir(parents=True)
+    try:
+        key.save(part)
+        for reader, order in key.orders.items():
+            shown = {name: pixels[name] for name in order}
+            page = make_page(key.reading, reader, key.classes, shown, treatment.levels, intensity)
+            write_page(page, part / f"{reader}.html")
+        if out.exists():
+            out.rmdir()
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,189 @@
+"""`read score`: answers and the key to what they show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from augmentor.model.checkpoint import to_json, write_atomically
+from augmentor.reading.answers import MODEL, load_answers
+from augmentor.reading.key import KINDS, Key, load_key
+from augmentor.reading.statistics import against_chance, detectable, dprime, kappa, permuted, proportion
+
+ALL = "all"
+_SIGNIFICANT = 0.05
+
+
+def score_reading(folder: Path) -> dict[str, Any]:
+    """Score the answers in a folder of `read make`; writes score.json (what is returned) and score.csv beside them.
+
+    What is returned:
+      reading, made, classes: as in the key; lesions: {"real": 30, "synthetic": 30}; awaited: readers without answers.
+      readers: a list, one dict a reader in alphabetic order, and `all`, the same over all people who read (the
+        classifier `model` counts there only where nobody else has read):
+        reader: the name, or "all".
+        kind: real or synthetic? {"right", "n", "accuracy", "low", "high", "p", "test"}; low, high: 95 % interval;
+          p: against chance, by the binomial test for one reader, by permuting kinds over lesions for several.
+        dprime, criterion, auc: telling synthetic from real, auc by confidence (means over readers in `all`).
+        real, synthetic: {"right", "n", "accuracy", "low", "high"}: how many of these were called what they are.
+        label: which class? {"real": {...}, "synthetic": {...}, "difference", "p"}: proportions as above, the
+          difference of accuracy on real less on synthetic lesions, and its p-value by permutation.
+        classes: {class: {"kind": {...}, "real": {...}, "synthetic": {...}}}: proportions of `kind` and of `label` on
+          real and synthetic lesions of that class.
+        confusion: {"real": [[...]], "synthetic": [[...]]}: answers, a row a true class, a column an answered one.
+        seconds: {"median", "low", "high", "total"}: a lesion; low and high are quartiles.
+      agreement: {"kind", "label", "statistic"}: kappa, None where undefined; statistic: "Cohen", "Fleiss" or None.
+      detectable: the smallest accuracy of one reader that the number of lesions would have shown (80 % power), or None.
+      verdict, class_verdict: a sentence each.
+    Raises UsageError and DataError as `load_answers` does.
+    """
+    key = load_key(folder)
+    result = _score(key, load_answers(folder, key))
+    write_atomically(folder / "score.json", to_json(result))
+    write_atomically(folder / "score.csv", score_table(result).to_csv(index=False))
+    return result
+
+
+def _score(key: Key, table: pd.DataFrame) -> dict[str, Any]:
+    names = sorted(table["reader"].unique())
+    seed = int(key.made["seed"])
+    people = table[table["reader"] != MODEL] if names != [MODEL] else table
+    everyone = _described(ALL, people, key.classes, seed)
+    lesions = pd.Series([lesion["kind"] for lesion in key.lesions]).value_counts()
+    result = {
+        "reading": key.reading,
+        "made": key.made,
+        "classes": key.classes,
+        "lesions": {kind: int(lesions[kind]) for kind in KINDS},
+        "awaited": [name for name in key.orders if name not in names],
+        "readers": [_described(name, table[table["reader"] == name], key.classes, seed) for name in names],
+        "all": everyone,
+        "agreement": _agreement(people),
+        "detectable": detectable(len(key.ids)),
+    }
+    return result | {"verdict": _verdict(result), "class_verdict": _class_verdict(everyone["label"])}
+
+
+def _described(reader: str, table: pd.DataFrame, classes: list[str], seed: int) -> dict[str, Any]:
+    synthetic = (table["true_kind"] == "synthetic").to_numpy()
+    called = (table["kind"] == "synthetic").to_numpy()
+    right = called == synthetic
+    return {
+        "reader": reader,
+        "kind": _proportion(table, right) | _chance(table, right, seed),
+        **_detection(table),
+        **{kind: _proportion(table, right, table["true_kind"] == kind) for kind in KINDS},
+        "label": _label(table, seed),
+        "classes": {name: _one_class(table, right, name) for name in classes},
+        "confusion": {kind: _confusion(table[table["true_kind"] == kind], classes) for kind in KINDS},
+        "seconds": _seconds(table["seconds"]),
+    }
+
+
+def _proportion(table: pd.DataFrame, right: np.ndarray, rows: pd.Series | None = None) -> dict[str, Any]:
+    chosen = np.ones(len(table), bool) if rows is None else rows.to_numpy()
+    return proportion(right[chosen], table["lesion"].to_numpy()[chosen])
+
+
+def _chance(table: pd.DataFrame, right: np.ndarray, seed: int) -> dict[str, Any]:
+    if table["reader"].nunique() == 1:
+        return {"p": against_chance(right), "test": "binomial"}
+    by_lesion = _by_lesion(table, (table["kind"] == "synthetic").to_numpy())
+    return {"p": permuted(*by_lesion, seed)[1], "test": "permutation"}
+
+
+def _by_lesion(table: pd.DataFrame, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mean of (answers,) values over the readers of each lesion, whether it is synthetic, and its class."""
+    grouped = table.assign(value=values).groupby("lesion")
+    first = grouped[["true_kind", "true_label"]].first()
+    synthetic = (first["true_kind"] == "synthetic").to_numpy()
+    return grouped["value"].mean().to_numpy(), synthetic, first["true_label"].to_numpy(dtype=str)
+
+
+def _detection(table: pd.DataFrame) -> dict[str, float]:
+    """Means over readers, each of whom has a bias of their own."""
+    found = []
+    for _, own in table.groupby("reader"):
+        called, synthetic = own["kind"] == "synthetic", own["true_kind"] == "synthetic"
+        rating = own["confidence"].where(called, -own["confidence"])
+        auc = {"auc": float(roc_auc_score(synthetic, rating))}
+        found.append(dprime(called.to_numpy(), synthetic.to_numpy()) | auc)
+    return {str(name): float(value) for name, value in pd.DataFrame(found).mean().items()}
+
+
+def _label(table: pd.DataFrame, seed: int) -> dict[str, Any]:
+    right = (table["label"] == table["true_label"]).to_numpy()
+    difference, p = permuted(*_by_lesion(table, right), seed)
+    by_kind = {kind: _proportion(table, right, table["true_kind"] == kind) for kind in KINDS}
+    return by_kind | {"difference": difference, "p": p}
+
+
+def _one_class(table: pd.DataFrame, kind_right: np.ndarray, name: str) -> dict[str, Any]:
+    of_class, label_right = table["true_label"] == name, (table["label"] == table["true_label"]).to_numpy()
+    by_kind = {kind: _proportion(table, label_right, of_class & (table["true_kind"] == kind)) for kind in KINDS}
+    return {"kind": _proportion(table, kind_right, of_class)} | by_kind
+
+
+def _confusion(table: pd.DataFrame, classes: list[str]) -> list[list[int]]:
+    counts = pd.crosstab(table["true_label"], table["label"])
+    return counts.reindex(index=classes, columns=classes, fill_value=0).to_numpy().tolist()
+
+
+def _seconds(seconds: pd.Series) -> dict[str, float]:
+    low, median, high = (float(x) for x in seconds.quantile([0.25, 0.5, 0.75]))
+    return {"median": median, "low": low, "high": high, "total": float(seconds.sum())}
+
+
+def _agreement(table: pd.DataFrame) -> dict[str, Any]:
+    readers = table["reader"].nunique()
+    by_reader = table.pivot_table(index="lesion", columns="reader", values=["kind", "label"], aggfunc="first")
+    found = {column: kappa(by_reader[column].to_numpy(dtype=str)) for column in ("kind", "label")}
+    return found | {"statistic": None if readers < 2 else "Cohen" if readers == 2 else "Fleiss"}
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    found, names = result["all"]["kind"], [reader["reader"] for reader in result["readers"]]
+    people = [name for name in names if name != MODEL] or names
+    who = people[0] if len(people) == 1 else f"{len(people)} readers"
+    told = f"{_percent(found['accuracy'])} right ({_percent(found['low'])} to {_percent(found['high'])}, chance 50 %)"
+    if found["p"] < _SIGNIFICANT:
+        how = "told real from synthetic lesions" if found["accuracy"] > 0.5 else "took real for synthetic lesions"
+        return f"{who} {how} beyond chance: {told}."
+    lesions = sum(result["lesions"].values())
+    seen = (
+        f"a reader who is right in under {_percent(result['detectable'])} could not have been told from chance"
+        if result["detectable"]
+        else "no reader could have been told from chance"
+    )
+    return f"{who} did not tell real from synthetic lesions beyond chance: {told}. With {lesions} lesions, {seen}."
+
+
+def _class_verdict(label: dict[str, Any]) -> str:
+    told = " and ".join(f"{_percent(label[kind]['accuracy'])} of {kind} lesions" for kind in KINDS)
+    beyond = "differs" if label["p"] < _SIGNIFICANT else "does not differ"
+    return f"The class was named right in {told}, which {beyond} beyond chance (p = {label['p']:.2g})."
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f} %"
+
+
+def score_table(result: dict[str, Any]) -> pd.DataFrame:
+    """All proportions of a score, one a row: reader, class, question, right, n, accuracy, low, high, p."""
+    rows = []
+    for reader in [*result["readers"], result["all"]]:
+        label = reader["label"]
+        parts = [(ALL, reader["kind"], label["real"], label["synthetic"])]
+        parts += [(name, own["kind"], own["real"], own["synthetic"]) for name, own in reader["classes"].items()]
+        for name, *found in parts:
+            for question, share in zip(("real or synthetic", "class, real", "class, synthetic"), found, strict=True):
+                row = {"reader": reader["reader"], "class": name, "question": question, "p": None} | share
+                rows.append({column: row[column] for column in _TABLE})
+    return pd.DataFrame(rows)
+
+
+_TABLE = ("reader", "class", "question", "right", "n", "accuracy", "low", "high", "p")

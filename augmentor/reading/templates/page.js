@@ -1,0 +1,210 @@
+// What is shown, and what keys, mouse and touch do.
+
+const element = (id) => document.getElementById(id);
+const reading = JSON.parse(element("reading").textContent);
+const answers = new Answers(reading);
+const pixels = reading.lesions.map((lesion) => unpack(lesion.pixels, reading.bits));
+const canvas = element("lesion");
+const questions = QUESTIONS.map(element);
+const [first, last] = reading.window;
+const grey = {};
+let marked = 0; // the question that the number keys answer; QUESTIONS.length: none is left
+let since = performance.now();
+
+// --- time
+
+function count() {
+  const now = performance.now();
+  if (!document.hidden) answers.current.seconds += (now - since) / 1000;
+  since = now;
+}
+
+function keep() {
+  count();
+  if (!answers.keep()) notice("This browser keeps no answers across a reload: save them before you close the page.");
+}
+
+function notice(text) {
+  element("notice").textContent = text;
+  element("notice").hidden = false;
+}
+
+// --- showing
+
+function showLesion() {
+  paint(canvas, pixels[answers.position], reading.channels, grey);
+  if (reading.channels > 1) return;
+  element("level").value = grey.level;
+  element("width").value = grey.width;
+  const unit = (reading.high - reading.low) / (reading.levels - 1); // of the files, a level
+  const told = (value) => value.toFixed(reading.high - reading.low > 20 ? 0 : 3);
+  element("window").textContent = `${told(reading.low + grey.level * unit)} ± ${told((grey.width * unit) / 2)}`;
+}
+
+function showAnswers() {
+  const open = answers.open;
+  const done = reading.lesions.length - open.length;
+  element("place").textContent = `Lesion ${answers.position + 1} of ${reading.lesions.length}`;
+  canvas.setAttribute("aria-label", element("place").textContent);
+  element("progress").value = done;
+  element("answered").textContent = `${done} answered`;
+  questions.forEach((question, number) => {
+    question.classList.toggle("marked", number === marked);
+    for (const button of question.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(answers.current[question.id] === button.dataset.value));
+    }
+  });
+  const whole = answers.complete(answers.lesion);
+  element("next").classList.toggle("primary", whole && open.length > 0);
+  element("save").classList.toggle("primary", open.length === 0);
+}
+
+function tell(text) { element("told").textContent = text; }
+function say(text) { element("said").textContent = text; } // to a screen reader; others see it
+
+// --- doing
+
+function answer(number, value) {
+  const question = QUESTIONS[number];
+  answers.current[question] = value;
+  // On to the first question of this lesion that is still open.
+  const open = QUESTIONS.findIndex((name) => answers.current[name] === undefined);
+  marked = open < 0 ? QUESTIONS.length : open;
+  keep();
+  showAnswers();
+  if (answers.open.length === 0) tell("All lesions are answered. Save the answers, or go back and look again.");
+  else say(open < 0 ? "Answered." : questions[open].querySelector("legend").textContent);
+}
+
+function go(position) {
+  if (position < 0 || position >= reading.lesions.length) return;
+  count();
+  answers.position = position;
+  const open = QUESTIONS.findIndex((name) => answers.current[name] === undefined);
+  marked = Math.max(open, 0);
+  keep();
+  showLesion();
+  showAnswers();
+  tell("");
+}
+
+function next() {
+  if (answers.position + 1 < reading.lesions.length) return go(answers.position + 1);
+  if (answers.open.length) return go(answers.open[0]);
+  return tell("This is the last lesion. Save the answers, or go back and look again.");
+}
+
+function save() {
+  const open = answers.open;
+  if (open.length) {
+    go(open[0]);
+    const more = open.length - 1 ? ` (and ${open.length - 1} more)` : "";
+    return tell(`Lesion ${open[0] + 1}${more} still lacks an answer; a file is saved when none does.`);
+  }
+  keep();
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([answers.csv()], { type: "text/csv" }));
+  link.download = `answers-${reading.reader}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  return tell(`Saved as ${link.download}. Send this file to whoever gave you the page.`);
+}
+
+function smooth(on) {
+  element("smooth").checked = on;
+  canvas.classList.toggle("smooth", on);
+}
+
+function setWindow(level, width) {
+  const most = reading.levels - 1;
+  grey.level = Math.min(most, Math.max(0, level));
+  grey.width = Math.min(most, Math.max(1, width));
+}
+
+function resetWindow() {
+  setWindow((first + last) / 2, last - first);
+  showLesion();
+}
+
+// --- keys
+
+const STEPS = { ArrowUp: -1, ArrowDown: 1 };
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const onButton = event.target.matches("button, summary");
+  if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
+  if (event.key === "ArrowLeft") go(answers.position - 1);
+  else if (event.key === "ArrowRight") next();
+  else if (event.key in STEPS) mark(marked + STEPS[event.key]);
+  else if (event.key === "Enter" && !onButton && answers.complete(answers.lesion)) next();
+  else if (event.key === "0") resetWindow();
+  else if (event.key.toLowerCase() === "s") smooth(!element("smooth").checked);
+  else if (!choose(Number(event.key))) return;
+  event.preventDefault();
+}
+
+function mark(number) {
+  marked = Math.min(QUESTIONS.length - 1, Math.max(0, number));
+  showAnswers();
+  say(questions[marked].querySelector("legend").textContent);
+}
+
+function choose(number) {
+  const button = questions[Math.min(marked, QUESTIONS.length - 1)].querySelectorAll("button")[number - 1];
+  if (!button || marked === QUESTIONS.length) return false;
+  answer(marked, button.dataset.value);
+  return true;
+}
+
+// --- mouse and touch
+
+let drag = null;
+
+canvas.addEventListener("pointerdown", (event) => {
+  if (reading.channels > 1) return;
+  canvas.setPointerCapture(event.pointerId);
+  drag = { x: event.clientX, y: event.clientY, level: grey.level, width: grey.width };
+});
+canvas.addEventListener("pointermove", (event) => {
+  if (!drag) return;
+  const scale = (2 * (last - first)) / canvas.clientWidth; // across the lesion: twice the first window
+  setWindow(drag.level + (event.clientY - drag.y) * scale, drag.width + (event.clientX - drag.x) * scale);
+  showLesion();
+});
+for (const ending of ["pointerup", "pointercancel"]) canvas.addEventListener(ending, () => { drag = null; });
+
+// --- begin
+
+questions.forEach((question, number) => {
+  [...question.querySelectorAll("button")].forEach((button, i) => {
+    if (i < 9) button.prepend(Object.assign(document.createElement("kbd"), { textContent: i + 1 }));
+    button.addEventListener("click", () => answer(number, button.dataset.value));
+  });
+});
+if (reading.channels === 1) {
+  canvas.classList.add("windowed");
+  element("reset").addEventListener("click", resetWindow);
+  for (const name of ["level", "width"]) {
+    element(name).addEventListener("input", () => {
+      grey[name] = Number(element(name).value);
+      showLesion();
+    });
+  }
+}
+element("back").addEventListener("click", () => go(answers.position - 1));
+element("next").addEventListener("click", next);
+element("save").addEventListener("click", save);
+element("smooth").addEventListener("change", (event) => smooth(event.target.checked));
+document.addEventListener("keydown", onKey);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    answers.current.seconds += (performance.now() - since) / 1000;
+    answers.keep();
+  }
+  since = performance.now();
+});
+window.addEventListener("pagehide", keep);
+element("help").open = answers.open.length === reading.lesions.length;
+setWindow((first + last) / 2, last - first);
+go(Math.min(answers.position, reading.lesions.length - 1));

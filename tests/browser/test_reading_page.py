@@ -1,0 +1,195 @@
+"""A reader at the page of a blind reading: keys, mouse, touch, reload, the saved answers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from augmentor.data.images import Intensity
+from augmentor.reading.page import make_page, write_page
+from augmentor.reading.score import score_reading
+from tests.browser.conftest import violations
+from tests.reading.kits import CLASSES, plain_key
+
+LESIONS, SIZE = 10, 16
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_folder(tmp_path / "reading", 1, 2001)
+
+
+def make_folder(folder, channels, levels, classes=CLASSES):
+    """A reading without a run: ten lesions of noise, for anna."""
+    key = plain_key(LESIONS // 2, readers=("anna",), folder=folder)
+    rng = np.random.default_rng(0)
+    lesions = {name: rng.integers(0, levels, (channels, SIZE, SIZE)).astype(np.uint16) for name in key.ids}
+    page = make_page(key.reading, "anna", list(classes), lesions, levels, Intensity(-1000, levels - 1001, "int16"))
+    write_page(page, folder / "anna.html")
+    return folder
+
+
+def place(page):
+    return page.locator("#place").text_content()
+
+
+def press(page, *keys):
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def saved(page, folder):
+    """The file that the save button gives."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save answers").click()
+    assert download.value.suggested_filename == "answers-anna.csv"
+    download.value.save_as(folder / "answers-anna.csv")
+    return pd.read_csv(folder / "answers-anna.csv", dtype=str)
+
+
+def clean(seen):
+    """Nothing left the page, and its console is empty."""
+    outside = [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))]
+    return not outside and sum(url.startswith("file:") for url in seen.requests) <= 2 and not seen.complaints
+
+
+def test_a_reader_answers_by_keyboard_reloads_saves_and_is_scored(visit, folder):
+    seen = visit(folder / "anna.html")
+    page = seen.page
+    for number in range(4):
+        press(page, "1" if number % 2 else "2", "2", "4", "ArrowRight")
+    press(page, "1")  # and leaves in the middle of the fifth
+    page.reload()
+    assert place(page) == "Lesion 5 of 10"
+    assert page.locator("#answered").text_content() == "4 answered"
+    assert page.get_by_role("button", name="Real").get_attribute("aria-pressed") == "true"
+    press(page, "2", "4", "Enter")
+    for number in range(5, 10):
+        press(page, "1" if number % 2 else "2", "2", "4", "Enter")
+    table = saved(page, folder)
+    assert table["kind"].tolist() == ["synthetic", "real"] * 2 + ["real"] + ["real", "synthetic"] * 2 + ["real"]
+    assert set(table["label"]) == {CLASSES[1]}
+    assert set(table["confidence"]) == {"4"}
+    assert (table["seconds"].astype(float) < 60).all()
+    assert clean(seen)
+    result = score_reading(folder)
+    assert result["readers"][0]["kind"]["n"] == LESIONS
+    assert result["readers"][0]["label"]["real"]["right"] == 2
+
+
+def test_answers_can_be_changed_by_going_back(visit, folder):
+    page = visit(folder / "anna.html").page
+    press(page, "1", "1", "1", "ArrowRight", "ArrowLeft", "2")
+    assert page.get_by_role("button", name="Synthetic").get_attribute("aria-pressed") == "true"
+    press(page, "ArrowUp", "ArrowUp", "5")  # from behind the last question up to the class, which has no fifth
+    assert page.locator("#label [aria-pressed=true]").text_content() == "1" + CLASSES[0]
+    press(page, "ArrowDown", "5")
+    assert "certain" in page.locator("#confidence [aria-pressed=true]").text_content()
+
+
+def test_mouse_alone_will_do(visit, folder):
+    page = visit(folder / "anna.html").page
+    for _ in range(LESIONS):
+        for name in ("Synthetic", CLASSES[0], "guess"):
+            page.get_by_role("button", name=name).click()
+        page.get_by_role("button", name="Next").click()
+    assert set(saved(page, folder)["kind"]) == {"synthetic"}
+
+
+def test_an_unfinished_reading_is_not_saved_but_led_to_what_is_open(visit, folder):
+    page = visit(folder / "anna.html").page
+    press(page, "1", "1", "1", "ArrowRight", "1", "1", "1", "ArrowRight", "ArrowRight")
+    page.get_by_role("button", name="Save answers").click()
+    assert place(page) == "Lesion 3 of 10"
+    assert page.locator("#told").text_content().startswith("Lesion 3 (and 7 more) still lacks an answer")
+
+
+def test_time_is_that_spent_at_each_lesion(visit, folder):
+    page = visit(folder / "anna.html").page
+    page.wait_for_timeout(700)
+    for _ in range(LESIONS):
+        press(page, "1", "1", "1", "ArrowRight")
+    seconds = saved(page, folder)["seconds"].astype(float)
+    assert seconds[0] >= 0.7
+    assert seconds[1:].max() < 0.7
+
+
+PIXEL = "canvas => [...canvas.getContext('2d').getImageData(0, 0, 16, 16).data].filter((_, i) => i % 4 == 0)"
+
+
+def test_dragging_changes_the_grey_window_and_reset_brings_it_back(visit, folder):
+    page = visit(folder / "anna.html").page
+    lesion = page.locator("#lesion")
+    before, told = lesion.evaluate(PIXEL), page.locator("#window").text_content()
+    assert len(set(before)) > 60
+    box = lesion.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 150)
+    page.mouse.up()
+    darker = lesion.evaluate(PIXEL)
+    assert sum(darker) < sum(before)
+    assert page.locator("#window").text_content() != told
+    press(page, "0")
+    assert lesion.evaluate(PIXEL) == before
+
+
+def test_the_grey_window_can_be_set_without_a_mouse(visit, folder):
+    page = visit(folder / "anna.html").page
+    before = sum(page.locator("#lesion").evaluate(PIXEL))
+    page.get_by_label("Level").focus()
+    press(page, *["ArrowRight"] * 20, "PageUp")
+    assert sum(page.locator("#lesion").evaluate(PIXEL)) < before
+    assert place(page) == "Lesion 1 of 10"
+
+
+def test_the_window_is_told_in_the_units_of_the_files(visit, folder):
+    middle, half = visit(folder / "anna.html").page.locator("#window").text_content().split(" ± ")
+    assert abs(float(middle)) < 60  # of levels from -1000 to 1000
+    assert 900 < float(half) <= 1000
+
+
+def test_smoothing_is_a_toggle(visit, folder):
+    page = visit(folder / "anna.html").page
+    rendering = "canvas => getComputedStyle(canvas).imageRendering"
+    assert page.locator("#lesion").evaluate(rendering) == "pixelated"
+    press(page, "s")
+    assert page.get_by_label("Smooth").is_checked()
+    assert page.locator("#lesion").evaluate(rendering) == "auto"
+
+
+def test_touch_answers(visit, folder):
+    page = visit(folder / "anna.html", width=390, height=844, touch=True).page
+    page.get_by_role("button", name="Synthetic").tap()
+    page.get_by_role("button", name=CLASSES[1]).tap()
+    page.locator("#confidence button").nth(3).tap()
+    assert page.locator("#answered").text_content() == "1 answered"
+
+
+def test_colour_lesions_have_no_grey_window(visit, tmp_path):
+    seen = visit(make_folder(tmp_path / "colour", 3, 256) / "anna.html")
+    red = seen.page.locator("#lesion").evaluate(PIXEL)
+    assert len(set(red)) > 60
+    assert seen.page.locator("#level").count() == 0
+    press(seen.page, "0", "1")
+    assert clean(seen)
+
+
+def test_a_browser_that_keeps_nothing_says_so(visit, folder):
+    page = visit(folder / "anna.html").page
+    page.add_init_script("Storage.prototype.setItem = () => { throw new Error('full'); }")
+    page.reload()
+    assert "keeps no answers" in page.get_by_role("alert").text_content()
+    press(page, "1", "1", "1")
+    assert page.locator("#answered").text_content() == "1 answered"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_is_accessible_and_fits(visit, tmp_path, width, dark):
+    folder = make_folder(tmp_path / "reading", 1, 2001, [f"class number {i}" for i in range(11)])
+    page = visit(folder / "anna.html", width=width, dark=dark).page
+    assert not violations(page)  # with the help open, as at first
+    press(page, "1", "2", "3", "ArrowRight", "1")
+    page.locator("summary").click()
+    assert not violations(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

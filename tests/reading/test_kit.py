@@ -1,0 +1,206 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from augmentor.data.readers import read_lesions
+from augmentor.errors import DataError, UsageError
+from augmentor.reading.key import load_key
+from augmentor.reading.kit import make_reading
+from augmentor.reading.page import read_page
+from tests.lesion_sets import tiny_recipe, write_set
+from tests.reading.kits import phantom_run
+from tests.reading.properties import file_properties, hits
+
+READERS = ["anna", "ben"]
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    out = tmp_path_factory.mktemp("kit") / "reading"
+    return out, make_reading(phantom_run(), READERS, out, 36)
+
+
+def truth_of(key):
+    return {lesion["id"]: lesion["kind"] == "synthetic" for lesion in key.lesions}
+
+
+def test_half_are_real_and_each_class_has_as_many_of_both(kit):
+    _, key = kit
+    counts = {}
+    for lesion in key.lesions:
+        counts[lesion["kind"], lesion["label"]] = counts.get((lesion["kind"], lesion["label"]), 0) + 1
+    assert len(key.lesions) == 36
+    assert set(counts.values()) == {6}
+
+
+def test_real_lesions_are_of_held_out_patients(kit):
+    _, key = kit
+    patients = {lesion["patient"] for lesion in key.lesions if lesion["kind"] == "real"}
+    assert patients <= set(phantom_run().held_out.table["patient"])
+    assert len(patients) > 3
+
+
+def test_the_folder_holds_a_page_a_reader_and_the_key(kit):
+    out, key = kit
+    assert {file.name for file in out.iterdir()} == {"anna.html", "ben.html", "key.json"}
+    assert load_key(out) == key
+
+
+def test_the_page_has_all_lesions_once_in_another_order_for_each_reader(kit):
+    out, key = kit
+    orders = [[lesion["id"] for lesion in read_page(out / f"{reader}.html")[0]["lesions"]] for reader in READERS]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == sorted(key.ids)
+    assert orders == [key.orders[reader] for reader in READERS]
+
+
+def test_both_readers_see_the_same_lesions(kit):
+    out, _ = kit
+    one, other = (read_page(out / f"{reader}.html")[1] for reader in READERS)
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_a_level_of_the_page_is_a_unit_of_the_files(kit):
+    content, _ = read_page(kit[0] / "anna.html")
+    assert content["levels"] == content["high"] - content["low"] + 1
+
+
+def test_the_page_tells_nothing_of_the_key(kit):
+    out, key = kit
+    for reader in READERS:
+        text = (out / f"{reader}.html").read_text()
+        content, _ = read_page(out / f"{reader}.html")
+        assert {name for lesion in content["lesions"] for name in lesion} == {"id", "pixels"}
+        assert len({len(lesion["pixels"]) for lesion in content["lesions"]}) == 1
+        rest = re.sub(r'"pixels": "[^"]*"', "", text)
+        for lesion in key.lesions:
+            assert lesion["source"] not in rest
+        for told in (str(phantom_run().folder), key.made["checkpoint"], "patient", "seed"):
+            assert told not in rest
+
+
+def test_neither_numbers_nor_orders_tell_the_kind(tmp_path):
+    """Over several readings; at chance, the share of lesions that are synthetic does not depend on where they stand."""
+    numbers, places, synthetic = [], [], []
+    for seed in range(4):
+        key = make_reading(phantom_run(), ["anna"], tmp_path / str(seed), 36, seed=seed, screen="off")
+        truth = truth_of(key)
+        for place, name in enumerate(key.orders["anna"]):
+            numbers.append(float(name[1:]))
+            places.append(float(place))
+            synthetic.append(truth[name])
+    for order in (numbers, places):
+        assert abs(np.corrcoef(order, synthetic)[0, 1]) < 2.6 / np.sqrt(len(order))
+
+
+def test_a_classifier_on_file_properties_is_at_chance(tmp_path):
+    key = make_reading(phantom_run(), ["anna"], tmp_path / "reading", 54, screen="off")
+    content, lesions = read_page(tmp_path / "reading" / "anna.html")
+    packed = {lesion["id"]: float(len(lesion["pixels"])) for lesion in content["lesions"]}
+    features = [
+        [*file_properties(pixels, content["levels"]), packed[name], float(place), float(name[1:])]
+        for place, (name, pixels) in enumerate(lesions.items())
+    ]
+    found = hits(features, np.array([truth_of(key)[name] for name in lesions]))
+    assert found <= 36  # of 54 by a coin in 99 of 100 readings
+
+
+def test_the_same_seed_gives_the_same_reading_and_another_one_another(kit, tmp_path):
+    out, key = kit
+    again = make_reading(phantom_run(), READERS, tmp_path / "again", 36)
+    other = make_reading(phantom_run(), READERS, tmp_path / "other", 36, seed=1, screen="off")
+    assert again == key
+    assert (tmp_path / "again" / "anna.html").read_bytes() == (out / "anna.html").read_bytes()
+    assert other.reading != key.reading
+
+
+def test_a_folder_with_files_is_refused_and_kept(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="already holds files"):
+        make_reading(phantom_run(), READERS, tmp_path, 36)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_fails_on_the_way_leaves_no_folder(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("augmentor.reading.kit.write_page", fail)
+    with pytest.raises(OSError, match="disk full"):
+        make_reading(phantom_run(), READERS, tmp_path / "reading", 12, screen="off")
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_few_real_lesions_are_told_with_what_fits(tmp_path):
+    with pytest.raises(UsageError, match=r"needs 200 real lesions.*--n \d+ fits") as told:
+        make_reading(phantom_run(), READERS, tmp_path / "reading", 1200)
+    fits = int(re.search(r"--n (\d+) fits", str(told.value))[1])
+    assert len(make_reading(phantom_run(), ["anna"], tmp_path / "reading", fits, screen="off").lesions) == fits
+    with pytest.raises(UsageError, match="fits"):
+        make_reading(phantom_run(), ["anna"], tmp_path / "more", fits + 2, screen="off")
+
+
+@pytest.mark.parametrize(
+    ("readers", "told"),
+    [
+        (["anna", "Anna"], "one name"),
+        (["../x"], r"'\.\./x'"),
+        ([], "nobody"),
+        (["model"], "classifier"),
+    ],
+)
+def test_names_that_cannot_be_files_are_refused(tmp_path, readers, told):
+    with pytest.raises(UsageError, match=told):
+        make_reading(phantom_run(), readers, tmp_path / "reading", 12)
+
+
+@pytest.mark.parametrize("count", [7, 4, 0, -2])
+def test_an_odd_or_too_small_number_is_refused(tmp_path, count):
+    with pytest.raises(UsageError, match="even number, 6 or more"):
+        make_reading(phantom_run(), READERS, tmp_path / "reading", count)
+
+
+def test_lesions_of_training_patients_are_refused(tmp_path):
+    run = phantom_run()
+    with pytest.raises(DataError, match="trained on"):
+        make_reading(run, READERS, tmp_path / "reading", 12, real=run.lesions)
+
+
+def test_a_training_image_under_another_name_is_refused(tmp_path):
+    run = phantom_run()
+    renamed = run.training.table.assign(patient=[f"other{i}" for i in range(len(run.training))])
+    with pytest.raises(DataError, match="images that"):
+        make_reading(run, READERS, tmp_path / "reading", 12, real=type(run.training)(renamed, run.folder))
+
+
+def test_other_lesions_can_be_brought(tmp_path):
+    from augmentor.data.phantom import write_phantom
+
+    table = write_phantom(tmp_path / "others", patients=6, per_class=4, size=32, seed=9)
+    others = read_lesions(table)
+    others.table["patient"] = "new-" + others.table["patient"]
+    key = make_reading(phantom_run(), READERS, tmp_path / "reading", 12, real=others, screen="off")
+    assert all(x["patient"].startswith("new-") for x in key.lesions if x["kind"] == "real")
+
+
+def test_lesions_of_unknown_classes_are_refused(tmp_path):
+    with pytest.raises(DataError, match="class a, b; the run knows cyst, hemangioma, metastasis"):
+        make_reading(phantom_run(), READERS, tmp_path / "reading", 12, real=write_set(tmp_path / "set"))
+
+
+def test_a_run_that_held_nobody_out_says_so(tmp_path):
+    from augmentor.training.fit import fit
+
+    run = fit(write_set(tmp_path / "set"), tiny_recipe(training={"holdout": 0}), tmp_path / "run", latest=False)
+    with pytest.raises(UsageError, match="held no patients out"):
+        make_reading(run, READERS, tmp_path / "reading", 12)
+
+
+def test_a_damaged_key_is_told(tmp_path):
+    (tmp_path / "key.json").write_text(json.dumps({"reading": "x"}))
+    with pytest.raises(DataError, match=r"key\.json: is no key"):
+        load_key(tmp_path)
+    with pytest.raises(UsageError, match="read make"):
+        load_key(tmp_path / "none")
