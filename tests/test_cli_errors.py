@@ -11,19 +11,8 @@ from PIL import Image
 
 from augmentor import cli
 
-COMMANDS = (
-    "check",
-    "fit",
-    "expand",
-    "evaluate",
-    "benchmark",
-    "calibrate",
-    "report",
-    "demo",
-    "run",
-    "read make",
-    "read score",
-)
+COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "calibrate", "report", "demo", "run")
+GROUPED = ("read make", "read score")
 
 
 @pytest.fixture(autouse=True)
