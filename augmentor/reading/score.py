@@ -148,7 +148,7 @@ def _agreement(table: pd.DataFrame) -> dict[str, Any]:
 def _verdict(result: dict[str, Any]) -> str:
     found, names = result["all"]["kind"], [reader["reader"] for reader in result["readers"]]
     people = [name for name in names if name != MODEL] or names
-    who = people[0] if len(people) == 1 else f"{len(people)} readers"
+    who = f"{len(people)} readers" if len(people) > 1 else "The classifier" if people == [MODEL] else people[0]
     told = f"{_percent(found['accuracy'])} right ({_percent(found['low'])} to {_percent(found['high'])}, chance 50 %)"
     if found["p"] < _SIGNIFICANT:
         how = "told real from synthetic lesions" if found["accuracy"] > 0.5 else "took real for synthetic lesions"

@@ -11,7 +11,7 @@ from augmentor.reading.answers import MODEL
 from augmentor.reading.key import KINDS
 from augmentor.report import dots
 from augmentor.report.blocks import Block, Notes, Part, Picture, Section, Table, Text
-from augmentor.report.numbers import duration, known, number, probability
+from augmentor.report.numbers import known, number, probability
 from augmentor.report.pictures import single
 from augmentor.report.sources import Reading, Sources
 
@@ -69,7 +69,7 @@ def _readers_table(readers: list[dict[str, Any]]) -> Table:
             number(reader["auc"], ".2f"),
             *(_share(reader["label"][kind]) for kind in KINDS),
             probability(reader["label"]["p"]),
-            duration(reader["seconds"]["median"]),
+            f"{reader['seconds']['median']:.3g} s",
         ]
         for reader in readers
     ]
