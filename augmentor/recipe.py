@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from augmentor.errors import UsageError
 
 Step = Literal["phantom", "check", "fit", "expand", "evaluate", "benchmark"]
-ModelName = Literal["cgan", "dcgan", "acgan"]
+ModelName = Literal["cgan", "dcgan", "acgan", "plain-dcgan", "monai"]
 ScreenLevel = Literal["off", "light", "strict"]
 ArmName = Literal[
     "real",

@@ -11,7 +11,7 @@ from PIL import Image
 
 from augmentor import cli
 
-COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "calibrate", "report", "demo", "run")
+COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "calibrate", "report", "bench", "demo", "run")
 GROUPED = ("read make", "read score")
 
 
@@ -170,7 +170,7 @@ def test_all_problems_of_the_data_come_together(reading, lesion_folder):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--model", "stylegan"), ["model.name", "'cgan', 'dcgan' or 'acgan'", "'stylegan'"]),
+        (("--model", "stylegan"), ["model.name", "'cgan', 'dcgan', 'acgan', 'plain-dcgan' or 'monai'", "'stylegan'"]),
         (("--size", "30"), ["model.size", "multiple of 4", "30"]),
         (("--size", "8"), ["model.size", "16", "8"]),
         (("--minutes", "0"), ["training.minutes", "greater than 0"]),

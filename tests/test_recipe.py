@@ -40,7 +40,10 @@ def test_a_recipe_file_lists_only_what_differs(tmp_path):
     [
         ({"modle": {}}, "test.toml: modle is no setting; see docs/recipes.md"),
         ({"model": {"sise": 32}}, "test.toml: model.sise is no setting"),
-        ({"model": {"name": "stylegan"}}, "model.name: Input should be 'cgan', 'dcgan' or 'acgan' (given: 'stylegan')"),
+        (
+            {"model": {"name": "stylegan"}},
+            "model.name: Input should be 'cgan', 'dcgan', 'acgan', 'plain-dcgan' or 'monai' (given: 'stylegan')",
+        ),
         ({"model": {"size": 30}}, "model.size: Input should be a multiple of 4 (given: 30)"),
         ({"model": 3}, "test.toml: model: "),
         ({"training": {"minutes": 0}}, "training.minutes: Input should be greater than 0 (given: 0)"),

@@ -14,6 +14,7 @@ from augmentor.cli.generator import evaluate, expand, fit
 from augmentor.cli.reading import read
 from augmentor.cli.recipes import demo, run
 from augmentor.cli.reports import report
+from augmentor.cli.speed import bench
 from augmentor.cli.trial import benchmark, calibrate
 from augmentor.errors import AugmentorError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (check, fit, expand, evaluate, benchmark, calibrate, report, demo, run):
+for command in (check, fit, expand, evaluate, benchmark, calibrate, report, bench, demo, run):
     app.command()(command)
 app.add_typer(read)
 

@@ -33,7 +33,11 @@ def fit(
     data: Annotated[str | None, typer.Option(help="As for `augmentor check`.", show_default=False)] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: `runs/<time>`.")] = None,
     model: Annotated[
-        str, typer.Option(help="`cgan` (default), or the paper's `dcgan` (one a class) or `acgan` (one for all).")
+        str,
+        typer.Option(
+            help="`cgan` (default), or the paper's `dcgan` (one a class) or `acgan` (one for all). To compare with: "
+            "`plain-dcgan`, the textbook's, and `monai`, MONAI's networks."
+        ),
     ] = "cgan",
     size: Size = 64,
     minutes: Minutes = None,

@@ -41,6 +41,6 @@ class AcganDiscriminator(Discriminator):
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         return self.judge(images, labels).real
 
-    def judge(self, images: Tensor, labels: Tensor) -> Judgement:  # noqa: ARG002 (others are told the class)
+    def judge(self, images: Tensor, labels: Tensor, others: Tensor | None = None) -> Judgement:  # noqa: ARG002 (not told)
         features = self.layers(images.contiguous(memory_format=torch.channels_last))
         return Judgement(self.score(features)[:, 0].float(), self.classes(features).float())

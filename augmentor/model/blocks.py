@@ -41,18 +41,22 @@ class Judgement(NamedTuple):
     """What a discriminator says of B lesions.
 
     real: (B,) logits, positive for real. classes: (B, K) logits of the class, None where it does not name one.
+    mismatched: (B,) logits of the same lesions under other labels, None where none were given.
     """
 
     real: Tensor
     classes: Tensor | None = None
+    mismatched: Tensor | None = None
 
 
 class Discriminator(nn.Module):
     """(B, C, S, S) in [-1, 1], (B,) int64 labels -> (B,) logits, positive for real."""
 
-    def judge(self, images: Tensor, labels: Tensor) -> Judgement:
-        """The same logits, and those of the class from a discriminator that has a second head for it."""
-        return Judgement(self(images, labels))
+    def judge(self, images: Tensor, labels: Tensor, others: Tensor | None = None) -> Judgement:
+        """The same logits, those of the class from a discriminator that has a second head for it, and those of the
+        same lesions under `others`, (B,) int64."""
+        mismatched = None if others is None else self(images, others)
+        return Judgement(self(images, labels), mismatched=mismatched)
 
 
 class StyledBlock(nn.Module):
@@ -100,9 +104,19 @@ class ProjectionDiscriminator(Discriminator):
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """(B, C, size, size) in [-1, 1], (B,) int64 -> (B,) logits, positive for real."""
+        return self._logits(self._features(images), labels)
+
+    def judge(self, images: Tensor, labels: Tensor, others: Tensor | None = None) -> Judgement:
+        """All that the labels change is the projection: other labels cost next to nothing."""
+        x = self._features(images)
+        return Judgement(self._logits(x, labels), mismatched=None if others is None else self._logits(x, others))
+
+    def _features(self, images: Tensor) -> Tensor:
         x = F.pixel_unshuffle(images, 2).contiguous(memory_format=torch.channels_last)
         for level in self.levels:
             x = F.leaky_relu(level(x), SLOPE)
-        x = F.leaky_relu(self.features(x.flatten(1)), SLOPE)
+        return F.leaky_relu(self.features(x.flatten(1)), SLOPE)
+
+    def _logits(self, x: Tensor, labels: Tensor) -> Tensor:
         projection = (x * self.classes(labels)).sum(1) / x.shape[1] ** 0.5
         return (self.score(x)[:, 0] + projection).float()

@@ -44,8 +44,11 @@ class GraftGenerator(Generator):
         self.down2 = StyledBlock(width, 2 * width, _STYLE, stride=2)
         self.down3 = StyledBlock(2 * width, 4 * width, _STYLE, stride=2)
         self.middle = StyledBlock(4 * width, 4 * width, _STYLE)
-        self.up2 = StyledBlock(6 * width, 2 * width, _STYLE)
-        self.up1 = StyledBlock(3 * width, width, _STYLE)
+        # Narrowed before the resolution doubles, and added to what was there: half the arithmetic of concatenating.
+        self.up2 = StyledBlock(4 * width, 2 * width, _STYLE)
+        self.join2 = StyledBlock(2 * width, 2 * width, _STYLE)
+        self.up1 = StyledBlock(2 * width, width, _STYLE)
+        self.join1 = StyledBlock(width, width, _STYLE)
         self.out = convolution(width, 4 * (channels + 1))
         for weights in self.out.parameters():
             nn.init.zeros_(weights)
@@ -66,6 +69,6 @@ class GraftGenerator(Generator):
         fine = self.down1(x.contiguous(memory_format=torch.channels_last), style)
         middle = self.down2(fine, style)
         x = self.middle(self.down3(middle, style), style)
-        x = self.up2(torch.cat([F.interpolate(x, size=middle.shape[2:]), middle], 1), style)
-        x = self.up1(torch.cat([F.interpolate(x, size=fine.shape[2:]), fine], 1), style)
+        x = self.join2(F.interpolate(self.up2(x, style), size=middle.shape[2:]) + middle, style)
+        x = self.join1(F.interpolate(self.up1(x, style), size=fine.shape[2:]) + fine, style)
         return self.out(x)

@@ -16,10 +16,10 @@ from augmentor.model.blocks import Discriminator, Generator
 LATENTS = 100
 
 
-def _stages(size: int) -> tuple[int, int]:
-    """(side of the dense start, number of doublings): 64 -> (4, 4), 28 -> (7, 2)."""
+def stages(size: int, least: int = 4) -> tuple[int, int]:
+    """(side of the start, number of doublings), halved while even and over `least`: 64 -> (4, 4), 28 -> (7, 2)."""
     doublings = 0
-    while size % 2 == 0 and size > 4:
+    while size % 2 == 0 and size > least:
         size, doublings = size // 2, doublings + 1
     return size, doublings
 
@@ -37,7 +37,7 @@ class DcganGenerator(nn.Module):
     def __init__(self, size: int, channels: int, width: int, inputs: int = LATENTS):
         """width: channels of the last hidden layer; each layer before it has twice as many."""
         super().__init__()
-        start, doublings = _stages(size)
+        start, doublings = stages(size)
         wide = width * 2 ** (doublings - 1)
         self.start = nn.Sequential(
             nn.Linear(inputs, wide * start * start),
@@ -60,7 +60,7 @@ class DcganGenerator(nn.Module):
 
 def strided_layers(size: int, channels: int, width: int) -> tuple[list[nn.Module], int]:
     """The discriminator up to its head: layers from (B, C, S, S) to (B, features), and how many features."""
-    start, doublings = _stages(size)
+    start, doublings = stages(size)
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, 2, 2), nn.LeakyReLU(0.2)]
     for _ in range(doublings - 1):
         layers += [nn.Conv2d(width, 2 * width, 5, 2, 2, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]

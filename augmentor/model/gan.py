@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from augmentor.model.acgan import AcganDiscriminator, AcganGenerator
 from augmentor.model.blocks import Discriminator, Generator, ProjectionDiscriminator, fast_layout
 from augmentor.model.cgan import GraftGenerator
 from augmentor.model.dcgan import DcganDiscriminator, DcganGenerator, PerClassDiscriminator, PerClassGenerator
 from augmentor.model.devices import computes_in_bfloat16, find_device
+from augmentor.model.monai_gan import MonaiDiscriminator, MonaiGenerator
+from augmentor.model.plain import PlainDiscriminator, PlainGenerator
 from augmentor.recipe import ModelName, ModelSection, Recipe, TrainingSection
 
 
@@ -51,11 +54,25 @@ METHODS: dict[ModelName, Method] = {
     ),
     "dcgan": Method(one_class_a_step=True),
     "acgan": Method(class_loss=1.0),
+    "plain-dcgan": Method(one_class_a_step=True),
+    "monai": Method(one_class_a_step=True, batch_norm=False),
 }
 
 
 # At the finest layer: generator, discriminator.
-_CHANNELS: dict[ModelName, tuple[int, int]] = {"cgan": (48, 64), "dcgan": (128, 64), "acgan": (128, 64)}
+_CHANNELS: dict[ModelName, tuple[int, int]] = {
+    "cgan": (48, 64),
+    "dcgan": (128, 64),
+    "acgan": (128, 64),
+    "plain-dcgan": (32, 32),
+    "monai": (8, 8),
+}
+# The models that are a network a class: (size, channels, width) -> generator, discriminator.
+_ONE_A_CLASS: dict[ModelName, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+    "dcgan": (DcganGenerator, DcganDiscriminator),
+    "plain-dcgan": (PlainGenerator, PlainDiscriminator),
+    "monai": (MonaiGenerator, MonaiDiscriminator),
+}
 
 
 def resolve(recipe: Recipe) -> Recipe:
@@ -106,8 +123,9 @@ def build_gan(section: ModelSection, images: Tensor, labels: Tensor, classes: in
 def build_generator(section: ModelSection, images: Tensor, labels: Tensor, classes: int) -> Generator:
     width, channels = section.generator_channels or _CHANNELS[section.name][0], images.shape[1]
     network: Generator
-    if section.name == "dcgan":
-        network = PerClassGenerator([DcganGenerator(section.size, channels, width) for _ in range(classes)])
+    if section.name in _ONE_A_CLASS:
+        make = _ONE_A_CLASS[section.name][0]
+        network = PerClassGenerator([make(section.size, channels, width) for _ in range(classes)])
     elif section.name == "acgan":
         network = AcganGenerator(section.size, channels, classes, width)
     else:
@@ -119,8 +137,9 @@ def build_generator(section: ModelSection, images: Tensor, labels: Tensor, class
 def _discriminator(section: ModelSection, channels: int, classes: int) -> Discriminator:
     width = section.discriminator_channels or _CHANNELS[section.name][1]
     network: Discriminator
-    if section.name == "dcgan":
-        network = PerClassDiscriminator([DcganDiscriminator(section.size, channels, width) for _ in range(classes)])
+    if section.name in _ONE_A_CLASS:
+        make = _ONE_A_CLASS[section.name][1]
+        network = PerClassDiscriminator([make(section.size, channels, width) for _ in range(classes)])
     elif section.name == "acgan":
         network = AcganDiscriminator(section.size, channels, classes, width)
     else:

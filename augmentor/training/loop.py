@@ -75,7 +75,12 @@ class Trainer:
 
     def train_step(self) -> dict[str, Tensor]:
         """One batch for the discriminator and one for the generator; the losses of this process's rows, detached."""
-        randomness = Generator().manual_seed(self.section.seed * 1_000_003 + self.step)
+        seed = self.section.seed * 1_000_003 + self.step
+        with torch.random.fork_rng():  # dropout, where a network has it, knows no generator of its own
+            torch.manual_seed(seed)
+            return self._train_step(Generator().manual_seed(seed))
+
+    def _train_step(self, randomness: Generator) -> dict[str, Tensor]:
         labels, real = self._draw_real(randomness)
         latents = torch.randn(self.section.batch, self.ema.latent_dim, generator=randomness)
         synthetic, start = self.generator(latents[self.rows].to(self.fabric.device), labels)
@@ -100,13 +105,12 @@ class Trainer:
 
     def _discriminator_step(self, real: Tensor, synthetic: Tensor, labels: Tensor, randomness: Generator) -> Tensor:
         # Real and synthetic lesions in batches of their own: batch norm (dcgan) would tell mixed from pure batches.
-        judged_real, judged_synthetic = self._judge(real, labels), self._judge(synthetic, labels)
+        others = self._other_labels(labels, randomness) if self.method.mismatch else None
+        judged_real, judged_synthetic = self._judge(real, labels, others), self._judge(synthetic, labels)
         loss = discriminator_loss(judged_real.real, judged_synthetic.real)
         total = loss + self._class_term(labels, judged_real, judged_synthetic)
-        if self.method.mismatch:
-            by = torch.randint(1, len(self.members), (self.section.batch,), generator=randomness)
-            mismatched = self._judge(real, (labels + by[self.rows].to(labels.device)) % len(self.members))
-            total = total + self.method.mismatch * mismatch_loss(mismatched.real)
+        if judged_real.mismatched is not None:
+            total = total + self.method.mismatch * mismatch_loss(judged_real.mismatched)
         if self.method.r1_gamma and self.step % _PENALTY_EVERY == 0:
             real = real.detach().requires_grad_()
             penalty = r1_penalty(real, self._judge(real, labels).real)
@@ -114,10 +118,14 @@ class Trainer:
         self._descend(self.optimizer_d, total)
         return loss
 
-    def _judge(self, images: Tensor, labels: Tensor) -> Judgement:
+    def _other_labels(self, labels: Tensor, randomness: Generator) -> Tensor:
+        by = torch.randint(1, len(self.members), (self.section.batch,), generator=randomness)
+        return (labels + by[self.rows].to(labels.device)) % len(self.members)
+
+    def _judge(self, images: Tensor, labels: Tensor, others: Tensor | None = None) -> Judgement:
         """The bare network's judgement: Fabric's wrapper knows `forward` alone, and forbids autograd.grad."""
         with self.fabric.autocast():
-            return self.discriminator.judge(images, labels)
+            return self.discriminator.judge(images, labels, others)
 
     def _class_term(self, labels: Tensor, *judged: Judgement) -> Tensor | float:
         """What the classes that a discriminator named add to a loss; 0 for one that names none."""

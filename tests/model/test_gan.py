@@ -1,11 +1,15 @@
+from typing import get_args
+
 import pytest
 import torch
 
 from augmentor.model.gan import METHODS, build_gan
-from augmentor.recipe import ModelSection
+from augmentor.recipe import ModelName, ModelSection
+
+MODELS = get_args(ModelName)
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan", "acgan"])
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(("size", "channels", "classes"), [(28, 1, 2), (64, 3, 8), (128, 1, 3)])
 def test_networks_fit_their_images(name, size, channels, classes):
     section = ModelSection(name=name, size=size, generator_channels=8, discriminator_channels=8)
@@ -43,7 +47,7 @@ def test_the_papers_generator_starts_from_1024_channels_at_4x4():
     assert start[1].unflattened_size == (1024, 4, 4)
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan", "acgan"])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_method_says_whether_its_networks_have_batch_norm(name):
     section = ModelSection(name=name, size=28, generator_channels=8, discriminator_channels=8)
     gan = build_gan(section, torch.rand(4, 1, 28, 28), torch.arange(4) % 2, 2, 0)

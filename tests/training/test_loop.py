@@ -1,9 +1,13 @@
+from typing import get_args
+
 import pytest
 import torch
 
 from augmentor.model.gan import build_gan
-from augmentor.recipe import ModelSection, TrainingSection
+from augmentor.recipe import ModelName, ModelSection, TrainingSection
 from augmentor.training.loop import Trainer
+
+MODELS = get_args(ModelName)
 
 
 def make_trainer(name: str = "cgan", seed: int = 0, device: str = "cpu", precision: str = "bf16-mixed") -> Trainer:
@@ -24,7 +28,7 @@ def same(a: dict, b: dict) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan", "acgan"])
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("stop", [1, 7, 8])
 def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(name, stop):
     whole = run(make_trainer(name), 12)
@@ -40,7 +44,7 @@ def test_seeds_decide_the_weights():
     assert not torch.equal(a["generator.out.weight"], c["generator.out.weight"])
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan", "acgan"])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_step_moves_both_networks_and_gives_finite_losses(name):
     trainer = make_trainer(name)
     before = {k: v.clone() for k, v in trainer.state().items()}
