@@ -1,0 +1,58 @@
+"""Peak memory of whole processes: training at 64x64 takes under 2 GiB; neither it nor expanding grows with length."""
+
+import subprocess
+import sys
+
+import pytest
+
+from augmentor.data.phantom import write_phantom
+
+pytestmark = pytest.mark.slow
+GIB = 2**20  # KiB, in which Linux counts
+
+FIT = """
+import resource, sys
+from pathlib import Path
+from augmentor import fit, read_lesions
+from augmentor.recipe import Recipe
+recipe = Recipe().with_options(training={"kimg": float(sys.argv[2]), "snapshots": 1, "device": "cpu"})
+fit(read_lesions(sys.argv[1]), recipe, Path(sys.argv[3]), latest=False)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+EXPAND = """
+import resource, sys
+from pathlib import Path
+from augmentor import expand
+from augmentor.recipe import ExpandSection
+from augmentor.training.run import open_run
+section = ExpandSection(factor=float(sys.argv[2]), screen="off", format="png")
+expand(open_run(Path(sys.argv[1])), out=Path(sys.argv[3]), section=section)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak(script, *arguments) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1])
+
+
+@pytest.fixture(scope="module")
+def lesions(tmp_path_factory):
+    return write_phantom(tmp_path_factory.mktemp("lesions"), patients=18, per_class=60, size=64)
+
+
+def test_training_takes_under_two_gib_whatever_its_length(lesions, tmp_path):
+    short, longer = (peak(FIT, lesions, kimg, tmp_path / f"run{kimg}") for kimg in (0.128, 0.64))
+    assert longer < 2 * GIB
+    assert longer < 1.1 * short
+
+
+def test_expanding_streams(lesions, tmp_path):
+    peak(FIT, lesions, 0.032, tmp_path / "run")
+    few, many = (peak(EXPAND, tmp_path / "run", factor, tmp_path / f"x{factor}") for factor in (2, 12))
+    assert many < 2 * GIB
+    # Ten times as many lesions, 25 MB of them as float32: the table grows by their rows alone.
+    assert many < few + 20 * 1024
