@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from augmentor.cli.console import err, out
-from augmentor.cli.options import Columns, columns_of
+from augmentor.cli.options import Fov, Window, columns_of, recipe_with
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
 if TYPE_CHECKING:
-    from augmentor.data.lesions import Lesions
+    from augmentor.data.extract import Extraction
 
 
 def extract(
@@ -25,14 +25,20 @@ def extract(
     out_folder: Annotated[Path, typer.Option("--out", help="Where the lesions go; must not hold files.")] = Path(
         "lesions"
     ),
-    columns: Columns = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Ours=theirs, for a CSV: `image=ct,mask=seg`, or a box: `box=xmin+ymin+xmax+ymax`."),
+    ] = None,
     images: Annotated[str | None, typer.Option(help="In a folder, how scans are called: `*_T1.nii.gz`.")] = None,
     masks: Annotated[str | None, typer.Option(help="In a folder, how their masks are called: `*_mask.nii.gz`.")] = None,
     patient_pattern: Annotated[
         str | None,
         typer.Option(help="Where the patient stands in a path below the folder: `<patient>/<anything>`."),
     ] = None,
-    label: Annotated[str | None, typer.Option(help="The class of all lesions, where the table has none.")] = None,
+    label: Annotated[str | None, typer.Option(help="The class of all lesions for which no other is known.")] = None,
+    label_pattern: Annotated[
+        str | None, typer.Option(help="Where the class stands in a path below the folder: `<label>/<anything>`.")
+    ] = None,
     values: Annotated[
         str | None,
         typer.Option(help="The mask's numbers that are lesions: `2`, or with their classes `1=cyst,2=mass`."),
@@ -44,11 +50,8 @@ def extract(
     sections: Annotated[str, typer.Option(help="In 2-D: the `largest` of a lesion, or every k-th (`3`).")] = "largest",
     size: Annotated[int, typer.Option(help="Pixels a side.")] = 64,
     margin: Annotated[float, typer.Option(help="On each side of a lesion, as a share of its diameter.")] = 0.25,
-    fov: Annotated[str | None, typer.Option(help="A fixed side instead: `60mm`.")] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(help="`liver`, `lung`, `bone`, `brain`, `soft-tissue` ..., `-160,240`, or `percentile` for MR."),
-    ] = None,
+    fov: Fov = None,
+    window: Window = None,
     rescale: Annotated[
         str | None, typer.Option(help="SLOPE,INTERCEPT from stored values to HU; `1,-32768` for DeepLesion's PNGs.")
     ] = None,
@@ -63,7 +66,9 @@ def extract(
     key_file: Annotated[
         Path | None, typer.Option(help="Secret that gives patients the same pseudonyms next time; made if missing.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the work. Default: one a core, for many scans.", min=1)
+    ] = None,
 ) -> None:
     """Cut the lesions out of CT or MR scans (NIfTI, DICOM, NRRD, pictures) by their masks or boxes.
 
@@ -71,35 +76,22 @@ def extract(
 
     Example: `augmentor extract --data scans.csv --window liver --out lesions/`
     """
-    from augmentor.data.extract import Settings
     from augmentor.data.extract import extract as extract_lesions
-    from augmentor.data.scans import read_scans
+    from augmentor.data.sources import read_scans
+    from augmentor.data.windows import parse_window
 
-    if per not in ("component", "value"):
-        raise UsageError(f"--per {per!r} is neither component nor value.")
-    settings = Settings(
-        dims=dims,
-        size=size,
-        margin=margin,
-        fov=_millimetres(fov),
-        every=None if sections == "largest" else int(_numbers(sections, "--sections", 1)[0]),
-        by_value=per == "value",
-        values=_values_of(values),
-        least=min_voxels,
-        window=window,
-        rescale=(1.0, 0.0) if rescale is None else (*_numbers(rescale, "--rescale", 2),),
-        form=image_format,  # type: ignore[arg-type]
-        strict=strict,
-        by_voxel=by_voxel,
-    )
-    settings.check()
-    scans, notes = read_scans(data, columns_of(columns), images, masks, patient_pattern, label)
-    lesions = extract_lesions(scans, out_folder, settings, key_file, workers, TerminalProgress(err), notes)
-    _show(lesions)
+    cut: dict[str, Any] = {"dims": dims, "size": size, "margin": margin, "fov": fov, "every": _every(sections)}
+    cut |= {"per": per, "values": _values_of(values), "min_voxels": min_voxels, "window": window}
+    cut |= {"rescale": rescale and _numbers(rescale, "--rescale", 2), "format": image_format}
+    section = recipe_with(extract=cut | {"strict": strict, "by_voxel": by_voxel}).extract
+    parse_window(section.window)  # a bad option is told before the scans are looked for
+    scans, notes = read_scans(data, columns_of(columns), images, masks, patient_pattern, label, label_pattern)
+    _show(extract_lesions(scans, out_folder, section, key_file, workers, TerminalProgress(err), notes))
 
 
-def _show(lesions: Lesions) -> None:
-    for line in lesions.warnings:
+def _show(extraction: Extraction) -> None:
+    lesions = extraction.lesions
+    for line in (*extraction.doubts, *lesions.warnings):
         err.print(f"Warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     table = Table("class", "images", "patients")
     for name, row in lesions.per_class().iterrows():
@@ -124,8 +116,8 @@ def _numbers(text: str, option: str, count: int) -> tuple[Any, ...]:
     return numbers
 
 
-def _millimetres(text: str | None) -> float | None:
-    return None if text is None else _numbers(text.removesuffix("mm").strip(), "--fov", 1)[0]
+def _every(sections: str) -> int | None:
+    return None if sections == "largest" else int(_numbers(sections, "--sections", 1)[0])
 
 
 def _values_of(text: str | None) -> dict[int, str]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import nibabel
 import numpy as np
+from scipy import ndimage
 
 from augmentor.errors import DataError
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MOST_ANISOTROPY = 10
 _SAME_VOXEL = 0.1  # of a voxel, at the corners of a grid
+_ODD_SPACING = (0.01, 100.0)  # mm
+_MOST_FILLED = 0.5  # of a mask: more is no lesion
 
 
 class EmptyMaskError(DataError):
@@ -101,13 +104,16 @@ def check_grid(grid: Grid, name: str) -> tuple[str, ...]:
             f"{name}: its header puts the voxels nowhere (affine {np.round(affine[:3], 3).tolist()}). "
             "Repair the header or leave the scan out."
         )
+    told = " x ".join(f"{s:.3g}" for s in grid.spacing)
+    doubts = []
+    if grid.in_mm and not _ODD_SPACING[0] <= grid.spacing.min() <= grid.spacing.max() <= _ODD_SPACING[1]:
+        doubts.append(f"{name}: voxels are {told} mm, which no scanner makes. Is the header's spacing in mm?")
     if grid.anisotropy > MOST_ANISOTROPY:
-        told = " x ".join(f"{s:.3g}" for s in grid.spacing)
-        return (
+        doubts.append(
             f"{name}: voxels are {told} mm, {grid.anisotropy:.0f} times longer than wide (over {MOST_ANISOTROPY}): "
-            "between sections everything will be interpolated. Is the spacing right?",
+            "between sections everything will be interpolated. Is the spacing right?"
         )
-    return ()
+    return tuple(doubts)
 
 
 def place(mask: np.ndarray, mask_grid: Grid, image: Grid, name: str, by_voxel: bool = False) -> Placed:
@@ -118,7 +124,7 @@ def place(mask: np.ndarray, mask_grid: Grid, image: Grid, name: str, by_voxel: b
     Raises DataError for an empty mask, one that is no mask, and one that lies outside of the image.
     """
     labels, start = _crop(mask, name)
-    notes: tuple[str, ...] = ()
+    notes = _fills(labels, mask, name)
     same_shape = mask_grid.shape == image.shape
     if by_voxel or not (mask_grid.located and image.located):
         if not same_shape:
@@ -127,16 +133,52 @@ def place(mask: np.ndarray, mask_grid: Grid, image: Grid, name: str, by_voxel: b
                 "where they lie, both need one shape. Save the mask on the image's grid."
             )
         if mask_grid.located != image.located and not by_voxel:
-            notes = (f"{name}: only one of image and mask says where it lies; they were matched voxel by voxel.",)
+            notes += (f"{name}: only one of image and mask says where it lies; they were matched voxel by voxel.",)
         return Placed(labels, start, notes)
     step = np.linalg.inv(image.affine) @ mask_grid.affine
+    outside = _share_outside(labels, start, step, image)
+    if outside == 1:
+        raise DataError(
+            f"{name}: lies outside of its image, by the two headers. Is it the mask of another scan? If it was drawn "
+            "on the image's voxels and its header was lost, say --by-voxel."
+        )
+    if outside:
+        notes += (f"{name}: leaves its image; {outside:.1%} of it was cut off at the border.",)
     if _same_voxels(step, mask_grid.shape):
-        notes = _mirrored(mask_grid, image, name)
-        labels, start = _turned(labels, start, np.rint(step))
-    else:
-        notes = (_other_grid(mask_grid, image, name),)
-        labels, start = _resampled(labels, start, step, image)
-    return _inside(labels, start, image, name, notes)
+        notes += _mirrored(mask_grid, image, name)
+        return _inside(*_turned(labels, start, np.rint(step)), image, notes)
+    notes += (_other_grid(mask_grid, image, name),)
+    placed = _inside(*_resampled(labels, start, step, image), image, notes)
+    return replace(placed, notes=notes + _lost(labels, placed.labels, name))
+
+
+def _fills(labels: np.ndarray, mask: np.ndarray, name: str) -> tuple[str, ...]:
+    share = np.count_nonzero(labels) / mask.size
+    if share <= _MOST_FILLED:
+        return ()
+    return (f"{name}: is lesion in {share:.0%} of its voxels. A mask is 0 outside lesions: is this a mask?",)
+
+
+def _share_outside(labels: np.ndarray, start: np.ndarray, step: np.ndarray, image: Grid) -> float:
+    """Of the mask's voxels, those whose centres lie off the image."""
+    corners = nibabel.affines.apply_affine(step, start + _corners(labels.shape))
+    if (corners > -0.5).all() and (corners < np.array(image.shape) - 0.5).all():
+        return 0.0
+    centres = nibabel.affines.apply_affine(step, start + np.argwhere(labels))
+    met = ((centres > -0.5) & (centres < np.array(image.shape) - 0.5)).all(axis=1)
+    return 1 - float(met.mean())
+
+
+def _lost(before: np.ndarray, after: np.ndarray, name: str) -> tuple[str, ...]:
+    """A note where lesions are so small that they fell between the image's voxels; an error where all did."""
+    counts = [int(ndimage.label(labels, np.ones((3, 3, 3)))[1]) for labels in (before, after)]
+    if not counts[1]:
+        raise DataError(f"{name}: its lesions are smaller than the image's voxels, and fell between them.")
+    if counts[1] >= counts[0]:
+        return ()
+    return (
+        f"{name}: has {counts[0]} lesions on its own grid and {counts[1]} on the image's, whose voxels are larger.",
+    )
 
 
 def _crop(mask: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -185,11 +227,8 @@ def _resampled(labels: np.ndarray, start: np.ndarray, step: np.ndarray, image: G
     """Each voxel of the image takes the nearest of the mask; only where the two can meet is looked."""
     edges = start + np.where(_corners((2, 2, 2)) == 0, -0.5, np.array(labels.shape) - 0.5)
     reach = nibabel.affines.apply_affine(step, edges)
-    # One voxel beyond the image is kept, so that what leaves it is noticed.
-    first = np.maximum(np.floor(reach.min(axis=0)), -1).astype(int)
-    last = np.minimum(np.ceil(reach.max(axis=0)) + 1, np.array(image.shape) + 1).astype(int)
-    if (last <= first).any():
-        return labels[:0, :0, :0], first
+    first = np.maximum(np.floor(reach.min(axis=0)), 0).astype(int)
+    last = np.minimum(np.ceil(reach.max(axis=0)) + 1, image.shape).astype(int)
     back = np.linalg.inv(step)
     rows, columns = (np.arange(a, b) for a, b in zip(first[:2], last[:2], strict=True))
     planes = []
@@ -201,20 +240,11 @@ def _resampled(labels: np.ndarray, start: np.ndarray, step: np.ndarray, image: G
     return np.stack(planes, axis=2), first
 
 
-def _inside(labels: np.ndarray, start: np.ndarray, image: Grid, name: str, notes: tuple[str, ...]) -> Placed:
-    """Cut at the image's border. Raises DataError where nothing is left."""
-    total = int(np.count_nonzero(labels))
+def _inside(labels: np.ndarray, start: np.ndarray, image: Grid, notes: tuple[str, ...]) -> Placed:
+    """Cut at the image's border."""
     first = np.maximum(-start, 0)
     last = np.minimum(np.array(image.shape) - start, labels.shape)
     kept = labels[tuple(slice(a, max(a, b)) for a, b in zip(first, last, strict=True))]
-    left = int(np.count_nonzero(kept))
-    if not left:
-        raise DataError(
-            f"{name}: lies outside of its image, by the two headers. Is it the mask of another scan? If it was drawn "
-            "on the image's voxels and its header was lost, say --by-voxel."
-        )
-    if left < total:
-        notes = (*notes, f"{name}: leaves its image; {1 - left / total:.0%} of it was cut off at the border.")
     return Placed(kept, start + first, notes)
 
 

@@ -16,6 +16,7 @@ _TOUCHING = np.ones((3, 3, 3))  # voxels that share a corner are one lesion
 _LEAST_SECTION = 0.1  # of the lesion's largest section: what is smaller only grazes it
 _SPLINE = 3  # cubic, as for every other picture here
 _SPLINE_REACH = 4
+_MOST_BEYOND = 3  # times the scan: beyond its border it is mirrored
 
 
 @dataclass(frozen=True)
@@ -57,19 +58,18 @@ class Cut:
     spacing: float
 
 
-def regions_of(placed: Placed, values: Sequence[int] = (), by_value: bool = False, least: int = 1) -> list[Region]:
+def regions_of(placed: Placed, values: Sequence[int] = (), by_value: bool = False) -> list[Region]:
     """The lesions of a mask: connected components, or with `by_value` all voxels of one number.
 
     values: only these numbers are lesions, and those of two numbers are two lesions even where they touch; otherwise
-    all but 0 are, and components join whatever touches. Lesions of fewer than `least` voxels are left out.
+    all but 0 are, and components join whatever touches.
     """
     if by_value or values:
         wanted = values or [int(v) for v in np.unique(placed.labels) if v]
         masks = [(value, placed.labels == value) for value in wanted]
     else:
         masks = [(0, placed.labels != 0)]
-    found = [region for value, mask in masks for region in _parts(mask, placed.start, value, by_value)]
-    return [r for r in found if r.mask is not None and np.count_nonzero(r.mask) >= least]
+    return [region for value, mask in masks for region in _parts(mask, placed.start, value, by_value)]
 
 
 def _parts(mask: np.ndarray, start: np.ndarray, value: int, joined: bool) -> Iterator[Region]:
@@ -107,8 +107,11 @@ def views_of(region: Region, grid: Grid, dims: int, margin: float, fov: float | 
     """What to cut of a lesion: in 3-D all of it, in 2-D its largest section, and each `every`-th counted from there.
 
     The side is the largest extent (of the section, or of the lesion) with a `margin` of its share on both sides, or
-    `fov` mm.
+    `fov` mm. Raises DataError where that is far wider than the scan.
     """
+    largest = float((np.array(grid.shape) * grid.spacing).max())
+    if fov and fov > _MOST_BEYOND * largest:
+        raise DataError(f"--fov {fov:g} mm: the scan is {largest:.3g} mm wide. Take less, or mend its spacing.")
     if dims == 3:
         extent = float(((region.upper - region.lower) * grid.spacing).max())
         return [View((region.lower + region.upper) / 2, fov or extent * (1 + 2 * margin))]

@@ -21,6 +21,7 @@ NAMED = {
     "stroke": (40, 40),
     "subdural": (75, 215),
 }
+DEEPEST = 65535  # of a 16-bit picture, over which a window is spread
 _MOST_SAMPLES = 500_000
 
 
