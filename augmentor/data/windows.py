@@ -81,7 +81,7 @@ def parse_window(text: str | None) -> Window | None:
     if name in NAMED:
         level, width = NAMED[name]
         return Window(level - width / 2, level + width / 2)
-    return _by_numbers(name)
+    return _by_numbers((text or "").lower().replace(" ", ""))
 
 
 def _by_numbers(text: str) -> Window:
