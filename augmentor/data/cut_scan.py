@@ -87,10 +87,13 @@ def _cut_all(scan: Scan, number: int, section: ExtractSection, key: bytes, folde
 
 def _measures(made: Cut, view: View, read: _Read) -> dict[str, str]:
     in_mm = read.volume.grid.in_mm
-    told = {CUT_COLUMN: f"{view.side:.5g}" if in_mm else "", "spacing_mm": f"{made.spacing:.6g}" if in_mm else ""}
-    if read.limits:
-        told |= {"window_low": f"{read.limits[0]:.7g}", "window_high": f"{read.limits[1]:.7g}"}
-    return told
+    low, high = [f"{limit:.7g}" for limit in read.limits] if read.limits else ("", "")
+    return {
+        CUT_COLUMN: f"{view.side:.5g}" if in_mm else "",
+        "spacing_mm": f"{made.spacing:.6g}" if in_mm else "",
+        "window_low": low,
+        "window_high": high,
+    }
 
 
 def _regions(scan: Scan, volume: Volume, section: ExtractSection, found: Found) -> list[Region]:

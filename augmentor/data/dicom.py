@@ -24,6 +24,7 @@ from augmentor.errors import DataError
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _TURN, _PLACE = "ImageOrientationPatient", "ImagePositionPatient"
+_ALIKE = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "PixelRepresentation", "PhotometricInterpretation")
 _WITH_UNITS = ("CT", "PT")  # Hounsfield units and activity keep their sign, however they are displayed
 _UNEVEN = 0.05  # of the distance between sections
 # How many times smaller than its pixels a frame can be: two bytes of RLE stand for 128; a blank JPEG 2000 is tiny.
@@ -143,7 +144,16 @@ def _series(headers: list[tuple[Path, Dataset]]) -> Volume:
     affine[:3, 2] = _step(positions, normal, float(spacing.min()), name)
     grid = Grid((int(first.Columns), int(first.Rows), len(ordered)), LPS_TO_RAS @ affine)
     files = [f for f, _ in ordered]
-    return Volume(grid, lambda a, b: _stack(files[a:b]), patient=_patient(first))
+    return Volume(grid, lambda a, b: _stack(files[a:b]), notes=_uneven_scales(headers), patient=_patient(first))
+
+
+def _uneven_scales(headers: Sequence[tuple[Path, Dataset]]) -> tuple[str, ...]:
+    """In CT one slope and intercept serves all sections (in PET each has its own)."""
+    scales = {(str(h.get("RescaleSlope", 1)), str(h.get("RescaleIntercept", 0))) for _, h in headers}
+    if len(scales) == 1 or str(headers[0][1].get("Modality", "")) != "CT":
+        return ()
+    told = ", ".join(f"{slope} and {intercept}" for slope, intercept in sorted(scales)[:3])
+    return (f"{headers[0][0].parent}: its sections have different slopes and intercepts ({told}), odd for CT.",)
 
 
 def _require_like(header: Dataset, first: Dataset, file: Path) -> None:
@@ -154,9 +164,10 @@ def _require_like(header: Dataset, first: Dataset, file: Path) -> None:
         np.allclose(_vector(header, name, n), _vector(first, name, n), rtol=0, atol=1e-3)
         for name, n in ((_TURN, 6), ("PixelSpacing", 2))
     )
-    if not alike or (header.Rows, header.Columns) != (first.Rows, first.Columns):
+    if not alike or any(header.get(name) != first.get(name) for name in _ALIKE):
         raise DataError(
-            f"{file}: lies at another angle, or has another size, than the first image of its series (a localizer?). "
+            f"{file}: lies at another angle, or has another size or kind of pixels, than the first image of its series "
+            "(a localizer?). "
             "Leave it out."
         )
 

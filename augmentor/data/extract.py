@@ -74,7 +74,7 @@ def extract(
                 update(done, f"{sum(len(f.rows) for f in found)} lesions")
         doubts = _judged(found, section, window)
         rows = [row for one in found for row in one.rows]
-        pd.DataFrame(rows, columns=list(_COLUMNS)).fillna("").to_csv(part / "lesions.csv", index=False)
+        pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(part / "lesions.csv", index=False)
         (part / "extract.toml").write_text(tomli_w.dumps(_record(section, window)))
         write_sheet(part, rows, part / "extracted.png")
         _appear(part, out)

@@ -77,6 +77,7 @@ def _below(folder: Path) -> Iterable[Path]:
 
 
 def _as_regex(glob: str) -> str:
-    parts = re.split(r"(\*\*/|\*|\?)", glob)
-    made = {"**/": r"((?:.*/)?)", "*": r"([^/]*)", "?": r"([^/])"}
+    """Each star a group, and an ending of any kind (`.*`) one: `.nii.gz` is one ending."""
+    parts = re.split(r"(\*\*/|\.\*$|\*|\?)", glob)
+    made = {"**/": r"((?:.*/)?)", ".*": r"(\.nii\.gz|\.[^./]+)", "*": r"([^/]*?)", "?": r"([^/])"}
     return r"((?:.*/)?)" + "".join(made.get(p, re.escape(p)) for p in parts)

@@ -129,7 +129,22 @@ def _read_nifti(file: Path) -> Volume:
 
     located = bool(header["sform_code"] or header["qform_code"]) if "sform_code" in header else True
     grid = Grid(flat, np.asarray(image.affine, float), located=located)
-    return Volume(grid, sections, notes=_nifti_doubts(header, file))
+    return Volume(grid, sections, notes=(*_bits_doubts(file), *_nifti_doubts(header, file)))
+
+
+def _bits_doubts(file: Path) -> tuple[str, ...]:
+    """Kind and size of a value stand twice in a NIfTI-1 header; nibabel mends the size without a word."""
+    with nibabel.openers.Opener(str(file)) as stream:
+        block = stream.read(74)
+    order = "<" if block[:4] == b"\x5c\x01\0\0" else ">"
+    if block[:4] not in (b"\x5c\x01\0\0", b"\0\0\x01\x5c"):  # 348: NIfTI-1
+        return ()
+    kind, bits = (int(n) for n in np.frombuffer(block[70:74], f"{order}i2"))
+    known: Any = nibabel.nifti1.data_type_codes.dtype
+    size = np.dtype(known[kind]).itemsize * 8
+    if size == bits:
+        return ()
+    return (f"{file}: its header says {bits} bits a voxel and a type of {size}: it is damaged. Look at what is cut.",)
 
 
 def _require_room(file: Path, promised: int) -> None:
