@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy")
 # deflate packs 1032 bytes into one at most: a header that claims more is broken, and is not allocated for.
 _MOST_PACKING = 1032
+_PART = 2**20
 
 
 def is_scan(path: Path) -> bool:
@@ -106,7 +108,8 @@ def _unreadable(name: str, error: Exception) -> DataError:
 
 
 def _read_nifti(file: Path) -> Volume:
-    image: Any = nibabel.load(file)
+    with nibabel.imageglobals.LoggingOutputSuppressor():
+        image: Any = nibabel.load(file)
     header, shape = image.header, tuple(int(n) for n in image.shape)
     if len(shape) > 3 and any(n > 1 for n in shape[3:]):
         raise DataError(
@@ -118,7 +121,8 @@ def _read_nifti(file: Path) -> Volume:
         raise DataError(f"{file}: holds {dtype} values; a scan holds integers or real numbers. Convert it first.")
     if not shape or min(shape) < 1:
         raise DataError(f"{file}: has no voxels (shape {shape}). Replace the file or leave it out.")
-    _require_room(file, int(np.prod(shape, dtype=object)) * dtype.itemsize)
+    promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    doubts = (*_mended(file, type(header)), *_length_doubts(file, int(image.dataobj.offset), promised))
     flat = _three(shape)
 
     def sections(first: int, last: int) -> np.ndarray:
@@ -129,32 +133,53 @@ def _read_nifti(file: Path) -> Volume:
 
     located = bool(header["sform_code"] or header["qform_code"]) if "sform_code" in header else True
     grid = Grid(flat, np.asarray(image.affine, float), located=located)
-    return Volume(grid, sections, notes=(*_bits_doubts(file), *_nifti_doubts(header, file)))
+    return Volume(grid, sections, notes=(*doubts, *_nifti_doubts(header, file)))
 
 
-def _bits_doubts(file: Path) -> tuple[str, ...]:
-    """Kind and size of a value stand twice in a NIfTI-1 header; nibabel mends the size without a word."""
+def _mended(file: Path, kind: Any) -> tuple[str, ...]:
+    """A doubt about a header that nibabel has to mend to read it (it tells a log of it, where nobody looks)."""
     with nibabel.openers.Opener(str(file)) as stream:
-        block = stream.read(74)
-    order = "<" if block[:4] == b"\x5c\x01\0\0" else ">"
-    if block[:4] not in (b"\x5c\x01\0\0", b"\0\0\x01\x5c"):  # 348: NIfTI-1
-        return ()
-    kind, bits = (int(n) for n in np.frombuffer(block[70:74], f"{order}i2"))
-    known: Any = nibabel.nifti1.data_type_codes.dtype
-    size = np.dtype(known[kind]).itemsize * 8
-    if size == bits:
-        return ()
-    return (f"{file}: its header says {bits} bits a voxel and a type of {size}: it is damaged. Look at what is cut.",)
+        block = stream.read(kind.template_dtype.itemsize)
+    told = kind.diagnose_binaryblock(block).splitlines()
+    odd = [line for line in told if "qfac" not in line and "not SPM compatible" not in line]  # both do no harm
+    return (f"{file}: its header is damaged ({'; '.join(odd)}). Look at what is cut.",) if odd else ()
 
 
-def _require_room(file: Path, promised: int) -> None:
-    """Raise DataError for a header that promises more bytes than the file can hold."""
-    room = file.stat().st_size * (_MOST_PACKING if _is_gzip(file) else 1)
-    if promised > room:
+def _length_doubts(file: Path, offset: int, promised: int) -> tuple[str, ...]:
+    """A doubt about a file that is longer than its header says: rows of another length would be read.
+
+    Raises DataError for a header that promises more bytes than the file can hold.
+    """
+    wanted = offset + promised
+    room = _unpacked_size(file, wanted) if _is_gzip(file) else file.stat().st_size
+    if wanted > room:
         raise DataError(
-            f"{file}: its header promises {promised:,} bytes of voxels, and the file can hold {room:,} at most. It is "
-            "cut off or broken: copy it again or leave it out."
+            f"{file}: its header promises {promised:,} bytes of voxels, and the file can hold {room - offset:,} at "
+            "most. It is cut off or broken: copy it again or leave it out."
         )
+    if wanted == room:
+        return ()
+    return (f"{file}: is {room - wanted:,} bytes longer than its header says. Is the header another file's?",)
+
+
+def _unpacked_size(file: Path, wanted: int) -> int:
+    """The bytes in a gzip file, which its end says modulo 2**32.
+
+    A file of several parts says at its end how long the last one is; then the parts are counted, up to `wanted`.
+    """
+    most = file.stat().st_size * _MOST_PACKING
+    if wanted > most:
+        return most
+    with file.open("rb") as stream:
+        stream.seek(-4, 2)
+        said = int.from_bytes(stream.read(4), "little")
+    if said >= wanted % 2**32:
+        return said + (wanted // 2**32) * 2**32
+    count = 0
+    with gzip.open(file) as stream:
+        while count < wanted and (part := stream.read(min(_PART, wanted - count))):
+            count += len(part)
+    return count
 
 
 def _is_gzip(file: Path) -> bool:

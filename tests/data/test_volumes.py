@@ -103,6 +103,43 @@ def test_a_header_that_promises_more_than_the_file_holds_is_refused_before_it_is
         read_volume([file])
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize(
+    ("at", "number", "told"),
+    [
+        (42, 5, "bytes longer than its header says"),  # columns
+        (72, 8, "its header is damaged (bitpix does not match datatype)"),
+        (252, 99, "its header is damaged (qform_code 99 not valid)"),
+    ],
+)
+def test_a_damaged_header_is_told(tmp_path, array, suffix, at, number, told):
+    content = bytearray(write_nifti(tmp_path / "ct.nii", array).read_bytes())
+    content[at : at + 2] = np.array(number, "<i2").tobytes()
+    file = tmp_path / f"broken{suffix}"
+    file.write_bytes(gzip.compress(bytes(content)) if suffix == ".nii.gz" else bytes(content))
+    assert any(told in note for note in read_volume([file]).notes)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_voxels_that_begin_later_than_they_should_are_told(tmp_path, array, suffix):
+    content = bytearray(write_nifti(tmp_path / "ct.nii", array).read_bytes())
+    content[108:112] = np.float32(368).tobytes()
+    file = tmp_path / f"broken{suffix}"
+    file.write_bytes(gzip.compress(bytes(content)) if suffix == ".nii.gz" else bytes(content))
+    with pytest.raises(DataError, match="It is cut off or broken"):
+        read_volume([file])
+
+
+@pytest.mark.parametrize("empty_last", [True, False])
+def test_a_gzip_of_several_parts_is_read(tmp_path, array, empty_last):
+    content = write_nifti(tmp_path / "ct.nii", array).read_bytes()
+    parts = [gzip.compress(part) for part in (content[:500], content[500:], *([b""] if empty_last else []))]
+    (tmp_path / "parts.nii.gz").write_bytes(b"".join(parts))
+    volume = read_volume([tmp_path / "parts.nii.gz"])
+    np.testing.assert_array_equal(voxels_of(volume), array)
+    assert not volume.notes
+
+
 @pytest.mark.parametrize("content", [b"", b"text", b"\x1f\x8b", gzip.compress(b"text")])
 def test_a_file_that_is_no_nifti_is_refused_by_name(tmp_path, content):
     (tmp_path / "ct.nii.gz").write_bytes(content)
@@ -114,9 +151,8 @@ def test_a_file_that_is_cut_off_is_refused_when_it_is_read(tmp_path):
     noise = np.random.default_rng(0).integers(-999, 999, (40, 40, 20)).astype(np.int16)
     whole = write_nifti(tmp_path / "whole.nii.gz", noise).read_bytes()
     (tmp_path / "ct.nii.gz").write_bytes(whole[: len(whole) // 2])
-    volume = read_volume([tmp_path / "ct.nii.gz"])
-    with pytest.raises(DataError, match=r"ct\.nii\.gz: can't be read as a scan"):
-        voxels_of(volume)
+    with pytest.raises(DataError, match=r"ct\.nii\.gz: .*(can't be read as a scan|cut off or broken)"):
+        voxels_of(read_volume([tmp_path / "ct.nii.gz"]))
 
 
 def test_a_missing_file_is_named(tmp_path):
