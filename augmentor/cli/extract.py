@@ -67,7 +67,7 @@ def extract(
         Path | None, typer.Option(help="Secret that gives patients the same pseudonyms next time; made if missing.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that share the work. Default: one a core, for many scans.", min=1)
+        int | None, typer.Option(help="Processes that share the work. Default: one a core, if there is much.", min=1)
     ] = None,
 ) -> None:
     """Cut the lesions out of CT or MR scans (NIfTI, DICOM, NRRD, pictures) by their masks or boxes.

@@ -139,9 +139,12 @@ def _cut_view(read: _Read, region: Region, view: View, section: ExtractSection) 
     size, grid = section.size or _SIZE, read.volume.grid
     first, last = box_of(view, grid, size)
     part = read.voxels[first[0] : last[0], first[1] : last[1], first[2] - read.first : last[2] - read.first]
-    bad = part.size - int(np.isfinite(part).sum())
+    with np.errstate(over="ignore"):
+        bad = part.size - int(np.isfinite(part.astype(np.float32)).sum())
     if bad:
-        raise DataError(f"{bad} voxels around a lesion are NaN or infinite. Repair the scan or leave it out.")
+        raise DataError(
+            f"{bad} voxels around a lesion are NaN, infinite or beyond 3e38. Repair the scan or leave it out."
+        )
     if part.ndim == 4 and (section.dims == 3 or section.window):
         raise DataError("is in colour; windows and --dims 3 are for grey scans. Leave them out, or this scan.")
     made = cut(part, first, grid, region, view, size)
@@ -186,7 +189,7 @@ def _write_array(array: np.ndarray, file: Path, affine: np.ndarray, in_mm: bool)
     if file.name.endswith(".npy"):
         np.save(file, array)
     elif file.name.endswith(".png"):
-        Image.fromarray(np.ascontiguousarray(array)).save(file)
+        Image.fromarray(np.ascontiguousarray(array)).save(file, compress_level=1)  # small, and many
     elif array.ndim == 3 and array.shape[-1] == 3:
         raise DataError("Colour can't be written as NIfTI; take --format png or npy.")
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -31,7 +30,7 @@ _COLUMNS = (
     *("path", "label", "patient", "split", "fold", "mask", CUT_COLUMN, "spacing_mm", "lesion"),
     *("window_low", "window_high"),
 )
-_SCANS_A_WORKER = 8  # fewer are done before another process has started
+_BYTES_A_WORKER = 200e6  # packed; less is done about as soon as another process has started
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def extract(
 
     Patients become pseudonyms by the key in `key_file` (made where it does not exist), or by a random key that is
     kept nowhere; images are numbered; nothing else of the scans but pixels and geometry is written. The folder
-    appears whole or not at all. workers: processes; None: one a core, and fewer for few scans. notes: earlier doubts.
+    appears whole or not at all. workers: processes; None: one a core, and fewer for little data. notes: earlier doubts.
 
     Raises UsageError for bad settings or an `out` that holds files, and DataError with every scan that can't be used.
     """
@@ -99,7 +98,7 @@ def _all_found(
 ) -> Iterator[Found]:
     """In the scans' order, as they are done."""
     tasks = [(scan, number, section, key, folder) for number, scan in enumerate(scans, 1)]
-    count = workers or min(os.cpu_count() or 1, math.ceil(len(tasks) / _SCANS_A_WORKER))
+    count = workers or min(os.cpu_count() or 1, 1 + int(sum(map(_bytes_of, scans)) / _BYTES_A_WORKER))
     if min(count, len(tasks)) <= 1:
         yield from (cut_scan(*task) for task in tasks)
         return
@@ -110,6 +109,11 @@ def _all_found(
         raise AugmentorError(
             "A worker process was killed, perhaps for want of memory: each holds one scan. Take fewer --workers."
         ) from error
+
+
+def _bytes_of(scan: Scan) -> int:
+    files = [f for p in (*scan.image, *scan.mask) for f in (p.iterdir() if p.is_dir() else [p])]
+    return sum(f.stat().st_size for f in files if f.exists())
 
 
 def _judged(found: Sequence[Found], section: ExtractSection, window: Window | None) -> list[str]:

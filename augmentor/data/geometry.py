@@ -250,6 +250,8 @@ def _inside(labels: np.ndarray, start: np.ndarray, image: Grid, notes: tuple[str
 
 def _mirrored(mask: Grid, image: Grid, name: str) -> tuple[str, ...]:
     """A note where the two headers count from left to right in opposite directions."""
+    if np.allclose(mask.affine[:3, :3], image.affine[:3, :3]):
+        return ()
     sides = [next((axis for axis in grid.axes if axis in "LR"), "") for grid in (mask, image)]
     if sides[0] == sides[1]:
         return ()

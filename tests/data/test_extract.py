@@ -336,11 +336,12 @@ def test_all_scans_that_can_not_be_used_are_told_at_once(cases, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_values_that_are_no_numbers_are_told_where_they_matter(cases, tmp_path):
-    voxels = np.asarray(nibabel.load(cases / "a_image.nii.gz").dataobj).astype(np.float32)
-    voxels[20, 17, 6] = np.nan
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, 1e200])
+def test_values_that_are_no_numbers_are_told_where_they_matter(cases, tmp_path, bad):
+    voxels = np.asarray(nibabel.load(cases / "a_image.nii.gz").dataobj).astype(np.float64)
+    voxels[20, 17, 6] = bad
     write_nifti(cases / "a_image.nii.gz", voxels)
-    with pytest.raises(DataError, match=r"a_image\.nii\.gz: 1 voxels around a lesion are NaN or infinite"):
+    with pytest.raises(DataError, match=r"a_image\.nii\.gz: 1 voxels around a lesion are NaN, infinite"):
         extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver"))
 
 
