@@ -22,7 +22,7 @@ NAMED = {
     "subdural": (75, 215),
 }
 DEEPEST = 65535  # of a 16-bit picture, over which a window is spread
-_MOST_SAMPLES = 50_000
+_MOST_SAMPLES = 100_000
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Window:
         """What is kept of a scan with these values, in its units.
 
         Percentiles are of the finite values above the smallest one, so that padding and air that was set to zero do
-        not count; in a scan of more than fifty thousand values every n-th is looked at.
+        not count; in a scan of more than a hundred thousand values every n-th is looked at.
         """
         if not self.percentile:
             return self.low, self.high
