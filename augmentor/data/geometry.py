@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import nibabel
@@ -36,7 +37,7 @@ class Grid:
     in_mm: bool = True
     located: bool = True
 
-    @property
+    @cached_property
     def spacing(self) -> np.ndarray:
         """(3,) mm, or pixels where `in_mm` is False."""
         return np.linalg.norm(self.affine[:3, :3], axis=0)
@@ -47,7 +48,7 @@ class Grid:
         spacing = [s for s, n in zip(self.spacing, self.shape, strict=True) if n > 1] or [1.0]
         return float(max(spacing) / min(spacing))
 
-    @property
+    @cached_property
     def axes(self) -> str:
         """Where the three indices count towards, for example `LPS`; the nearest of the body's axes."""
         return "".join(nibabel.aff2axcodes(self.affine))
@@ -145,7 +146,7 @@ def place(mask: np.ndarray, mask_grid: Grid, image: Grid, name: str, by_voxel: b
     if outside:
         notes += (f"{name}: leaves its image; {outside:.1%} of it was cut off at the border.",)
     if _same_voxels(step, mask_grid.shape):
-        notes += _mirrored(mask_grid, image, name)
+        notes += _mirrored(mask_grid, image, name) + _shifted(step, mask_grid, image, name)
         return _inside(*_turned(labels, start, np.rint(step)), image, notes)
     notes += (_other_grid(mask_grid, image, name),)
     placed = _inside(*_resampled(labels, start, step, image), image, notes)
@@ -259,6 +260,18 @@ def _mirrored(mask: Grid, image: Grid, name: str) -> tuple[str, ...]:
         f"{name}: counts its voxels towards {mask.axes}, its image towards {image.axes}: left and right are swapped "
         "between the two headers. It was turned as the headers say; if it was drawn on the image's voxels, say "
         "--by-voxel.",
+    )
+
+
+def _shifted(step: np.ndarray, mask: Grid, image: Grid, name: str) -> tuple[str, ...]:
+    """A note where a mask as large as its image lies some whole voxels beside it; a smaller one is a part of it."""
+    corners = np.rint(nibabel.affines.apply_affine(step, _corners(mask.shape)))
+    apart = np.abs(corners.min(axis=0)).max()
+    if not apart or sorted(mask.shape) != sorted(image.shape):
+        return ()
+    return (
+        f"{name}: is as large as its image, but its header puts it up to {apart:g} voxels aside. It was laid where the "
+        "header says; if it was drawn on the image's voxels, say --by-voxel.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import nibabel
 import numpy as np
@@ -171,7 +172,7 @@ def cut(voxels: np.ndarray, first: np.ndarray, grid: Grid, region: Region, view:
     axes = "LPS" if view.section is not None else "RAS"
     affine = grid.affine @ _shift(first)
     mask = None if region.mask is None else _fitted(region.mask, region.start - first, voxels.shape[:3])
-    turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(affine), nibabel.orientations.axcodes2ornt(axes))
+    turn = _turn_to(axes, affine[:3, :3].tobytes())
     affine = affine @ nibabel.orientations.inv_ornt_aff(turn, voxels.shape[:3])
     axis = int(turn[grid.section_axis, 0])
     voxels = nibabel.apply_orientation(voxels, turn)
@@ -182,6 +183,14 @@ def cut(voxels: np.ndarray, first: np.ndarray, grid: Grid, region: Region, view:
     if view.section is None:
         return _cube(voxels, mask, affine, centre, step, size, view.side)
     return _square(voxels, mask, affine, centre, step, size, view.side, axis)
+
+
+@lru_cache(maxsize=64)  # all lesions of a scan are turned alike
+def _turn_to(axes: str, directions: bytes) -> np.ndarray:
+    """nibabel's orientation transform from an affine's (3, 3) float64 to `axes`."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.frombuffer(directions).reshape(3, 3)
+    return nibabel.orientations.ornt_transform(nibabel.io_orientation(affine), nibabel.orientations.axcodes2ornt(axes))
 
 
 def _cube(

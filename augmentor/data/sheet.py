@@ -26,7 +26,7 @@ def write_sheet(folder: Path, rows: Sequence[dict[str, Any]], file: Path) -> Non
     for number, cell in enumerate(cells):
         top, left = (_GAP + pitch * n for n in divmod(number, columns))
         sheet[top : top + _CELL, left : left + _CELL] = cell
-    Image.fromarray(sheet).save(file)
+    Image.fromarray(sheet).save(file, compress_level=3)
 
 
 def _cell(folder: Path, row: dict[str, Any]) -> np.ndarray:

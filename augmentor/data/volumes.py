@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +14,12 @@ from augmentor.data.dicom import is_dicom, read_dicom, read_segmentation
 from augmentor.data.extras import need
 from augmentor.data.geometry import LPS_TO_RAS, Grid, Volume, check_grid, whole
 from augmentor.data.images import read_image
+from augmentor.data.packed import MOST_PACKING, is_gzip, unpacked, unpacked_size
 from augmentor.errors import DataError
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy")
-# deflate packs 1032 bytes into one at most: a header that claims more is broken, and is not allocated for.
-_MOST_PACKING = 1032
-_PART = 2**20
 
 
 def is_scan(path: Path) -> bool:
@@ -127,9 +124,13 @@ def _read_nifti(file: Path) -> Volume:
 
     def sections(first: int, last: int) -> np.ndarray:
         # The last axis lies outermost on disk: what comes after `last` is not even decompressed.
+        section, data = promised // flat[2], image.dataobj
+        if is_gzip(file):
+            packed = unpacked(file, data.offset + first * section, data.offset + last * section)
+            stored = np.frombuffer(packed, dtype).reshape((*flat[:2], last - first), order="F")
+            return nibabel.volumeutils.apply_read_scaling(stored, data.slope, data.inter)
         span = (slice(None), slice(None), slice(first, last), *[0] * (len(shape) - 3))[: len(shape)]
-        voxels = np.asanyarray(image.dataobj[span])
-        return voxels.reshape(*flat[:2], -1)[:, :, : last - first]
+        return np.asanyarray(data[span]).reshape(*flat[:2], -1)[:, :, : last - first]
 
     located = bool(header["sform_code"] or header["qform_code"]) if "sform_code" in header else True
     grid = Grid(flat, np.asarray(image.affine, float), located=located)
@@ -151,7 +152,7 @@ def _length_doubts(file: Path, offset: int, promised: int) -> tuple[str, ...]:
     Raises DataError for a header that promises more bytes than the file can hold.
     """
     wanted = offset + promised
-    room = _unpacked_size(file, wanted) if _is_gzip(file) else file.stat().st_size
+    room = unpacked_size(file, wanted) if is_gzip(file) else file.stat().st_size
     if wanted > room:
         raise DataError(
             f"{file}: its header promises {promised:,} bytes of voxels, and the file can hold {room - offset:,} at "
@@ -160,31 +161,6 @@ def _length_doubts(file: Path, offset: int, promised: int) -> tuple[str, ...]:
     if wanted == room:
         return ()
     return (f"{file}: is {room - wanted:,} bytes longer than its header says. Is the header another file's?",)
-
-
-def _unpacked_size(file: Path, wanted: int) -> int:
-    """The bytes in a gzip file, which its end says modulo 2**32.
-
-    A file of several parts says at its end how long the last one is; then the parts are counted, up to `wanted`.
-    """
-    most = file.stat().st_size * _MOST_PACKING
-    if wanted > most:
-        return most
-    with file.open("rb") as stream:
-        stream.seek(-4, 2)
-        said = int.from_bytes(stream.read(4), "little")
-    if said >= wanted % 2**32:
-        return said + (wanted // 2**32) * 2**32
-    count = 0
-    with gzip.open(file) as stream:
-        while count < wanted and (part := stream.read(min(_PART, wanted - count))):
-            count += len(part)
-    return count
-
-
-def _is_gzip(file: Path) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(2) == b"\x1f\x8b"
 
 
 def _nifti_doubts(header: Any, file: Path) -> tuple[str, ...]:
@@ -212,7 +188,7 @@ def _read_itk(file: Path) -> Volume:
     if reader.GetNumberOfComponents() != 1:
         raise DataError(f"{file}: holds {reader.GetNumberOfComponents()} values a voxel; a scan holds one.")
     promised = int(np.prod(size, dtype=object))  # in bytes, at least
-    if promised > sum(f.stat().st_size for f in {file, *file.parent.glob(f"{file.stem}*")}) * _MOST_PACKING:
+    if promised > sum(f.stat().st_size for f in {file, *file.parent.glob(f"{file.stem}*")}) * MOST_PACKING:
         raise DataError(f"{file}: its header promises {promised:,} voxels, which the file can't hold. It is broken.")
     shape = _three(size)
     array = itk.GetArrayFromImage(reader.Execute()).T  # ITK's arrays count z first

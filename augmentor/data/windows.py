@@ -47,8 +47,8 @@ class Window:
             return self.low, self.high
         step = 1 + values.size // _MOST_SAMPLES
         # An odd step, and none that divides the side of a scan: samples shall not all lie in one column.
-        sample = values.ravel(order="K")[:: step | 1].astype(np.float32)
-        sample = sample[np.isfinite(sample)]
+        sample = values.ravel(order="K")[:: step | 1]
+        sample = sample if sample.dtype.kind in "iu" else sample[np.isfinite(sample)]
         inside = sample[sample > sample.min()] if sample.size else sample
         if not inside.size:
             return (float(sample[0]), float(sample[0])) if sample.size else (0.0, 0.0)

@@ -29,29 +29,35 @@ def write_volumes(folder, count):
         write_nifti(folder / f"p{number:03d}_mask.nii.gz", mask.astype(np.uint8), AFFINE)
 
 
-def seconds_to_read(folder):
-    begun = time.perf_counter()
+def clocked(work):
+    """(seconds by the clock, seconds of this process): the second does not see what else the machine does."""
+    begun = time.perf_counter(), time.process_time()
+    work()
+    return np.array([time.perf_counter() - begun[0], time.process_time() - begun[1]])
+
+
+def read_all(folder):
     for file in sorted(folder.glob("*.nii.gz")):
         np.asarray(nibabel.load(file).dataobj)
-    return time.perf_counter() - begun
 
 
-def seconds_to_extract(folder, out, window, workers=1):
-    begun = time.perf_counter()
+def extract_all(folder, out, window, workers=1):
     scans, _ = read_scans(folder, patient_pattern="<patient>_<rest>", label="ball")
     extract(scans, out, ExtractSection(window=window), workers=workers)
-    return time.perf_counter() - begun
 
 
 @pytest.mark.slow
-def test_extraction_takes_little_longer_than_reading(tmp_path):
+@pytest.mark.parametrize(("window", "most"), [("liver", 1.8), ("percentile", 2.3)])
+def test_extraction_takes_little_longer_than_reading(tmp_path, window, most):
     write_volumes(tmp_path / "in", 20)
-    seconds_to_read(tmp_path / "in")  # what lies on disk is in memory now, for both
+    read_all(tmp_path / "in")  # what lies on disk is in memory now, for both
+    extract_all(tmp_path / "in", tmp_path / "warm", window)
     ratios = []
     for number in range(3):
-        reading = seconds_to_read(tmp_path / "in")
-        ratios.append(seconds_to_extract(tmp_path / "in", tmp_path / f"out{number}", "liver") / reading)
-    assert min(ratios) < 1.5  # the least disturbed of three, on a shared machine
+        reading = clocked(lambda: read_all(tmp_path / "in"))
+        taken = clocked(lambda n=number: extract_all(tmp_path / "in", tmp_path / f"out{n}", window))
+        ratios.append(taken[1] / reading[1])
+    assert min(ratios) < most
 
 
 @pytest.mark.slow
@@ -76,9 +82,11 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "in"
         write_volumes(folder, int(sys.argv[1]))
-        print(f"reading, once to warm up: {seconds_to_read(folder):.1f} s")
-        for number, (window, workers) in enumerate([("liver", 1), ("percentile", 1), ("liver", 2)]):
-            reading = seconds_to_read(folder)
-            taken = seconds_to_extract(folder, Path(home) / f"out{number}", window, workers)
-            told = f"reading {reading:.1f} s, extract --window {window} --workers {workers} {taken:.1f} s"
-            print(f"{told}: {taken / reading:.2f}")
+        read_all(folder)
+        for number, (window, workers) in enumerate([("liver", 1), ("percentile", 1), ("liver", 2), ("percentile", 2)]):
+            reading = clocked(lambda: read_all(folder))
+            out = Path(home) / f"out{number}"
+            taken = clocked(lambda w=window, o=out, n=workers: extract_all(folder, o, w, n))
+            told = f"--window {window} --workers {workers}: reading {reading[0]:.1f} s, extract {taken[0]:.1f} s"
+            own = f", {taken[1] / reading[1]:.2f} in processor time" if workers == 1 else ""
+            print(f"{told}, ratio {taken[0] / reading[0]:.2f}{own}", flush=True)

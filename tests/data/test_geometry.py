@@ -130,6 +130,17 @@ def test_headers_that_differ_by_rounding_are_one_grid(mask):
     assert not placed.notes
 
 
+def test_a_mask_of_the_images_shape_some_whole_voxels_aside_is_told(mask):
+    shift = np.eye(4)
+    shift[1, 3] = 4
+    placed = place(mask, Grid(SHAPE, CT_AFFINE @ shift), IMAGE, "m.nii")
+    np.testing.assert_array_equal(full(placed)[:, 4:], mask[:, :-4])
+    assert placed.notes == (
+        "m.nii: is as large as its image, but its header puts it up to 4 voxels aside. It was laid where the "
+        "header says; if it was drawn on the image's voxels, say --by-voxel.",
+    )
+
+
 # Masks on another grid
 
 
@@ -168,7 +179,7 @@ def test_a_mask_that_leaves_the_image_is_cut_with_the_share_that_is_lost(mask):
     shift[0, 3] = 8  # the ball's columns 7..17 lie at 15..25, and the image ends at 19
     placed = place(mask, Grid(SHAPE, CT_AFFINE @ shift), IMAGE, "m.nii")
     lost = np.count_nonzero(mask[12:]) / np.count_nonzero(mask)
-    assert placed.notes == (f"m.nii: leaves its image; {lost:.1%} of it was cut off at the border.",)
+    assert placed.notes[0] == f"m.nii: leaves its image; {lost:.1%} of it was cut off at the border."
     np.testing.assert_array_equal(full(placed)[8:], mask[:12])
 
 
