@@ -47,7 +47,7 @@ def extract_all(folder, out, window, workers=1):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("window", "most"), [("liver", 1.8), ("percentile", 2.3)])
+@pytest.mark.parametrize(("window", "most"), [("liver", 1.5), ("percentile", 1.9)])
 def test_extraction_takes_little_longer_than_reading(tmp_path, window, most):
     write_volumes(tmp_path / "in", 20)
     read_all(tmp_path / "in")  # what lies on disk is in memory now, for both
@@ -75,7 +75,7 @@ def test_extraction_holds_one_volume_at_a_time(tmp_path, window):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]  # four scans take no more than one
-    assert peaks[1] < 6 * volume  # image and mask as they are read, and what is cut
+    assert peaks[1] < 3 * volume  # measured: 1.5 and 2.2
 
 
 if __name__ == "__main__":
