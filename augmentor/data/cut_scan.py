@@ -15,8 +15,8 @@ from PIL import Image
 from augmentor.data.geometry import EmptyMaskError, Volume, place
 from augmentor.data.identity import pseudonym
 from augmentor.data.images import SUFFIX, file_name
-from augmentor.data.roi import Cut, Region, View, box_of, cut, region_of_box, regions_of, views_of
-from augmentor.data.scans import Scan
+from augmentor.data.roi import Cut, Region, View, box_of, cut, leaves, region_of_box, regions_of, views_of
+from augmentor.data.scans import Box, Scan
 from augmentor.data.volumes import read_mask, read_volume
 from augmentor.data.windows import DEEPEST, Window, parse_window
 from augmentor.errors import DataError
@@ -98,6 +98,7 @@ def _measures(made: Cut, view: View, read: _Read) -> dict[str, str]:
 
 def _regions(scan: Scan, volume: Volume, section: ExtractSection, found: Found) -> list[Region]:
     if scan.boxes:
+        found.notes += [_leaves(scan, box) for box in scan.boxes if leaves(box, volume.grid)]
         return [region_of_box(box, volume.grid) for box in scan.boxes]
     voxels, grid, notes = read_mask(scan.mask)
     placed = place(voxels, grid, volume.grid, str(scan.mask[0]), section.by_voxel)
@@ -109,6 +110,10 @@ def _regions(scan: Scan, volume: Volume, section: ExtractSection, found: Found) 
     kept = [r for r in regions if r.mask is not None and np.count_nonzero(r.mask) >= section.min_voxels]
     found.specks = len(regions) - len(kept)
     return kept
+
+
+def _leaves(scan: Scan, box: Box) -> str:
+    return f"{scan.image[0]}: the box {', '.join(f'{v:g}' for v in box)} leaves the scan; it was cut at the border."
 
 
 def _views(region: Region, volume: Volume, section: ExtractSection) -> list[View]:

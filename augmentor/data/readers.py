@@ -109,7 +109,8 @@ def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
     if not rows:
         raise DataError(
             f"{folder}: holds no images in folders by class. Expected {folder.name}/<class>/<image>, "
-            f"with the image one of {', '.join(SUFFIXES)}."
+            f"with the image one of {', '.join(SUFFIXES)}. "
+            "Lesions inside scans are cut out by augmentor extract --data."
         )
     made = {"path": [str(f) for *_, f in rows], "label": [c for _, c, _ in rows], "split": [s for s, *_ in rows]}
     if pattern:

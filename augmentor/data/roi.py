@@ -100,6 +100,12 @@ def region_of_box(box: Sequence[float], grid: Grid) -> Region:
     return Region(np.maximum(lower, 0) - 0.5, np.minimum(upper, grid.shape) - 0.5)
 
 
+def leaves(box: Sequence[float], grid: Grid) -> bool:
+    """Whether a part of the box lies outside of the scan."""
+    half = len(box) // 2
+    return min(box) < 0 or any(upper > size for upper, size in zip(box[half:], grid.shape[:half], strict=True))
+
+
 def _told(numbers: Sequence[float]) -> str:
     return ", ".join(f"{n:g}" for n in numbers)
 

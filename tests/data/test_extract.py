@@ -301,6 +301,14 @@ def test_boxes_in_pictures_need_no_mask(tmp_path):
     assert table_of(tmp_path / "mm")["roi_side_mm"].tolist() == ["16"]
 
 
+def test_a_box_that_leaves_the_scan_is_told(tmp_path):
+    Image.fromarray(np.arange(1600).reshape(40, 40).astype(np.uint8)).save(tmp_path / "slice.png")
+    for box in ((-3, 8, 30, 30), (8, 8, 41, 30), (0.5, 0.5, 1, 1)):
+        scan = Scan((tmp_path / "slice.png",), boxes=(box,), label="cyst", patient="p")
+        doubts = extract([scan], tmp_path / f"out{box[2]}").doubts
+        assert any("leaves the scan; it was cut at the border" in d for d in doubts) is (box[2] != 1)
+
+
 def test_stored_values_are_rescaled_to_units_before_the_window(tmp_path):
     Image.fromarray(np.full((40, 40), 32768 + 50, np.uint16)).save(tmp_path / "slice.png")
     scan = Scan((tmp_path / "slice.png",), boxes=((8, 8, 30, 30),), label="cyst")
