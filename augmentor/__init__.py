@@ -1,6 +1,7 @@
 """augmentor: would synthetic lesions help this classifier, and can I have them?
 
 The four verbs are `fit`, `expand`, `evaluate` and `benchmark`; `read_lesions` and `load_recipe` give what they take.
+`extract` cuts lesions out of the scans that `read_scans` finds.
 """
 
 from importlib import import_module
@@ -10,23 +11,27 @@ from augmentor.version import VERSION
 
 if TYPE_CHECKING:
     from augmentor.benchmarking.benchmark import benchmark
+    from augmentor.data.extract import extract
     from augmentor.data.readers import read_lesions
+    from augmentor.data.sources import read_scans
     from augmentor.evaluation.evaluate import evaluate
     from augmentor.expansion.expand import expand
     from augmentor.recipe import Recipe, load_recipe
     from augmentor.training.fit import fit
 
 __version__ = VERSION
-__all__ = ["Recipe", "benchmark", "evaluate", "expand", "fit", "load_recipe", "read_lesions"]
+__all__ = ["Recipe", "benchmark", "evaluate", "expand", "extract", "fit", "load_recipe", "read_lesions", "read_scans"]
 
 _HOMES = {
     "benchmark": "augmentor.benchmarking.benchmark",
     "evaluate": "augmentor.evaluation.evaluate",
     "expand": "augmentor.expansion.expand",
+    "extract": "augmentor.data.extract",
     "fit": "augmentor.training.fit",
     "load_recipe": "augmentor.recipe",
     "Recipe": "augmentor.recipe",
     "read_lesions": "augmentor.data.readers",
+    "read_scans": "augmentor.data.sources",
 }
 
 

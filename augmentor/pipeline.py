@@ -11,6 +11,7 @@ from augmentor.data.check import require_usable
 from augmentor.data.lesions import Lesions
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
+from augmentor.data.sources import open_lesions
 from augmentor.errors import ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Fidelity, evaluate
 from augmentor.expansion.expand import expand
@@ -54,7 +55,7 @@ def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
     """Do the recipe's steps in order, everything below `recipe.out`, which must be new or empty, or hold an earlier
     start of the recipe with the same data, model and training: what that has finished is kept."""
     out = Path(recipe.out)
-    brought = None if "phantom" in recipe.steps else _read(recipe)  # missing data leave no folder behind
+    brought = None if "phantom" in recipe.steps else _read(recipe, progress)  # missing data leave no folder behind
     _claim_folder(recipe, out)
     outcome = Outcome(out)
     lesions = brought or _draw(recipe, out / "lesions", progress)
@@ -107,10 +108,11 @@ def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
         outcome.shortfall = error
 
 
-def _read(recipe: Recipe) -> Lesions:
+def _read(recipe: Recipe, progress: Progress) -> Lesions:
     if recipe.data.path is None:
         raise UsageError(f"Recipe {recipe.name!r} names no data. Set data.path, or begin its steps with 'phantom'.")
-    return read_lesions(recipe.data.path, recipe.data.columns, recipe.data.patient_pattern)
+    data = recipe.data
+    return open_lesions(recipe.data.path, data.columns, data.patient_pattern, recipe.cutting, progress)
 
 
 def _draw(recipe: Recipe, folder: Path, progress: Progress) -> Lesions:

@@ -45,6 +45,44 @@ class DataSection(_Section):
     max_per_class: int | None = Field(None, ge=1)
 
 
+class ExtractSection(_Section):
+    """How lesions are cut out of scans, where the data are scans with masks or boxes."""
+
+    dims: Literal[2, 3] = Field(2, description="2: sections; 3: cubes")
+    size: int | None = Field(None, ge=8, le=1024, description="pixels a side; as `model.size`, or 64")
+    margin: float = Field(0.25, ge=0, le=10, description="on each side of a lesion, as a share of its diameter")
+    fov: float | None = Field(None, ge=1, le=1000, description="mm; a fixed side instead of the margin")
+    every: int | None = Field(None, ge=1, description="in 2-D also each so-many-th section beside the largest")
+    per: Literal["component", "value"] = Field("component", description="what one lesion is in a mask")
+    values: dict[int, str] = Field({}, description='the mask\'s numbers that are lesions, and their classes or ""')
+    min_voxels: int = Field(10, ge=1, description="a mask's lesion of fewer is left out")
+    window: str | None = Field(None, description="`liver`, `-160,240`, `percentile` ...")
+    rescale: tuple[float, float] = Field((1.0, 0.0), description="slope and intercept to the modality's units")
+    format: Literal["png", "npy", "nifti"] | None = None
+    strict: bool = Field(False, description="doubts are errors")
+    by_voxel: bool = Field(False, description="masks lie on their images' voxels, whatever the headers say")
+
+    @field_validator("fov", mode="before")
+    @classmethod
+    def _millimetres(cls, value: Any) -> Any:
+        return value.lower().removesuffix("mm").strip() if isinstance(value, str) else value
+
+    @field_validator("rescale")
+    @classmethod
+    def _a_scale(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not (math.isfinite(value[0]) and math.isfinite(value[1]) and value[0] > 0):
+            raise ValueError(f"slope {value[0]:g} must be above 0, and both finite")
+        return value
+
+    @model_validator(mode="after")
+    def _cubes(self) -> ExtractSection:
+        if self.dims == 3 and self.every is not None:
+            raise ValueError(f"every {self.every} (--sections) is for dims 2; a cube has all sections")
+        if self.dims == 3 and self.format not in (None, "nifti"):
+            raise ValueError(f"format {self.format} holds no volumes; cubes are written as nifti")
+        return self
+
+
 class PhantomSection(_Section):
     """The demo lesions of step `phantom`."""
 
@@ -150,6 +188,7 @@ class Recipe(_Section):
     out: str = "out"
     steps: tuple[Step, ...] = ("check", "fit", "expand", "evaluate", "benchmark")
     data: DataSection = DataSection()
+    extract: ExtractSection = ExtractSection()
     phantom: PhantomSection = PhantomSection()
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
@@ -161,6 +200,11 @@ class Recipe(_Section):
         if "phantom" in self.steps and self.data.path is not None:
             raise ValueError("step 'phantom' makes the data itself; leave data.path out or drop the step")
         return self
+
+    @property
+    def cutting(self) -> ExtractSection:
+        """`extract`, at the network's size where it names none."""
+        return self.extract.model_copy(update={"size": self.extract.size or self.model.size})
 
     def with_options(self, **sections: dict[str, Any]) -> Recipe:
         """A copy with some values changed; those that are None stay as they are. Checks like a file's."""
@@ -176,8 +220,9 @@ class Recipe(_Section):
         file.write_text(self.to_toml(), encoding="utf-8")
 
     def hash(self) -> str:
-        """12 hex digits of what decides about the weights (model, training and data sections)."""
-        decisive = {k: v for k, v in self.model_dump(mode="json").items() if k in ("data", "model", "training")}
+        """12 hex digits of what decides about the weights (model, training, data and extract sections)."""
+        sections = ("data", "extract", "model", "training")
+        decisive = {k: v for k, v in self.model_dump(mode="json").items() if k in sections}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 

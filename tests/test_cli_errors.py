@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 
 from augmentor import cli
+from tests.scan_sets import write_case
 
-COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "calibrate", "report", "bench", "demo", "run")
+COMMANDS = (
+    *("extract", "check", "fit", "expand", "evaluate", "benchmark", "calibrate", "report", "bench", "demo", "run"),
+)
 GROUPED = ("read make", "read score")
 
 
@@ -359,6 +362,65 @@ def test_a_recipe_without_data(augmentor, tmp_path):
 
 
 # What should work
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--dims", "4"], ["extract.dims", "2 or 3"]),
+        (["--size", "4"], ["extract.size", "greater than or equal to 8"]),
+        (["--fov", "wide"], ["extract.fov", "wide"]),
+        (["--fov", "0.5mm"], ["extract.fov", "greater than or equal to 1"]),
+        (["--margin=-1"], ["extract.margin", "greater than or equal to 0"]),
+        (["--per", "voxel"], ["extract.per", "'component' or 'value'"]),
+        (["--sections", "all"], ["--sections 'all': give a number"]),
+        (["--sections", "3", "--dims", "3"], ["a cube has all sections"]),
+        (["--values", "one"], ["--values 'one' is not of the form 2 or 1=cyst,2=mass"]),
+        (["--rescale", "1"], ["--rescale '1': give 2 numbers, as in 1,-1024"]),
+        (["--rescale", "0,1"], ["slope 0 must be above 0"]),
+        (["--format", "png", "--dims", "3"], ["cubes are written as nifti"]),
+        (["--format", "dicom"], ["extract.format", "dicom"]),
+        (["--window", "kidneys"], ["--window 'kidneys' is no window", "--window -160,240"]),
+        (["--columns", "image"], ["is not of the form ours=theirs"]),
+    ],
+)
+def test_a_bad_option_of_extract_is_told_before_any_scan_is_looked_for(augmentor, tmp_path, arguments, told):
+    outcome = augmentor("extract", "--data", "nowhere", "--out", tmp_path / "out", *arguments)
+    assert outcome.code == 2
+    assert outcome.says(*told)
+
+
+def test_extract_says_what_it_wrote_and_what_it_doubts(augmentor, tmp_path):
+    write_case(tmp_path / "in", "p1")
+    write_case(tmp_path / "in", "p2", affine=np.diag([0.8, 0.8, 9, 1]))
+    outcome = augmentor(
+        *("extract", "--data", tmp_path / "in", "--label", "cyst", "--window=-160,240", "--out", tmp_path / "out"),
+        *("--patient-pattern", "<patient>_<rest>"),
+    )
+    assert outcome.code == 0
+    assert outcome.says("p2_image.nii.gz: voxels are 0.8 x 0.8 x 9 mm, 11 times longer than wide", "cyst")
+    assert outcome.says(f"Next: augmentor check --data {tmp_path / 'out'}", "extracted.png")
+
+
+def test_extract_by_strict_refuses_its_doubts_and_leaves_nothing(augmentor, tmp_path):
+    write_case(tmp_path / "in", "p2", affine=np.diag([0.8, 0.8, 9, 1]))
+    outcome = augmentor("extract", "--data", tmp_path / "in", "--label", "cyst", "--strict", "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert outcome.says("11 times longer than wide", "No patient is known for 1 of 1 scans")
+    assert not (tmp_path / "out").exists()
+
+
+def test_extract_from_a_folder_of_something_else(augmentor, lesion_folder):
+    outcome = augmentor("extract", "--data", lesion_folder)
+    assert outcome.code == 2
+    assert outcome.says("no image with its mask was found", "--images '*_T1.nii.gz' --masks '*_mask.nii.gz'")
+
+
+@pytest.mark.parametrize("command", ["check", "fit", "benchmark"])
+def test_a_window_for_a_lesion_set(augmentor, command, lesion_folder):
+    outcome = augmentor(command, "--data", lesion_folder, "--window", "liver")
+    assert outcome.code == 2
+    assert outcome.says("is no table of scans", "--window and --fov have nothing to cut")
 
 
 @pytest.mark.parametrize("command", COMMANDS + GROUPED)

@@ -10,6 +10,7 @@ import typer
 
 from augmentor.cli.console import err
 from augmentor.cli.data import check
+from augmentor.cli.extract import extract
 from augmentor.cli.generator import evaluate, expand, fit
 from augmentor.cli.reading import read
 from augmentor.cli.recipes import demo, run
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (check, fit, expand, evaluate, benchmark, calibrate, report, bench, demo, run):
+for command in (extract, check, fit, expand, evaluate, benchmark, calibrate, report, bench, demo, run):
     app.command()(command)
 app.add_typer(read)
 

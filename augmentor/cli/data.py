@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from augmentor.cli.console import err
-from augmentor.cli.options import Columns, Data, Pattern, read_data
+from augmentor.cli.options import Columns, Data, Fov, Pattern, Window, read_data, recipe_with
 from augmentor.cli.show import show_inspection
 from augmentor.progress import TerminalProgress
 
@@ -17,6 +17,8 @@ def check(
     data: Data,
     columns: Columns = None,
     patient_pattern: Pattern = None,
+    window: Window = None,
+    fov: Fov = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Say what is in a lesion set and everything that is wrong with it.
@@ -27,7 +29,7 @@ def check(
     """
     from augmentor.data.check import inspect
 
-    lesions = read_data(data, columns, patient_pattern)
+    lesions = read_data(data, columns, patient_pattern, recipe_with(extract={"window": window, "fov": fov}))
     progress = TerminalProgress(err)
     with progress.task("Reading", len(lesions)) as update:
         found = inspect(lesions, lambda done, _: update(done, ""))

@@ -13,6 +13,7 @@ from augmentor.cli.console import err, out
 from augmentor.cli.options import (
     Columns,
     Device,
+    Fov,
     Minutes,
     Pattern,
     PerClass,
@@ -20,6 +21,7 @@ from augmentor.cli.options import (
     Screen,
     Seed,
     Size,
+    Window,
     data_section,
     read_data,
     recipe_with,
@@ -50,6 +52,8 @@ def fit(
     columns: Columns = None,
     patient_pattern: Pattern = None,
     max_per_class: PerClass = None,
+    window: Window = None,
+    fov: Fov = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the unfinished run in --out (default: the newest).")
     ] = False,
@@ -62,6 +66,7 @@ def fit(
     """
     recipe = recipe_with(
         data=data_section(data, columns, patient_pattern, max_per_class),
+        extract={"window": window, "fov": fov},
         model={"name": model, "size": size},
         training={"minutes": minutes, "kimg": kimg, "holdout": holdout, "seed": seed, "device": device},
     )
@@ -78,7 +83,8 @@ def fit(
     if resume:
         run = resume_fit(out_folder, progress)
     else:
-        run = fit_lesions(read_data(str(data), columns, patient_pattern), recipe, out_folder, progress=progress)
+        lesions = read_data(str(data), columns, patient_pattern, recipe)
+        run = fit_lesions(lesions, recipe, out_folder, progress=progress)
     if is_first():  # of the processes that torchrun started, if it did
         show_fit(run, report([run.folder], run.folder))
 

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from augmentor.cli.console import err
 from augmentor.errors import UsageError
+from augmentor.progress import TerminalProgress
 
 Data = Annotated[
     str,
     typer.Option(
-        help="Folder by class (`lesions/<class>/<image>`), CSV, MONAI datalist JSON, or MedMNIST npz.",
+        help="Folder by class (`lesions/<class>/<image>`), CSV, MONAI datalist JSON, or MedMNIST npz. From a table of "
+        "scans with masks or boxes the lesions are cut first, as `augmentor extract` does.",
         show_default=False,
     ),
 ]
@@ -36,13 +39,26 @@ Screen = Annotated[
     ),
 ]
 Minutes = Annotated[float | None, typer.Option(help="How long to train a GAN. Default: 5.")]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        help="For scans: the intensities to keep. `liver`, `lung`, `bone`, `brain`, `soft-tissue` ... or `-160,240` "
+        "for CT, `percentile` for MR.",
+        show_default=False,
+    ),
+]
+Fov = Annotated[
+    str | None,
+    typer.Option(help="For scans: a fixed side, `60mm`, instead of one by each lesion's size.", show_default=False),
+]
 Size = Annotated[int, typer.Option(help="Side of the square images that the networks see, in pixels.")]
 
 
-def read_data(data: str, columns: str | None, pattern: str | None) -> Any:
-    from augmentor.data.readers import read_lesions
+def read_data(data: str, columns: str | None, pattern: str | None, recipe: Any) -> Any:
+    """The lesions; where `data` is a table of scans, cut by the recipe's `extract` section."""
+    from augmentor.data.sources import open_lesions
 
-    return read_lesions(data, columns_of(columns), pattern)
+    return open_lesions(data, columns_of(columns), pattern, recipe.cutting, TerminalProgress(err))
 
 
 def recipe_with(**sections: dict[str, Any]) -> Any:

@@ -54,7 +54,7 @@ def make(
     from augmentor.training.run import open_run
 
     chosen = open_run(run)
-    brought = read_data(real, columns, patient_pattern) if real else None
+    brought = read_data(real, columns, patient_pattern, chosen.recipe) if real else None
     key = make_reading(chosen, names_of(readers), out_folder, count, brought, seed, level, TerminalProgress(err))
     pages = ", ".join(str(out_folder / f"{reader}.html") for reader in key.orders)
     out.print(f"Wrote {pages}, and {out_folder / 'key.json'}, which readers must not see.", **_PLAIN)

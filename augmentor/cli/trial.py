@@ -12,10 +12,12 @@ from augmentor.cli.options import (
     Columns,
     Data,
     Device,
+    Fov,
     Pattern,
     PerClass,
     Screen,
     Size,
+    Window,
     data_section,
     names_of,
     read_data,
@@ -69,6 +71,8 @@ def benchmark(
     columns: Columns = None,
     patient_pattern: Pattern = None,
     max_per_class: PerClass = None,
+    window: Window = None,
+    fov: Fov = None,
 ) -> None:
     """Measure on unseen patients whether a classifier gets better with synthetic lesions, by how much, how surely.
 
@@ -79,6 +83,7 @@ def benchmark(
     """
     recipe = recipe_with(
         data=data_section(data, columns, patient_pattern, max_per_class),
+        extract={"window": window, "fov": fov},
         model={"size": size},
         training={"device": device},
         benchmark={
@@ -99,7 +104,7 @@ def benchmark(
     from augmentor.benchmarking.benchmark import benchmark as benchmark_lesions
     from augmentor.report.html import report
 
-    lesions = read_data(data, columns, patient_pattern)
+    lesions = read_data(data, columns, patient_pattern, recipe)
     results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err))
     show_results(results.summary, report([results.folder], results.folder))
 

@@ -119,7 +119,7 @@ def _read_nifti(path: str) -> LesionImage:
     if flat.ndim != 2:
         raise DataError(
             f"{path}: is a volume of shape {array.shape}; a lesion image has two dimensions here. "
-            "Cut a slice or a region of interest for each lesion first."
+            "Cut its lesions out first: augmentor extract --data SCANS."
         )
     x, y = [float(z) for z, n in zip(file.header.get_zooms(), array.shape, strict=True) if n > 1]
     # NIfTI counts x first: transposed, rows run down and columns run across as in a picture.

@@ -62,30 +62,33 @@ def read_lesions(
     return reader(source, columns or {}, pattern)
 
 
-def compile_patient_pattern(template: str) -> re.Pattern[str]:
-    """`<patient>_<anything>` -> a regular expression with the group `patient`; such an expression passes unchanged."""
+def compile_patient_pattern(template: str, group: str = "patient") -> re.Pattern[str]:
+    """`<patient>_<anything>` -> a regular expression with the group `patient`; such an expression passes unchanged.
+
+    group: another word that is looked for in the same way. Raises UsageError.
+    """
     try:
-        if "(?P<patient>" in template:
+        if f"(?P<{group}>" in template:
             return re.compile(template)
-        if "<patient>" in template:
+        if f"<{group}>" in template:
             parts = re.split(r"(<\w+>)", template)
-            made = {"<patient>": r"(?P<patient>[^/]+?)"}
+            made = {f"<{group}>": rf"(?P<{group}>[^/]+?)"}
             return re.compile("".join(made.get(p, ".*" if re.fullmatch(r"<\w+>", p) else re.escape(p)) for p in parts))
     except re.error as error:
-        raise UsageError(f"--patient-pattern {template!r} is no regular expression: {error}.") from error
+        raise UsageError(f"--{group}-pattern {template!r} is no regular expression: {error}.") from error
     raise UsageError(
-        f"--patient-pattern {template!r} does not say where the patient stands. "
-        "Write `<patient>_<anything>` or a regular expression with (?P<patient>...)."
+        f"--{group}-pattern {template!r} does not say where the {group} stands. "
+        f"Write `<{group}>_<anything>` or a regular expression with (?P<{group}>...)."
     )
 
 
 def patient_of(name: str, pattern: re.Pattern[str]) -> str:
-    """The patient in a file name. Raises DataError where the name does not fit the pattern."""
-    stem = _stem(name)
+    """The patient (or the pattern's other group) in a file name. Raises DataError where the name does not fit."""
+    stem, group = _stem(name), next(iter(pattern.groupindex))
     found = pattern.fullmatch(stem) or pattern.fullmatch(name) or pattern.match(stem)
-    if not found or not found["patient"]:
-        raise DataError(f"{name}: has no patient by the rule {pattern.pattern!r}; correct --patient-pattern.")
-    return found["patient"]
+    if not found or not found[group]:
+        raise DataError(f"{name}: has no {group} by the rule {pattern.pattern!r}; correct --{group}-pattern.")
+    return found[group]
 
 
 def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
@@ -106,7 +109,8 @@ def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
     if not rows:
         raise DataError(
             f"{folder}: holds no images in folders by class. Expected {folder.name}/<class>/<image>, "
-            f"with the image one of {', '.join(SUFFIXES)}."
+            f"with the image one of {', '.join(SUFFIXES)}. "
+            "Lesions inside scans are cut out by augmentor extract --data."
         )
     made = {"path": [str(f) for *_, f in rows], "label": [c for _, c, _ in rows], "split": [s for s, *_ in rows]}
     if pattern:
@@ -141,7 +145,7 @@ def _all_patients(names: Sequence[str], pattern: re.Pattern[str]) -> list[str]:
 
 
 def _read_csv(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
-    header, rows = _csv_rows(file)
+    header, rows = csv_rows(file)
     theirs = _name_columns(header, columns, file)
     made = {ours: [row[header.index(name)] for row in rows] for ours, name in theirs.items()}
     empty = [f"row {i + 2}" for i, (p, c) in enumerate(zip(made["path"], made["label"], strict=True)) if not p or not c]
@@ -176,7 +180,7 @@ def _stem(name: str) -> str:
     return name[: len(name) - len(ending)]
 
 
-def _csv_rows(file: Path) -> tuple[list[str], list[list[str]]]:
+def csv_rows(file: Path) -> tuple[list[str], list[list[str]]]:
     """Header and rows, every row as long as the header; commas, semicolons or tabs, with or without a BOM."""
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -235,7 +239,7 @@ def _read_datalist(file: Path, columns: dict[str, str], pattern: re.Pattern[str]
     keys = {"path": "image", "label": "label"} | {k: k for k in ("patient", "fold", "mask", "origin")}
     if set(columns) - set(keys):
         raise UsageError(f"--columns names {', '.join(columns)}; for a datalist it takes {', '.join(keys)}.")
-    names, theirs = _label_names(content.get("labels") or {}, file), keys | columns
+    names, theirs = label_names(content.get("labels") or {}, file), keys | columns
     made: dict[str, list[str]] = {name: [] for name in (*theirs, "split")}
     for part, items in parts.items():
         for number, item in enumerate(items):
@@ -262,7 +266,7 @@ def _check_item(item: object, theirs: dict[str, str], where: str) -> None:
             raise DataError(f"{where}: {theirs[ours]!r} is {value!r}; give one file and one class for each lesion.")
 
 
-def _label_names(labels: object, file: Path) -> dict[str, str]:
+def label_names(labels: object, file: Path) -> dict[str, str]:
     """{number: name} from a datalist's `labels`, which people write that way, the other way round, or as a list."""
     if isinstance(labels, list):
         return {str(i): str(name) for i, name in enumerate(labels)}
@@ -306,11 +310,12 @@ def _make(columns: dict[str, list[str]], source: Path) -> Lesions:
         raise DataError(f"{source}: holds no rows. A lesion set needs at least two classes of three patients each.")
     made = {name: columns[name] for name in COLUMNS if name in columns}
     if "split" in made:
-        made["split"] = [_split_name(s, source) for s in made["split"]]
+        made["split"] = [split_name(s, source) for s in made["split"]]
     return make_lesions(made, source)
 
 
-def _split_name(text: str, source: Path) -> str:
+def split_name(text: str, source: Path) -> str:
+    """train, val or test for the usual names, "" for none. Raises DataError."""
     if text and text.lower() not in SPLITS:
         raise DataError(f"{source}: split {text!r} is none of {', '.join(sorted(SPLITS))}.")
     return SPLITS.get(text.lower(), "")

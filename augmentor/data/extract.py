@@ -1,0 +1,148 @@
+"""`extract`: from scans with masks or boxes to a folder of lesions and their table."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+import tomli_w
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from augmentor.data.cut_scan import CUT_COLUMN, Found, cut_scan
+from augmentor.data.identity import key_of
+from augmentor.data.lesions import Lesions
+from augmentor.data.readers import read_lesions
+from augmentor.data.scans import Scan
+from augmentor.data.sheet import write_sheet
+from augmentor.data.windows import DEEPEST, Window, parse_window
+from augmentor.errors import AugmentorError, DataError, UsageError
+from augmentor.progress import Progress
+from augmentor.recipe import ExtractSection
+from augmentor.version import VERSION
+
+_COLUMNS = (
+    *("path", "label", "patient", "split", "fold", "mask", CUT_COLUMN, "spacing_mm", "lesion"),
+    *("window_low", "window_high"),
+)
+_BYTES_A_WORKER = 200e6  # packed; less is done about as soon as another process has started
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What `extract` wrote, and its doubts about the scans. These name files, so they are told and never written."""
+
+    lesions: Lesions
+    doubts: tuple[str, ...] = field(default=())
+
+
+def extract(
+    scans: Sequence[Scan],
+    out: Path,
+    section: ExtractSection | None = None,
+    key_file: Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    notes: Sequence[str] = (),
+) -> Extraction:
+    """Cut the lesions of all scans into `out`: images by class, `masks/`, `lesions.csv`, `extract.toml`, a picture.
+
+    Patients become pseudonyms by the key in `key_file` (made where it does not exist), or by a random key that is
+    kept nowhere; images are numbered; nothing else of the scans but pixels and geometry is written. The folder
+    appears whole or not at all. workers: processes; None: one a core, and fewer for little data. notes: earlier doubts.
+
+    Raises UsageError for bad settings or an `out` that holds files, and DataError with every scan that can't be used.
+    """
+    section, progress, out = section or ExtractSection(), progress or Progress(), out.expanduser().resolve()
+    window = parse_window(section.window)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: already holds files, and nothing is overwritten. Empty it, or give another --out.")
+    key = key_of(key_file, out)
+    part = out.with_name(f".{out.name}.part-{os.getpid()}")
+    part.mkdir(parents=True)
+    try:
+        found = []
+        with progress.task(f"Cutting {len(scans)} scans", len(scans)) as update:
+            for done, one in enumerate(_all_found(scans, section, key, part, workers), 1):
+                found.append(one)
+                update(done, f"{sum(len(f.rows) for f in found)} lesions")
+        doubts = _judged(found, section, window)
+        rows = [row for one in found for row in one.rows]
+        pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(part / "lesions.csv", index=False)
+        (part / "extract.toml").write_text(tomli_w.dumps(_record(section, window)))
+        write_sheet(part, rows, part / "extracted.png")
+        _appear(part, out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Extraction(read_lesions(out), (*notes, *doubts))
+
+
+def _appear(part: Path, out: Path) -> None:
+    """Under its name at once; one that another process has finished meanwhile stays."""
+    if out.exists() and not any(out.iterdir()):
+        out.rmdir()
+    try:
+        part.rename(out)
+    except OSError:
+        if not (out / "lesions.csv").exists():
+            raise
+
+
+def _all_found(
+    scans: Sequence[Scan], section: ExtractSection, key: bytes, folder: Path, workers: int | None
+) -> Iterator[Found]:
+    """In the scans' order, as they are done."""
+    tasks = [(scan, number, section, key, folder) for number, scan in enumerate(scans, 1)]
+    count = workers or min(os.cpu_count() or 1, 1 + int(sum(map(_bytes_of, scans)) / _BYTES_A_WORKER))
+    if min(count, len(tasks)) <= 1:
+        yield from (cut_scan(*task) for task in tasks)
+        return
+    parallel = joblib.Parallel(n_jobs=count, batch_size=1, return_as="generator")
+    try:
+        yield from parallel(joblib.delayed(cut_scan)(*task) for task in tasks)
+    except TerminatedWorkerError as error:
+        raise AugmentorError(
+            "A worker process was killed, perhaps for want of memory: each holds one scan. Take fewer --workers."
+        ) from error
+
+
+def _bytes_of(scan: Scan) -> int:
+    files = [f for p in (*scan.image, *scan.mask) for f in (p.iterdir() if p.is_dir() else [p])]
+    return sum(f.stat().st_size for f in files if f.exists())
+
+
+def _judged(found: Sequence[Found], section: ExtractSection, window: Window | None) -> list[str]:
+    """The doubts. Raises DataError where a scan can't be used, where doubts are errors, and where nothing was cut."""
+    problems = [p for one in found for p in one.problems]
+    doubts = [n for one in found for n in one.notes]
+    if unnamed := sum(one.unnamed for one in found):
+        doubts.append(
+            f"No patient is known for {unnamed} of {len(found)} scans: each counts as a patient of its own. Name them "
+            "with --patient-pattern or a patient column."
+        )
+    if problems or (section.strict and doubts):
+        raise DataError([*problems, *(doubts if section.strict else [])])
+    if specks := sum(one.specks for one in found):
+        doubts.append(f"{specks} lesions of fewer than {section.min_voxels} voxels were left out (--min-voxels).")
+    if not any(one.rows for one in found):
+        raise DataError([*doubts, f"No lesion was cut from {len(found)} scans."])
+    if window is None and not all(one.eight_bit for one in found):
+        doubts.append("No --window: intensities are kept as they are. For CT name one (liver), for MR say percentile.")
+    return doubts
+
+
+def _record(section: ExtractSection, window: Window | None) -> dict[str, Any]:
+    """What `extract.toml` says: nothing of the scans, which may name patients."""
+    record: dict[str, Any] = {"version": VERSION, "extract": section.model_dump(mode="json", exclude_none=True)}
+    record["extract"]["values"] = {str(number): name for number, name in section.values.items()}
+    if window:
+        low, high = window.range
+        record["window"] = {"low": window.low, "high": window.high, "percentile": window.percentile}
+        # value = stored * slope + intercept for 16-bit PNG; other formats hold the value itself.
+        record["png"] = {"slope": (high - low) / DEEPEST, "intercept": low}
+    return record

@@ -1,0 +1,291 @@
+"""Grids in space: where a scan's voxels lie, and how a mask from another grid comes to lie on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import nibabel
+import numpy as np
+from scipy import ndimage
+
+from augmentor.errors import DataError
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+MOST_ANISOTROPY = 10
+_SAME_VOXEL = 0.1  # of a voxel, at the corners of a grid
+_ODD_SPACING = (0.01, 100.0)  # mm
+_MOST_FILLED = 0.5  # of a mask: more is no lesion
+
+
+class EmptyMaskError(DataError):
+    """A mask without a lesion: an error by `--strict`, otherwise a scan that gives none."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`shape` (I, J, K); `affine` (4, 4) leads from a voxel's index to RAS millimetres.
+
+    `in_mm` is False for a picture that does not say how large its pixels are, and `located` for one that does not say
+    where it lies: its grid counts pixels, from zero.
+    """
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+    in_mm: bool = True
+    located: bool = True
+
+    @cached_property
+    def spacing(self) -> np.ndarray:
+        """(3,) mm, or pixels where `in_mm` is False."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def anisotropy(self) -> float:
+        """The largest spacing over the smallest, of the axes with more than one voxel."""
+        spacing = [s for s, n in zip(self.spacing, self.shape, strict=True) if n > 1] or [1.0]
+        return float(max(spacing) / min(spacing))
+
+    @cached_property
+    def axes(self) -> str:
+        """Where the three indices count towards, for example `LPS`; the nearest of the body's axes."""
+        return "".join(nibabel.aff2axcodes(self.affine))
+
+    @property
+    def section_axis(self) -> int:
+        """Across the sections: the only voxel, else the clearly largest spacing, else the body's long axis."""
+        if 1 in self.shape:
+            return self.shape.index(1) if self.shape[2] != 1 else 2
+        order = np.argsort(self.spacing)
+        if self.spacing[order[2]] > 1.25 * self.spacing[order[1]]:
+            return int(order[2])
+        return next(i for i, axis in enumerate(self.axes) if axis in "SI")
+
+    def world(self, index: np.ndarray) -> np.ndarray:
+        """(3,) or (N, 3) voxel indices -> mm."""
+        return nibabel.affines.apply_affine(self.affine, index)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One scan. `sections(a, b)` reads the voxels of a <= k < b: (I, J, b - a), or (I, J, b - a, 3) in colour.
+
+    `kind` picture: a PNG or the like, whose rows and columns stay as they are. `notes` are doubts, not errors.
+    `patient` is the one of a DICOM header: it never leaves this process but as a pseudonym.
+    """
+
+    grid: Grid
+    sections: Callable[[int, int], np.ndarray]
+    kind: Literal["volume", "picture"] = "volume"
+    notes: tuple[str, ...] = ()
+    patient: str = ""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A mask on an image's grid: `labels` (a, b, c) whole numbers, whose first voxel is the image's `start` (3,)."""
+
+    labels: np.ndarray
+    start: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def whole(array: np.ndarray) -> Callable[[int, int], np.ndarray]:
+    """`Volume.sections` of an array that is in memory."""
+    return lambda first, last: array[:, :, first:last]
+
+
+def check_grid(grid: Grid, name: str) -> tuple[str, ...]:
+    """The doubts about a grid. Raises DataError for one that can't lie in space."""
+    affine = grid.affine
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9 or np.abs(affine).max() > 1e6:
+        raise DataError(
+            f"{name}: its header puts the voxels nowhere (affine {np.round(affine[:3], 3).tolist()}). "
+            "Repair the header or leave the scan out."
+        )
+    told = " x ".join(f"{s:.3g}" for s in grid.spacing)
+    doubts = []
+    if grid.in_mm and not _ODD_SPACING[0] <= grid.spacing.min() <= grid.spacing.max() <= _ODD_SPACING[1]:
+        doubts.append(f"{name}: voxels are {told} mm, which no scanner makes. Is the header's spacing in mm?")
+    if grid.anisotropy > MOST_ANISOTROPY:
+        doubts.append(
+            f"{name}: voxels are {told} mm, {grid.anisotropy:.0f} times longer than wide (over {MOST_ANISOTROPY}): "
+            "between sections everything will be interpolated. Is the spacing right?"
+        )
+    return tuple(doubts)
+
+
+def place(mask: np.ndarray, mask_grid: Grid, image: Grid, name: str, by_voxel: bool = False) -> Placed:
+    """A mask (I, J, K) of whole numbers, 0 outside lesions, on the image's grid.
+
+    Grids of the same voxels (whatever their order, direction and extent) are matched exactly; otherwise each voxel of
+    the image takes the nearest one of the mask, with a note. by_voxel: the headers are not asked.
+    Raises DataError for an empty mask, one that is no mask, and one that lies outside of the image.
+    """
+    labels, start = _crop(mask, name)
+    notes = _fills(labels, mask, name)
+    same_shape = mask_grid.shape == image.shape
+    if by_voxel or not (mask_grid.located and image.located):
+        if not same_shape:
+            raise DataError(
+                f"{name}: is {_told(mask_grid.shape)} and its image {_told(image.shape)}; without two headers that say "
+                "where they lie, both need one shape. Save the mask on the image's grid."
+            )
+        if mask_grid.located != image.located and not by_voxel:
+            notes += (f"{name}: only one of image and mask says where it lies; they were matched voxel by voxel.",)
+        return Placed(labels, start, notes)
+    step = np.linalg.inv(image.affine) @ mask_grid.affine
+    outside = _share_outside(labels, start, step, image)
+    if outside == 1:
+        raise DataError(
+            f"{name}: lies outside of its image, by the two headers. Is it the mask of another scan? If it was drawn "
+            "on the image's voxels and its header was lost, say --by-voxel."
+        )
+    if outside:
+        notes += (f"{name}: leaves its image; {outside:.1%} of it was cut off at the border.",)
+    if _same_voxels(step, mask_grid.shape):
+        notes += _mirrored(mask_grid, image, name) + _shifted(step, mask_grid, image, name)
+        return _inside(*_turned(labels, start, np.rint(step)), image, notes)
+    notes += (_other_grid(mask_grid, image, name),)
+    placed = _inside(*_resampled(labels, start, step, image), image, notes)
+    return replace(placed, notes=notes + _lost(labels, placed.labels, name))
+
+
+def _fills(labels: np.ndarray, mask: np.ndarray, name: str) -> tuple[str, ...]:
+    share = np.count_nonzero(labels) / mask.size
+    if share <= _MOST_FILLED:
+        return ()
+    return (f"{name}: is lesion in {share:.0%} of its voxels. A mask is 0 outside lesions: is this a mask?",)
+
+
+def _share_outside(labels: np.ndarray, start: np.ndarray, step: np.ndarray, image: Grid) -> float:
+    """Of the mask's voxels, those whose centres lie off the image."""
+    corners = nibabel.affines.apply_affine(step, start + _corners(labels.shape))
+    if (corners > -0.5).all() and (corners < np.array(image.shape) - 0.5).all():
+        return 0.0
+    centres = nibabel.affines.apply_affine(step, start + np.argwhere(labels))
+    met = ((centres > -0.5) & (centres < np.array(image.shape) - 0.5)).all(axis=1)
+    return 1 - float(met.mean())
+
+
+def _lost(before: np.ndarray, after: np.ndarray, name: str) -> tuple[str, ...]:
+    """A note where lesions are so small that they fell between the image's voxels; an error where all did."""
+    counts = [int(ndimage.label(labels, np.ones((3, 3, 3)))[1]) for labels in (before, after)]
+    if not counts[1]:
+        raise DataError(f"{name}: its lesions are smaller than the image's voxels, and fell between them.")
+    if counts[1] >= counts[0]:
+        return ()
+    return (
+        f"{name}: has {counts[0]} lesions on its own grid and {counts[1]} on the image's, whose voxels are larger.",
+    )
+
+
+def _crop(mask: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest box that holds all lesions, and its first voxel."""
+    filled = mask != 0
+    spans = [np.flatnonzero(filled.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    if not spans[0].size:
+        raise EmptyMaskError(f"{name}: is empty. Leave the scan out, or give the mask that belongs to it.")
+    box = tuple(slice(s[0], s[-1] + 1) for s in spans)
+    labels = mask[box]
+    with np.errstate(invalid="ignore"):
+        whole_numbers = labels.astype(np.int32)
+    if not np.array_equal(whole_numbers, labels):
+        raise DataError(
+            f"{name}: holds {np.unique(labels[whole_numbers != labels])[0]:g}, and a mask holds whole numbers (0 "
+            "outside lesions). Save it as labels; a probability must be cut at a threshold first."
+        )
+    return whole_numbers, np.array([s[0] for s in spans])
+
+
+def _corners(shape: tuple[int, ...]) -> np.ndarray:
+    """(8, 3): the indices of a grid's outermost voxels."""
+    return np.array(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij")).reshape(3, -1).T
+
+
+def _same_voxels(step: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether every voxel of the mask is one of the image's grid (mask index -> image index by `step`)."""
+    exact = np.rint(step)
+    if abs(abs(np.linalg.det(exact[:3, :3])) - 1) > 0.5 or np.abs(exact[:3, :3]).sum() != 3:
+        return False
+    corners = _corners(shape)
+    apart = nibabel.affines.apply_affine(step, corners) - nibabel.affines.apply_affine(exact, corners)
+    return bool(np.abs(apart).max() < _SAME_VOXEL)
+
+
+def _turned(labels: np.ndarray, start: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Reordered by a signed permutation, without interpolation."""
+    ends = nibabel.affines.apply_affine(step, np.stack([start, start + labels.shape - 1]))
+    theirs = np.abs(step[:3, :3]).argmax(axis=1)  # which of the mask's axes is the image's first, second, third
+    turned = labels.transpose(theirs)
+    backwards = [axis for axis in range(3) if step[axis, theirs[axis]] < 0]
+    return np.flip(turned, tuple(backwards)), ends.min(axis=0).astype(int)
+
+
+def _resampled(labels: np.ndarray, start: np.ndarray, step: np.ndarray, image: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Each voxel of the image takes the nearest of the mask; only where the two can meet is looked."""
+    edges = start + np.where(_corners((2, 2, 2)) == 0, -0.5, np.array(labels.shape) - 0.5)
+    reach = nibabel.affines.apply_affine(step, edges)
+    first = np.maximum(np.floor(reach.min(axis=0)), 0).astype(int)
+    last = np.minimum(np.ceil(reach.max(axis=0)) + 1, image.shape).astype(int)
+    back = np.linalg.inv(step)
+    rows, columns = (np.arange(a, b) for a, b in zip(first[:2], last[:2], strict=True))
+    planes = []
+    for k in range(first[2], last[2]):  # by planes: the indices of a whole volume would take ten times its memory
+        index = [back[r, 0] * rows[:, None] + back[r, 1] * columns + back[r, 2] * k + back[r, 3] for r in range(3)]
+        nearest = [np.rint(i).astype(np.int64) - s for i, s in zip(index, start, strict=True)]
+        met = np.logical_and.reduce([(n >= 0) & (n < size) for n, size in zip(nearest, labels.shape, strict=True)])
+        planes.append(np.where(met, labels[tuple(np.where(met, n, 0) for n in nearest)], 0))
+    return np.stack(planes, axis=2), first
+
+
+def _inside(labels: np.ndarray, start: np.ndarray, image: Grid, notes: tuple[str, ...]) -> Placed:
+    """Cut at the image's border."""
+    first = np.maximum(-start, 0)
+    last = np.minimum(np.array(image.shape) - start, labels.shape)
+    kept = labels[tuple(slice(a, max(a, b)) for a, b in zip(first, last, strict=True))]
+    return Placed(kept, start + first, notes)
+
+
+def _mirrored(mask: Grid, image: Grid, name: str) -> tuple[str, ...]:
+    """A note where the two headers count from left to right in opposite directions."""
+    if np.allclose(mask.affine[:3, :3], image.affine[:3, :3]):
+        return ()
+    sides = [next((axis for axis in grid.axes if axis in "LR"), "") for grid in (mask, image)]
+    if sides[0] == sides[1]:
+        return ()
+    return (
+        f"{name}: counts its voxels towards {mask.axes}, its image towards {image.axes}: left and right are swapped "
+        "between the two headers. It was turned as the headers say; if it was drawn on the image's voxels, say "
+        "--by-voxel.",
+    )
+
+
+def _shifted(step: np.ndarray, mask: Grid, image: Grid, name: str) -> tuple[str, ...]:
+    """A note where a mask as large as its image lies some whole voxels beside it; a smaller one is a part of it."""
+    corners = np.rint(nibabel.affines.apply_affine(step, _corners(mask.shape)))
+    apart = np.abs(corners.min(axis=0)).max()
+    if not apart or sorted(mask.shape) != sorted(image.shape):
+        return ()
+    return (
+        f"{name}: is as large as its image, but its header puts it up to {apart:g} voxels aside. It was laid where the "
+        "header says; if it was drawn on the image's voxels, say --by-voxel.",
+    )
+
+
+def _other_grid(mask: Grid, image: Grid, name: str) -> str:
+    if mask.shape == image.shape:
+        return (
+            f"{name}: has the shape of its image ({_told(mask.shape)}), but its header puts it elsewhere. It was "
+            "resampled as the headers say; if it was drawn on the image's voxels, say --by-voxel."
+        )
+    return (
+        f"{name}: lies on another grid ({_told(mask.shape)}, {mask.axes}) than its image ({_told(image.shape)}, "
+        f"{image.axes}); it was resampled to the nearest voxel. Check on extracted.png that it meets the lesions."
+    )
+
+
+def _told(shape: tuple[int, ...]) -> str:
+    return "x".join(str(n) for n in shape)

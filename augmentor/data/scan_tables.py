@@ -1,0 +1,193 @@
+"""Tables of scans (CSV, MONAI datalist): which image, which mask or boxes, which class, which patient."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from augmentor.data.readers import SPLITS, csv_rows, label_names, split_name
+from augmentor.data.scans import Box, Scan, checked
+from augmentor.data.volumes import is_scan
+from augmentor.errors import DataError
+
+_ALIASES = {
+    "image": ("image", "path", "file", "filename", "file_name", "image_path", "scan", "series"),
+    "mask": ("mask", "segmentation", "seg", "mask_path", "label_path"),
+    "label": ("label", "class", "dx", "diagnosis", "target", "type_name", "coarse_lesion_type"),
+    "patient": ("patient", "patient_id", "patientid", "subject", "subject_id", "patient_index"),
+    "spacing": ("spacing", "spacing_mm", "spacing_mm_px_"),
+    "split": ("split",),
+    "fold": ("fold",),
+}
+_BOXES = (
+    ("box",), ("bbox",), ("bounding_boxes",), ("xmin", "ymin", "zmin", "xmax", "ymax", "zmax"),
+    ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"),
+)  # fmt: skip
+COLUMNS = (*_ALIASES, "box")
+_SHOWN = 5
+
+
+def read_scan_csv(file: Path, columns: dict[str, str]) -> list[Scan]:
+    """One scan a row. Raises DataError with the rows that can't be used."""
+    header, cells = csv_rows(file)
+    names = _name_columns(header, columns, file)
+    files = _Files(file.parent)
+    scans, problems = [], []
+    for number, row in enumerate(cells, 2):
+        got = {ours: [row[header.index(t)] for t in theirs] for ours, theirs in names.items()}
+        try:
+            scans.append(_csv_scan(got, files, file))
+        except DataError as error:
+            problems.append(f"{file}: row {number}: {error}")
+    _raise_some(problems)
+    return scans
+
+
+def read_scan_datalist(file: Path, columns: dict[str, str]) -> list[Scan]:
+    """MONAI's: {"training": [{"image", "mask" | "box", "label", "patient"}]}; a label that is a file is the mask."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{file}: is no JSON: {error}.") from error
+    parts = {k: v for k, v in content.items() if isinstance(v, list)} if isinstance(content, dict) else {}
+    items = [(part, n, item) for part, found in parts.items() for n, item in enumerate(found) if isinstance(item, dict)]
+    keys, files = {name: name for name in COLUMNS} | columns, _Files(file.parent)
+    named = label_names(content.get("labels") or {}, file) if items else {}
+    several = len({part for part, *_ in items}) > 1
+    scans: list[Scan] = []
+    problems = []
+    for part, number, item in items:
+        got = {ours: item.get(theirs) for ours, theirs in keys.items()}
+        got["split"] = SPLITS.get(part.lower(), "") if several else ""
+        try:
+            scans += _item_scans(got, files, named)
+        except DataError as error:
+            problems.append(f"{file}: {part}[{number}]: {error}")
+    _raise_some(problems)
+    return scans
+
+
+def _raise_some(problems: list[str]) -> None:
+    if problems:
+        more = len(problems) - _SHOWN
+        raise DataError(problems[:_SHOWN] + ([f"... and {more} more such rows."] if more > 0 else []))
+
+
+class _Files:
+    """Finds what a table names: a path relative to it; or a bare name somewhere below it (`Images/a/b.png` for
+    `b.png`, and as DeepLesion names its slices, for `a_b.png`)."""
+
+    def __init__(self, home: Path):
+        self.home = home
+
+    def find(self, name: str) -> Path:
+        path = self.home / name
+        if path.exists() or Path(name).name != name:
+            return path
+        found = self._below.get(name, [])
+        if len(found) > 1:
+            raise DataError(f"{name}: several files have this name below the table. Give paths instead.")
+        return found[0] if found else path
+
+    @cached_property
+    def _below(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = defaultdict(list)
+        for path in sorted(self.home.rglob("*")):
+            found[path.name].append(path)
+            if path.parent != self.home:
+                found[f"{path.parent.name}_{path.name}"].append(path)
+        return found
+
+
+def _csv_scan(row: dict[str, list[str]], files: _Files, file: Path) -> Scan:
+    image, mask = row["image"][0], (row.get("mask") or [""])[0]
+    box, spacing = (",".join(row.get(name) or []).strip(", ") for name in ("box", "spacing"))
+    if not image:
+        raise DataError("has no image. Fill or delete the row.")
+    return checked(
+        Scan(
+            image=(files.find(image),),
+            mask=(files.find(mask),) if mask else (),
+            boxes=(_numbers(box),) if box else (),
+            label=(row.get("label") or [""])[0],
+            patient=(row.get("patient") or [""])[0],
+            spacing=_numbers(spacing)[:2] if spacing else None,
+            split=split_name((row.get("split") or [""])[0], file),
+            fold=(row.get("fold") or [""])[0],
+        )
+    )
+
+
+def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> dict[str, list[str]]:
+    """{ours: theirs}; `box` may be several columns, joined by `+`. image, and mask or box, must be there."""
+    asked = {ours: theirs.split("+") for ours, theirs in columns.items()}
+    problems = [f"--columns names {o!r}; it takes {', '.join(COLUMNS)}." for o in asked if o not in COLUMNS]
+    missing = [t for theirs in asked.values() for t in theirs if t not in present]
+    if missing:
+        problems.append(f"{file}: has no column {', '.join(missing)}. Its columns are {', '.join(present)}.")
+    lower = {name.lower(): name for name in reversed(present)}
+    found = dict(asked)
+    for ours, aliases in _ALIASES.items():
+        match = next((lower[a] for a in aliases if a in lower), None)
+        if ours not in found and match:
+            found[ours] = [match]
+    corners = next((names for names in _BOXES if set(names) <= set(lower)), ())
+    if corners and "box" not in found:
+        found["box"] = [lower[c] for c in corners]
+    if "image" not in found:
+        problems.append(
+            f"{file}: has no column for image. Its columns are {', '.join(present)}. Say: --columns image=.."
+        )
+    if not {"mask", "box"} & set(found):
+        problems.append(
+            f"{file}: has no column for mask or box. Its columns are {', '.join(present)}. Say which: --columns "
+            "mask=NAME, or --columns box=XMIN+YMIN+XMAX+YMAX."
+        )
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _item_scans(got: dict[str, Any], files: _Files, named: dict[str, str]) -> Iterator[Scan]:
+    """One scan; one for each box where each has its own label."""
+    if not isinstance(got["image"], str) or not got["image"]:
+        raise DataError(f"its image is {got['image']!r}; give one file.")
+    boxes = got["box"] or []
+    boxes = boxes if boxes and isinstance(boxes[0], list) else [boxes] if boxes else []
+    if isinstance(got["label"], list):
+        if len(got["label"]) != len(boxes):
+            raise DataError(f"it has {len(boxes)} boxes and {len(got['label'])} labels; each box needs one.")
+        for box, label in zip(boxes, got["label"], strict=True):
+            yield from _item_scans(got | {"box": box, "label": label}, files, named)
+        return
+    label, mask = _text(got["label"]), _text(got["mask"])
+    if not mask and label and is_scan(files.home / label):
+        mask, label = label, ""
+    yield checked(
+        Scan(
+            image=(files.find(got["image"]),),
+            mask=(files.find(mask),) if mask else (),
+            boxes=tuple(_numbers(",".join(map(str, box))) for box in boxes),
+            label=named.get(label, label),
+            patient=_text(got["patient"]),
+            spacing=_numbers(",".join(map(str, got["spacing"])))[:2] if got["spacing"] else None,
+            split=got["split"],
+            fold=_text(got["fold"]),
+        )
+    )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _numbers(text: str) -> Box:
+    try:
+        return tuple(float(part) for part in re.split(r"[,;\s]+", text.strip("[]() ")) if part)
+    except ValueError as error:
+        raise DataError(f"{text!r} are no numbers.") from error

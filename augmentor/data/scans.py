@@ -1,0 +1,42 @@
+"""One scan and what is known of it: its mask or boxes, class, patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from augmentor.errors import DataError
+
+Box = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """`image`: one file, a folder with one DICOM series, or the files of a series. Either `mask` or `boxes` is given.
+
+    A box is x0, y0, x1, y1 in pixels of a picture (shares of its sides, if all four are at most 1), or x0, y0, z0,
+    x1, y1, z1 in voxels, counted from the edge of the first. `spacing` is (across, down) in mm, where a table says it;
+    `split` (train, val or test) and `fold` go into the lesion table.
+    """
+
+    image: tuple[Path, ...]
+    mask: tuple[Path, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    label: str = ""
+    patient: str = ""
+    spacing: tuple[float, ...] | None = None
+    split: str = ""
+    fold: str = ""
+
+
+def checked(scan: Scan) -> Scan:
+    """The scan. Raises DataError where it has no lesions, or two accounts of them."""
+    if not scan.mask and not scan.boxes:
+        raise DataError("has neither mask nor box. Fill in one of them, or delete the row.")
+    if scan.mask and scan.boxes:
+        raise DataError("has both a mask and a box. Keep one of them.")
+    if any(len(box) not in (4, 6) for box in scan.boxes):
+        raise DataError("its box needs 4 numbers (x0, y0, x1, y1) or 6 (x0, y0, z0, x1, y1, z1).")
+    if scan.spacing and not all(0 < s < 1e3 for s in scan.spacing):
+        raise DataError(f"its spacing is {scan.spacing}; it is in mm, above 0.")
+    return scan

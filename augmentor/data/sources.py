@@ -1,0 +1,154 @@
+"""What `--data` names: a table or folder of scans, from which lesions are cut, or a lesion set."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from augmentor.data.extract import CUT_COLUMN, extract
+from augmentor.data.lesions import Lesions
+from augmentor.data.readers import compile_patient_pattern, patient_of, read_lesions
+from augmentor.data.scan_folders import read_scan_folder
+from augmentor.data.scan_tables import read_scan_csv, read_scan_datalist
+from augmentor.data.scans import Scan
+from augmentor.data.volumes import ITK_SUFFIXES, NIFTI_SUFFIXES, read_volume
+from augmentor.errors import DataError, UsageError
+from augmentor.progress import Progress
+from augmentor.recipe import ExtractSection
+from augmentor.version import VERSION
+
+CUT_FOLDER = Path("extracted")
+_READERS = {".csv": read_scan_csv, ".json": read_scan_datalist}
+_LESION_TABLES = ("lesions.csv", "manifest.csv")
+
+
+def read_scans(
+    data: str | Path,
+    columns: dict[str, str] | None = None,
+    images: str | None = None,
+    masks: str | None = None,
+    patient_pattern: str | None = None,
+    label: str | None = None,
+    label_pattern: str | None = None,
+) -> tuple[list[Scan], list[str]]:
+    """The scans of a CSV, a MONAI datalist, or a folder; and what was left out, in words.
+
+    columns: {ours: theirs} for a table, for example {"image": "ct", "box": "xmin+ymin+xmax+ymax"}.
+    images, masks: for a folder, how the files (or series' folders) are called, as in `*_T1.nii.gz`; an image and the
+        mask for whose stars the same stands are a pair. Without them the usual names are tried, and then DICOM
+        segmentations with the series that they were drawn on.
+    patient_pattern, label_pattern: as for `read_lesions`, but against the path below the folder: `<patient>/<anything>`
+        and `<label>/<anything>`. They go before a table's own columns.
+    label: the class of all lesions for which no other is known.
+
+    Raises DataError or UsageError.
+    """
+    source = Path(data).expanduser().resolve()
+    if not source.exists():
+        raise DataError(f"{data}: no such file or folder. Give --data a CSV, a datalist or a folder of scans.")
+    if source.is_dir():
+        if columns:
+            raise UsageError(f"{data}: is a folder and has no columns; leave --columns out, or give --data a CSV.")
+        (scans, notes), home = read_scan_folder(source, images, masks), source
+    else:
+        if images or masks:
+            raise UsageError(f"{data}: is a table; leave --images and --masks out, or give --data a folder.")
+        if source.suffix.lower() not in _READERS:
+            raise DataError(f"{data}: is no folder, .csv or .json; --data takes one of these.")
+        scans, notes, home = _READERS[source.suffix.lower()](source, columns or {}), [], source.parent
+    if not scans:
+        raise DataError(f"{data}: holds no scans with a mask or a box.")
+    patients, labels = (_found(scans, home, p, g) for p, g in ((patient_pattern, "patient"), (label_pattern, "label")))
+    return [
+        replace(scan, patient=patient or scan.patient, label=own or scan.label or label or "")
+        for scan, patient, own in zip(scans, patients, labels, strict=True)
+    ], notes
+
+
+def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bool:
+    """Whether `data` is a table of scans, not of lesions: it has boxes, or masks and its first image is a volume.
+
+    A table that `extract` or `expand` wrote holds lesions already.
+    """
+    file = Path(data).expanduser()
+    if file.suffix.lower() not in _READERS or not file.is_file() or file.name in _LESION_TABLES:
+        return False
+    try:
+        scans = _READERS[file.suffix.lower()](file.resolve(), columns or {})
+    except (DataError, UsageError):
+        return False
+    start = file.read_text(encoding="utf-8-sig")[:2000] if file.suffix.lower() == ".json" else _first_line(file)
+    if CUT_COLUMN in start or "origin" in start:
+        return False
+    return bool(scans) and (bool(scans[0].boxes) or _is_volume(scans[0].image[0]))
+
+
+def open_lesions(
+    data: str | Path,
+    columns: dict[str, str] | None = None,
+    patient_pattern: str | None = None,
+    section: ExtractSection | None = None,
+    progress: Progress | None = None,
+) -> Lesions:
+    """A lesion set as `read_lesions` gives it; from a table of scans, the lesions are cut first.
+
+    They lie in `extracted/<table>-<hash>` from then on, and are taken from there while the table, its files, the
+    settings and this version stay the same. What `extract` doubts is said to `progress`, and kept nowhere: it names
+    files. Raises DataError or UsageError.
+    """
+    section, progress = section or ExtractSection(), progress or Progress()
+    if not is_scan_table(data, columns):
+        if section.window or section.fov:
+            raise UsageError(
+                f"{data}: is no table of scans (image, and mask or box), so --window and --fov have nothing to cut. "
+                "Leave them out, or cut with `augmentor extract`."
+            )
+        return read_lesions(data, columns, patient_pattern)
+    scans, notes = read_scans(data, columns, patient_pattern=patient_pattern)
+    folder = CUT_FOLDER / f"{Path(data).stem}-{_state(scans, section)}"
+    if (folder / "lesions.csv").exists():
+        progress.say(f"Lesions of an earlier cut: {folder}")
+        return read_lesions(folder)
+    cut = extract(scans, folder, section, progress=progress, notes=notes)
+    for line in cut.doubts:
+        progress.say(f"Warning: {line}")
+    progress.say(f"Cut {len(cut.lesions)} lesions into {folder}; look at {folder / 'extracted.png'}")
+    return cut.lesions
+
+
+def _state(scans: list[Scan], section: ExtractSection) -> str:
+    """12 hex digits that change with the scans' files, what is known of them, and the settings."""
+    files = [f for scan in scans for p in (*scan.image, *scan.mask) for f in ([p, *p.iterdir()] if p.is_dir() else [p])]
+    states = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(files) if f.exists()]
+    return hashlib.sha256(repr((scans, states, section, VERSION)).encode()).hexdigest()[:12]
+
+
+def _first_line(file: Path) -> str:
+    with file.open(encoding="utf-8-sig") as stream:
+        return stream.readline()
+
+
+def _is_volume(image: Path) -> bool:
+    if image.name.lower().endswith(NIFTI_SUFFIXES) and image.is_file():
+        try:
+            return min(read_volume([image]).grid.shape) > 1
+        except DataError:
+            return True  # `extract` tells what is wrong with it
+    return image.is_dir() or image.name.lower().endswith((*ITK_SUFFIXES, ".dcm"))
+
+
+def _found(scans: list[Scan], home: Path, pattern: str | None, group: str) -> list[str]:
+    """What the pattern finds in each scan's path below the folder, or in its name."""
+    if not pattern:
+        return [""] * len(scans)
+    compiled, found, problems = compile_patient_pattern(pattern, group), [], []
+    for image in (scan.image[0] for scan in scans):
+        below = image.relative_to(home).as_posix() if image.is_relative_to(home) else image.as_posix()
+        try:
+            found.append(patient_of(below if compiled.match(below) and "/" in pattern else image.name, compiled))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError(problems[:5] + ([f"... and {len(problems) - 5} more such files."] if len(problems) > 5 else []))
+    return found

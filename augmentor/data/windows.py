@@ -1,0 +1,101 @@
+"""Windows: which intensities are kept, by name, by numbers, or by percentiles of the scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from augmentor.errors import UsageError
+
+# Level and width in Hounsfield units, as readers set them.
+NAMED = {
+    "abdomen": (50, 400),
+    "angiography": (300, 600),
+    "bone": (400, 1800),
+    "brain": (40, 80),
+    "liver": (30, 150),
+    "lung": (-600, 1500),
+    "mediastinum": (50, 350),
+    "soft-tissue": (40, 400),
+    "stroke": (40, 40),
+    "subdural": (75, 215),
+}
+DEEPEST = 65535  # of a 16-bit picture, over which a window is spread
+_MOST_SAMPLES = 100_000
+
+
+@dataclass(frozen=True)
+class Window:
+    """Intensities from `low` to `high` are kept; with `percentile` the two are percentiles of a scan, not its units.
+
+    A fixed window clips and keeps the units. Percentiles also bring each scan to 0..1, since the numbers of two
+    magnetic resonance scans mean nothing beside each other.
+    """
+
+    low: float
+    high: float
+    percentile: bool = False
+
+    def limits(self, values: np.ndarray) -> tuple[float, float]:
+        """What is kept of a scan with these values, in its units.
+
+        Percentiles are of the finite values above the smallest one, so that padding and air that was set to zero do
+        not count; in a scan of more than a hundred thousand values every n-th is looked at.
+        """
+        if not self.percentile:
+            return self.low, self.high
+        step = 1 + values.size // _MOST_SAMPLES
+        # An odd step, and none that divides the side of a scan: samples shall not all lie in one column.
+        sample = values.ravel(order="K")[:: step | 1]
+        sample = sample if sample.dtype.kind in "iu" else sample[np.isfinite(sample)]
+        inside = sample[sample > sample.min()] if sample.size else sample
+        if not inside.size:
+            return (float(sample[0]), float(sample[0])) if sample.size else (0.0, 0.0)
+        low, high = np.percentile(inside, [self.low, self.high])
+        return float(low), float(high)
+
+    def apply(self, values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+        """float32 within the limits: in the scan's units, or for percentiles 0..1."""
+        clipped = np.clip(values, *limits).astype(np.float32)
+        if not self.percentile:
+            return clipped
+        return np.minimum((clipped - np.float32(limits[0])) / np.float32(limits[1] - limits[0] or 1.0), 1)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and largest value that `apply` gives."""
+        return (0.0, 1.0) if self.percentile else (self.low, self.high)
+
+
+def parse_window(text: str | None) -> Window | None:
+    """`liver`, `-160,240` (lowest and highest value), `percentile` (1 to 99), `p0.5,p99.5`; `none` and None give None.
+
+    Raises UsageError for anything else.
+    """
+    name = (text or "none").strip().lower().replace("_", "-").replace(" ", "-")
+    if name == "none":
+        return None
+    if name == "percentile":
+        return Window(1.0, 99.0, percentile=True)
+    if name in NAMED:
+        level, width = NAMED[name]
+        return Window(level - width / 2, level + width / 2)
+    return _by_numbers((text or "").lower().replace(" ", ""))
+
+
+def _by_numbers(text: str) -> Window:
+    parts = text.split(",")
+    percentile = all(p.startswith("p") for p in parts)
+    try:
+        low, high = (float(p.removeprefix("p") if percentile else p) for p in parts)
+    except ValueError as error:
+        raise UsageError(
+            f"--window {text!r} is no window. Give a name ({', '.join(NAMED)}), the lowest and highest value as in "
+            "--window -160,240, `percentile`, percentiles as in --window p1,p99, or none."
+        ) from error
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise UsageError(f"--window {text}: the first value must be below the second.")
+    if percentile and not 0 <= low < high <= 100:
+        raise UsageError(f"--window {text}: percentiles lie in 0..100.")
+    return Window(low, high, percentile)

@@ -1,0 +1,532 @@
+import gzip
+import io
+import re
+import tomllib
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, PngImagePlugin
+
+from augmentor.data import extract as module
+from augmentor.data.extract import extract
+from augmentor.data.scans import Scan
+from augmentor.data.sources import read_scans
+from augmentor.errors import DataError, UsageError
+from augmentor.progress import Progress
+from augmentor.recipe import ExtractSection
+from tests.scan_sets import (
+    CT_AFFINE,
+    ball,
+    dicom_image,
+    enhanced,
+    place_tags,
+    save_dicom,
+    scan_array,
+    write_case,
+    write_nifti,
+    write_segmentation,
+    write_series,
+)
+
+
+def scans_in(folder, **options):
+    return read_scans(folder, **({"label": "cyst"} | options))[0]
+
+
+def table_of(folder):
+    return pd.read_csv(folder / "lesions.csv", dtype=str, keep_default_na=False)
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """Two scans with a ball each."""
+    write_case(tmp_path / "in", "a")
+    write_case(tmp_path / "in", "b", centre=(14, 20, 5), radius_mm=5.0)
+    return tmp_path / "in"
+
+
+class Told(Progress):
+    """Keeps what a bar would show."""
+
+    def __init__(self):
+        self.steps = []
+
+    def task(self, name, total):
+        from contextlib import contextmanager
+
+        @contextmanager
+        def kept():
+            yield lambda done, note: self.steps.append((name, total, done, note))
+
+        return kept()
+
+
+# What is left
+
+
+def test_a_folder_of_images_by_class_with_masks_a_table_a_recipe_and_a_picture(cases, tmp_path):
+    cut = extract(scans_in(cases), tmp_path / "out", ExtractSection(window="-160,240"))
+    written = sorted(str(f.relative_to(tmp_path / "out")) for f in (tmp_path / "out").rglob("*") if f.is_file())
+    images = ["cyst/0001-01.png", "cyst/0002-01.png"]
+    assert written == sorted(
+        [*images, *(f"masks/{i}" for i in images), *("extract.toml", "extracted.png", "lesions.csv")]
+    )
+    assert cut.lesions.paths == [str(tmp_path / "out" / i) for i in images]
+    assert cut.lesions.counts() == {"cyst": 2}
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_the_table_has_what_a_fit_and_an_export_need(cases, tmp_path):
+    extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver", fov="30mm", size=16))
+    table = table_of(tmp_path / "out")
+    assert set(table["label"]) == {"cyst"}
+    assert table["patient"].str.fullmatch("p-[0-9a-f]{12}").all()
+    assert table["patient"].nunique() == 2
+    assert set(table["roi_side_mm"]) == {"30"}
+    assert set(table["spacing_mm"]) == {"1.875"}
+    assert (set(table["window_low"]), set(table["window_high"])) == ({"-45"}, {"105"})
+
+
+def test_16_bit_pictures_lead_back_to_the_units_by_the_recipes_slope(cases, tmp_path):
+    extract(scans_in(cases), tmp_path / "png", ExtractSection(window="-160,240"))
+    extract(scans_in(cases), tmp_path / "nii", ExtractSection(window="-160,240", format="nifti"))
+    record = tomllib.loads((tmp_path / "png" / "extract.toml").read_text())
+    stored = np.asarray(Image.open(tmp_path / "png/cyst/0001-01.png"))
+    assert stored.dtype == np.uint16
+    values = np.asarray(nibabel.load(tmp_path / "nii/cyst/0001-01.nii.gz").dataobj)[..., 0].T
+    np.testing.assert_allclose(stored * record["png"]["slope"] + record["png"]["intercept"], values, atol=0.004)
+    assert values.max() > 150
+
+
+def test_percentiles_of_each_scan_are_kept_in_the_table(cases, tmp_path):
+    extract(scans_in(cases), tmp_path / "out", ExtractSection(window="p5,p95", format="npy"))
+    table = table_of(tmp_path / "out")
+    for row, name in zip(table.itertuples(), "ab", strict=True):
+        voxels = np.asarray(nibabel.load(cases / f"{name}_image.nii.gz").dataobj)
+        limits = np.percentile(voxels, [5, 95])
+        np.testing.assert_allclose([float(row.window_low), float(row.window_high)], limits, atol=1)
+        image = np.load(tmp_path / "out" / row.path)
+        assert image.min() >= 0
+        assert image.max() == 1
+
+
+def test_without_a_window_units_are_kept_as_they_are_and_it_is_said(cases, tmp_path):
+    cut = extract(scans_in(cases), tmp_path / "out")
+    values = np.asarray(nibabel.load(tmp_path / "out/cyst/0001-01.nii.gz").dataobj)
+    assert values.dtype == np.float32
+    assert values.min() < -60
+    assert any("No --window: intensities are kept as they are" in d for d in cut.doubts)
+
+
+def test_the_same_scans_and_settings_give_the_same_pixels(cases, tmp_path):
+    for name in ("one", "two"):
+        extract(scans_in(cases), tmp_path / name, ExtractSection(window="liver"))
+    files = [f.relative_to(tmp_path / "one") for f in (tmp_path / "one").rglob("*.png")]
+    assert len(files) == 5
+    assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
+
+
+def test_several_processes_leave_the_same_as_one(cases, tmp_path):
+    key = tmp_path / "key"
+    for name, workers in (("one", 1), ("two", 2)):
+        extract(scans_in(cases), tmp_path / name, ExtractSection(window="liver"), key, workers)
+    assert table_of(tmp_path / "one").equals(table_of(tmp_path / "two"))
+    assert (tmp_path / "one/cyst/0002-01.png").read_bytes() == (tmp_path / "two/cyst/0002-01.png").read_bytes()
+
+
+def test_the_bar_counts_scans_and_lesions(cases, tmp_path):
+    told = Told()
+    extract(scans_in(cases), tmp_path / "out", progress=told)
+    assert told.steps == [("Cutting 2 scans", 2, 1, "1 lesions"), ("Cutting 2 scans", 2, 2, "2 lesions")]
+
+
+# Geometry
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "ASL"])
+def test_the_lesions_centre_lies_where_it_lay_within_half_a_voxel(tmp_path, dims, axes):
+    shape, centre = (40, 36, 12), (17, 20, 5)
+    stored = nibabel.Nifti1Image(ball(shape, centre, 7.0).astype(np.uint8), CT_AFFINE)
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(CT_AFFINE), nibabel.orientations.axcodes2ornt(axes)
+    )
+    turned = stored.as_reoriented(turn)
+    mask = np.asarray(turned.dataobj)
+    write_nifti(tmp_path / "in" / "a_image.nii.gz", scan_array(mask > 0), turned.affine)
+    write_nifti(tmp_path / "in" / "a_mask.nii.gz", mask, turned.affine)
+    section = ExtractSection(dims=dims, size=48, format="nifti")
+    extract(scans_in(tmp_path / "in"), tmp_path / "out", section)
+    world = (CT_AFFINE @ [*centre, 1])[:3]
+    for name, inside in (("masks/", lambda v: v > 0), ("", lambda v: v > 130)):
+        image = nibabel.load(tmp_path / "out" / f"{name}cyst/0001-01.nii.gz")
+        index = np.argwhere(inside(np.asarray(image.dataobj))).mean(axis=0)
+        moved = nibabel.affines.apply_affine(image.affine, index) - world
+        assert (np.abs(moved) < np.array([0.8, 0.8, 2.5]) / 2).all()
+        np.testing.assert_allclose(image.header.get_zooms()[:2], image.header.get_zooms()[0], rtol=1e-5)
+        assert image.header.get_xyzt_units()[0] == "mm"
+
+
+def test_a_cube_has_one_spacing_and_the_ball_its_size(tmp_path):
+    *_, mask = write_case(tmp_path / "in")
+    extract(scans_in(tmp_path / "in"), tmp_path / "out", ExtractSection(dims=3, size=32))
+    image = nibabel.load(tmp_path / "out/cyst/0001-01.nii.gz")
+    assert image.shape == (32, 32, 32)
+    (row,) = table_of(tmp_path / "out").itertuples()
+    np.testing.assert_allclose(image.header.get_zooms(), float(row.spacing_mm), rtol=1e-4)
+    assert float(row.roi_side_mm) == pytest.approx(32 * float(row.spacing_mm), rel=1e-3)
+    inside = np.asarray(nibabel.load(tmp_path / "out" / row.mask).dataobj).sum() * float(row.spacing_mm) ** 3
+    assert inside == pytest.approx(mask.sum() * 0.8 * 0.8 * 2.5, rel=0.12)
+
+
+def test_dicom_and_nifti_of_one_scan_give_the_same_lesion(tmp_path):
+    pytest.importorskip("highdicom")
+    *_, mask = write_case(tmp_path / "nifti")
+    voxels = scan_array(mask)
+    series = write_series(tmp_path / "dicom" / "ct", (voxels + 1000).astype(np.int16), intercept=-1000)
+    write_segmentation(tmp_path / "dicom" / "seg.dcm", series, [mask])
+    write_nifti(tmp_path / "nifti" / "case_image.nii.gz", voxels)
+    for name in ("nifti", "dicom"):
+        extract(scans_in(tmp_path / name), tmp_path / f"out-{name}", ExtractSection(format="npy"))
+    made = [np.load(tmp_path / f"out-{name}/cyst/0001-01.npy") for name in ("nifti", "dicom")]
+    np.testing.assert_allclose(*made, atol=1e-3)
+
+
+def test_a_mask_of_a_dicom_series_may_be_nifti(tmp_path):
+    *_, mask = write_case(tmp_path / "nifti")
+    series = write_series(tmp_path / "ct", scan_array(mask))
+    scan = Scan(tuple(series), (tmp_path / "nifti" / "case_label.nii.gz",), label="cyst")
+    cut = extract([scan], tmp_path / "out")
+    assert len(cut.lesions) == 1
+    assert not any("another grid" in d for d in cut.doubts)
+
+
+def test_a_mask_on_another_grid_is_a_warning_and_by_strict_an_error(cases, tmp_path):
+    other = CT_AFFINE @ np.diag([1.25, 1.25, 1, 1])
+    mask = ball((32, 29, 12), (16, 13.6, 6), 7.0, (1.0, 1.0, 2.5))
+    write_nifti(cases / "a_label.nii.gz", mask.astype(np.uint8), other)
+    cut = extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver"))
+    assert any(
+        "a_label.nii.gz: lies on another grid (32x29x12, LPS) than its image (40x36x12, LPS)" in d for d in cut.doubts
+    )
+    with pytest.raises(DataError, match="lies on another grid"):
+        extract(scans_in(cases), tmp_path / "strict", ExtractSection(window="liver", strict=True))
+    assert not (tmp_path / "strict").exists()
+
+
+@pytest.mark.parametrize(("spacing", "told"), [(9.0, "11 times longer than wide"), (2.5, None)])
+def test_anisotropy_over_ten_is_a_doubt(tmp_path, spacing, told):
+    write_case(tmp_path / "in", affine=np.diag([0.8, 0.8, spacing, 1]))
+    cut = extract(
+        scans_in(tmp_path / "in", patient_pattern="<patient>_<rest>"), tmp_path / "out", ExtractSection(window="liver")
+    )
+    assert any(told in d for d in cut.doubts) if told else not cut.doubts
+
+
+# Which lesions
+
+
+def test_every_component_and_every_second_section(tmp_path):
+    mask = ball((40, 36, 12), (10, 10, 4), 6.0) | ball((40, 36, 12), (30, 26, 8), 6.0)
+    write_nifti(tmp_path / "in/a_image.nii", scan_array(mask))
+    write_nifti(tmp_path / "in/a_mask.nii", mask.astype(np.uint8))
+    extract(scans_in(tmp_path / "in"), tmp_path / "out", ExtractSection(every=2, window="liver"))
+    table = table_of(tmp_path / "out")
+    assert table["lesion"].tolist() == ["0001-01"] * 3 + ["0001-02"] * 3
+    assert table["path"].tolist()[-1] == "cyst/0001-02-03.png"
+
+
+def test_classes_come_from_the_masks_numbers(tmp_path):
+    mask = (
+        ball((40, 36, 12), (10, 10, 4), 6.0)
+        + 2 * ball((40, 36, 12), (30, 26, 8), 6.0)
+        + 3 * ball((40, 36, 12), (30, 6, 8), 3.0)
+    )
+    write_nifti(tmp_path / "in/a_image.nii", scan_array(mask > 0))
+    write_nifti(tmp_path / "in/a_mask.nii", mask.astype(np.uint8))
+    extract(
+        scans_in(tmp_path / "in", label=None),
+        tmp_path / "out",
+        ExtractSection(values={1: "cyst", 2: "mass/b"}, window="liver"),
+    )
+    table = table_of(tmp_path / "out")
+    assert table["label"].tolist() == ["cyst", "mass/b"]
+    assert re.fullmatch(r"mass_b-[0-9a-f]{6}/0001-02\.png", table["path"][1])
+    with pytest.raises(DataError, match=r"no class is known for a lesion \(its mask says 2\).*--label-pattern"):
+        extract(scans_in(tmp_path / "in", label=None), tmp_path / "two", ExtractSection(values={1: "cyst", 2: ""}))
+
+
+def test_values_that_no_mask_holds_are_told_with_those_that_it_holds(cases, tmp_path):
+    with pytest.raises(DataError, match=r"a_label\.nii\.gz: holds none of --values; it holds 1"):
+        extract(scans_in(cases), tmp_path / "out", ExtractSection(values={5: "cyst"}))
+
+
+def test_specks_are_left_out_and_counted(cases, tmp_path):
+    write_nifti(cases / "b_label.nii.gz", ball((40, 36, 12), (10, 10, 4), 0.9).astype(np.uint8))
+    cut = extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver"))
+    assert len(cut.lesions) == 1
+    assert "1 lesions of fewer than 10 voxels were left out (--min-voxels)." in cut.doubts
+    extract(scans_in(cases), tmp_path / "all", ExtractSection(window="liver", min_voxels=1))
+    assert len(table_of(tmp_path / "all")) == 2
+
+
+def test_a_scan_with_an_empty_mask_gives_none_and_by_strict_is_an_error(cases, tmp_path):
+    write_nifti(cases / "b_label.nii.gz", np.zeros((40, 36, 12), np.uint8))
+    cut = extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver"))
+    assert len(cut.lesions) == 1
+    assert any("b_label.nii.gz: is empty" in d for d in cut.doubts)
+    with pytest.raises(DataError, match="is empty"):
+        extract(scans_in(cases), tmp_path / "strict", ExtractSection(strict=True))
+
+
+def test_boxes_in_pictures_need_no_mask(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 80)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "slice.png")
+    scan = Scan(
+        (tmp_path / "slice.png",), boxes=((20, 10, 52, 42),), label="cyst", patient="p", fold="2", split="train"
+    )
+    cut = extract([scan], tmp_path / "out", ExtractSection(margin=0, size=32))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out/cyst/0001-01.png")), pixels[10:42, 20:52])
+    (row,) = table_of(tmp_path / "out").itertuples()
+    assert (row.mask, row.roi_side_mm, row.spacing_mm, row.fold, row.split) == ("", "", "", "2", "train")
+    assert not cut.doubts
+    with pytest.raises(DataError, match="does not say how large its pixels are, which --fov needs"):
+        extract([scan], tmp_path / "fov", ExtractSection(fov=60))
+    extract([replace(scan, spacing=(0.5, 0.5))], tmp_path / "mm", ExtractSection(fov=16, size=32))
+    assert table_of(tmp_path / "mm")["roi_side_mm"].tolist() == ["16"]
+
+
+def test_a_box_that_leaves_the_scan_is_told(tmp_path):
+    Image.fromarray(np.arange(1600).reshape(40, 40).astype(np.uint8)).save(tmp_path / "slice.png")
+    for box in ((-3, 8, 30, 30), (8, 8, 41, 30), (0.5, 0.5, 1, 1)):
+        scan = Scan((tmp_path / "slice.png",), boxes=(box,), label="cyst", patient="p")
+        doubts = extract([scan], tmp_path / f"out{box[2]}").doubts
+        assert any("leaves the scan; it was cut at the border" in d for d in doubts) is (box[2] != 1)
+
+
+def test_stored_values_are_rescaled_to_units_before_the_window(tmp_path):
+    Image.fromarray(np.full((40, 40), 32768 + 50, np.uint16)).save(tmp_path / "slice.png")
+    scan = Scan((tmp_path / "slice.png",), boxes=((8, 8, 30, 30),), label="cyst")
+    extract([scan], tmp_path / "out", ExtractSection(rescale=(1, -32768), window="0,100", format="npy"))
+    np.testing.assert_allclose(np.load(tmp_path / "out/cyst/0001-01.npy"), 50, atol=0.02)
+
+
+# What can't be used
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"window": "kidneys"}, "is no window"),
+        ({"format": "png"}, "--format png holds no negative numbers and no fractions: name a --window"),
+        ({"fov": 900}, r"a_image\.nii\.gz: --fov 900 mm: the scan is 32 mm wide"),
+    ],
+)
+def test_settings_that_can_not_be_followed_are_told_and_leave_nothing(cases, tmp_path, options, told):
+    with pytest.raises(UsageError, match=told):
+        extract(scans_in(cases), tmp_path / "out", ExtractSection(**options))
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["in"]
+
+
+def test_all_scans_that_can_not_be_used_are_told_at_once(cases, tmp_path):
+    (cases / "a_image.nii.gz").write_bytes(b"broken")
+    (cases / "b_label.nii.gz").write_bytes(b"broken")
+    with pytest.raises(DataError) as told:
+        extract(scans_in(cases), tmp_path / "out")
+    assert len(told.value.problems) == 2
+    assert "a_image.nii.gz: can't be read" in told.value.problems[0]
+    assert "b_label.nii.gz: can't be read" in told.value.problems[1]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, 1e200])
+def test_values_that_are_no_numbers_are_told_where_they_matter(cases, tmp_path, bad):
+    voxels = np.asarray(nibabel.load(cases / "a_image.nii.gz").dataobj).astype(np.float64)
+    voxels[20, 17, 6] = bad
+    write_nifti(cases / "a_image.nii.gz", voxels)
+    with pytest.raises(DataError, match=r"a_image\.nii\.gz: 1 voxels around a lesion are NaN, infinite"):
+        extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver"))
+
+
+def test_one_section_is_no_cube(tmp_path):
+    write_case(tmp_path / "in", shape=(40, 36, 1), centre=(20, 17, 0))
+    with pytest.raises(DataError, match=r"is one section \(40x36x1\); cut it with --dims 2"):
+        extract(scans_in(tmp_path / "in"), tmp_path / "out", ExtractSection(dims=3))
+
+
+def test_colours_have_no_window(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "skin.png")
+    scan = Scan((tmp_path / "skin.png",), boxes=((8, 8, 30, 30),), label="nevus")
+    extract([scan], tmp_path / "out")
+    assert np.asarray(Image.open(tmp_path / "out/nevus/0001-01.png")).shape == (64, 64, 3)
+    with pytest.raises(DataError, match=r"skin\.png: is in colour; windows and --dims 3 are for grey scans"):
+        extract([scan], tmp_path / "w", ExtractSection(window="0,100"))
+    with pytest.raises(DataError, match="Colour can't be written as NIfTI"):
+        extract([scan], tmp_path / "n", ExtractSection(format="nifti"))
+
+
+def test_a_folder_that_holds_files_is_not_written_into(cases, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("x")
+    with pytest.raises(UsageError, match="already holds files, and nothing is overwritten"):
+        extract(scans_in(cases), tmp_path / "out")
+    assert [f.name for f in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_an_empty_folder_is_filled(cases, tmp_path):
+    (tmp_path / "out").mkdir()
+    extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver"))
+    assert (tmp_path / "out" / "lesions.csv").exists()
+
+
+def test_an_interruption_leaves_nothing_half_written(cases, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_sheet", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        extract(scans_in(cases), tmp_path / "out")
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["in"]
+
+
+# Patients
+
+
+def test_a_patient_of_several_scans_has_one_pseudonym_and_the_key_gives_it_again(cases, tmp_path):
+    named = [replace(s, patient="Doe-17") for s in scans_in(cases)]
+    for name in ("one", "two"):
+        extract(named, tmp_path / name, ExtractSection(window="liver"), tmp_path / "secret.key")
+    assert table_of(tmp_path / "one")["patient"].nunique() == 1
+    assert table_of(tmp_path / "one").equals(table_of(tmp_path / "two"))
+    extract(named, tmp_path / "three", ExtractSection(window="liver"))
+    assert set(table_of(tmp_path / "three")["patient"]).isdisjoint(table_of(tmp_path / "one")["patient"])
+
+
+def test_the_patient_of_a_dicom_header_counts_where_none_is_named(tmp_path):
+    *_, mask = write_case(tmp_path / "nifti")
+    masks = (tmp_path / "nifti" / "case_label.nii.gz",)
+    scans = []
+    for name, patient in (("a", "MRN7"), ("b", "MRN7"), ("c", "MRN8"), ("d", "")):
+        series = write_series(tmp_path / name, scan_array(mask), PatientID=patient)
+        scans.append(Scan(tuple(series), masks, label="cyst"))
+    cut = extract(scans, tmp_path / "out", ExtractSection(window="liver"))
+    a, b, c, d = table_of(tmp_path / "out")["patient"]
+    assert a == b
+    assert len({a, c, d}) == 3
+    assert any("No patient is known for 1 of 4 scans" in doubt for doubt in cut.doubts)
+
+
+PHI = "ZQXSECRET"
+_TEXT_VRS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"}
+
+
+def _plant(data, secret):
+    """The secret in every text field that a CT header usually has, in a private one and in a nested one."""
+    from pydicom.datadict import DicomDictionary
+    from pydicom.dataset import Dataset
+
+    keep = {"PhotometricInterpretation", "Modality", "PixelSpacing", "RescaleType", "ModalityLUTType"}
+    for tag, (vr, vm, _, retired, name) in DicomDictionary.items():
+        planted = 0x00080000 <= tag < 0x00480000 and vr in _TEXT_VRS and vm == "1" and not retired and name not in keep
+        if planted and tag not in data:
+            data.add_new(tag, vr, secret[:16])
+    data.PatientName = f"{secret}^Jane"
+    for name in ("PatientID", "AccessionNumber", "StudyID", "ReferringPhysicianName"):
+        setattr(data, name, f"{secret}{name}"[:16] if name in ("AccessionNumber", "StudyID") else f"{secret}{name}")
+    data.private_block(0x0009, "ACME", create=True).add_new(1, "LO", secret)
+    nested = Dataset()
+    nested.PatientID, nested.InstitutionName = secret, secret
+    data.RequestAttributesSequence = [nested]
+    data.preamble = secret.encode().ljust(128, b"\0")
+    return data
+
+
+def _inflated(content: bytes) -> list[bytes]:
+    """The bytes, and what is packed in them: a gzip file; the zlib stream of a PNG and its pixels (no text)."""
+    found = [content]
+    if content.startswith(b"\x1f\x8b"):
+        found.append(gzip.decompress(content))
+    if content.startswith(b"\x89PNG"):
+        chunks, at = [], 8
+        while at < len(content):
+            length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
+            chunks.append((kind, content[at + 8 : at + 8 + length]))
+            at += length + 12
+        assert {kind for kind, _ in chunks} <= {b"IHDR", b"IDAT", b"IEND", b"PLTE"}
+        found.append(zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT")))
+        found.append(np.asarray(Image.open(io.BytesIO(content))).tobytes())
+    return found
+
+
+@pytest.mark.parametrize("form", ["png", "nifti", "npy"])
+def test_nothing_planted_in_headers_and_file_names_reaches_any_byte_that_is_written(tmp_path, form):
+    pytest.importorskip("highdicom")
+    secret, home = PHI, tmp_path / f"{PHI}-study" / f"{PHI}^Jane"
+    *_, mask = write_case(tmp_path / "plain")
+    voxels = scan_array(mask)
+    series = []
+    for k in range(mask.shape[2]):
+        data = dicom_image(voxels[:, :, k].T, **place_tags(np.diag([-1.0, -1, 1, 1]) @ CT_AFFINE, k))
+        series.append(save_dicom(_plant(data, secret), home / "ct" / f"{secret}{k}.dcm"))
+    segmentation = write_segmentation(home / f"{secret}-seg.dcm", series, [mask])
+    many = save_dicom(_plant(enhanced(voxels), secret), home / f"{secret}-many.dcm")
+    nifti = [home / f"{secret}_image.nii.gz", home / f"{secret}_mask.nii.gz"]
+    for file, array in zip(nifti, (voxels, mask.astype(np.uint8)), strict=True):
+        image = nibabel.Nifti1Image(array, CT_AFFINE)
+        for name in ("descrip", "intent_name", "aux_file", "db_name"):
+            image.header[name] = secret.encode()
+        image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", secret.encode()))
+        nibabel.save(image, file)
+    note = PngImagePlugin.PngInfo()
+    note.add_text("Comment", secret)
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(home / f"{secret}.png", pnginfo=note)
+    scans = [
+        Scan(tuple(series), (segmentation,), label="cyst"),
+        Scan((many,), (nifti[1],), label="cyst"),
+        Scan((nifti[0],), (nifti[1],), label="cyst", patient=f"{secret} Jane"),
+        Scan((nifti[0],), (nifti[1],), label="cyst"),
+        Scan((home / f"{secret}.png",), boxes=((5, 5, 30, 30),), label="cyst"),
+    ]
+    planted = sum(secret.encode() in f.read_bytes() for f in home.rglob("*") if f.is_file())
+    assert planted >= 15
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        cut = extract(scans, out, ExtractSection(window="-160,240", format=form), tmp_path / "key", workers)
+        assert len(cut.lesions) == 5
+        files = [f for f in out.rglob("*") if f.is_file()]
+        assert len(files) >= 12
+        for file in files:
+            assert secret.lower() not in str(file.relative_to(out)).lower()
+            for content in _inflated(file.read_bytes()):
+                for text in (secret, "Jane", "pat-7", "ACME"):
+                    for code in ("utf-8", "utf-16-le", "utf-16-be"):
+                        assert text.lower().encode(code) not in content.lower(), file
+        assert secret not in "".join(cut.lesions.table.astype(str).to_numpy().ravel())
+        assert not any(secret in w for w in cut.lesions.warnings)
+        table = table_of(out)
+        assert table["patient"][0] == table["patient"][1]  # one PatientID
+
+
+def test_the_secret_is_found_where_a_leak_would_leave_it(tmp_path):
+    """The search itself: a text chunk, a gzip member and pixels that spell the name are all seen."""
+    packed = _inflated(gzip.compress(b"xx" + PHI.encode()))
+    assert any(PHI.encode() in c for c in packed)
+    Image.fromarray(np.frombuffer(PHI.encode(), np.uint8)[None]).save(tmp_path / "pixels.png")
+    assert any(PHI.encode() in c for c in _inflated((tmp_path / "pixels.png").read_bytes()))
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Comment", PHI, zip=True)
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "text.png", pnginfo=info)
+    with pytest.raises(AssertionError):
+        _inflated((tmp_path / "text.png").read_bytes())
+
+
+def test_out_may_be_relative_to_home(cases, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    extract(scans_in(cases), Path("~/lesions"), ExtractSection(window="liver"))
+    assert (tmp_path / "lesions" / "lesions.csv").exists()

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from augmentor.data.scan_folders import read_scan_folder
+from augmentor.errors import DataError, UsageError
+from tests.scan_sets import ball, write_segmentation, write_series
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def pairs(folder, images=None, masks=None):
+    scans, _ = read_scan_folder(folder, images, masks)
+    return [(str(s.image[0].relative_to(folder)), str(s.mask[0].relative_to(folder))) for s in scans]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("a_image.nii", "a_label.nii", "b_image.nrrd", "b_label.nii"), 2),
+        (("p1/x_image.nii.gz", "p1/x_mask.nii.gz", "p2/x_image.nii.gz", "p2/x_mask.nii.gz"), 2),
+        (("imagesTr/l_01_0000.nii.gz", "labelsTr/l_01.nii.gz", "imagesTr/l_02_0000.nii.gz", "labelsTr/l_02.nii.gz"), 2),
+        (("imagesTr/l_01.nii.gz", "labelsTr/l_01.nii.gz"), 1),
+        (("imagesTr/1.2.7_0000.nii.gz", "labelsTr/1.2.7.nii.gz", "labelsTr/1.2.8.nii.gz"), 1),
+        (("images/1.png", "masks/1.png", "images/2.png", "masks/2.png"), 2),
+        (("a/images/1.png", "a/labels/1.png"), 1),
+    ],
+)
+def test_usual_names_are_paired(tmp_path, names, expected):
+    found = pairs(touch(tmp_path, *names))
+    assert len(found) == expected
+    for image, mask in found:
+        stem = image.split("/")[-1].split("_image")[0].split("_0000")[0].split(".n")[0].split(".p")[0]
+        assert mask.split("/")[-1].startswith(stem)
+        assert len(image.split("/")) == len(mask.split("/"))
+
+
+def test_named_patterns_pair_what_their_stars_share(tmp_path):
+    names = [f"0{p}/{t}_{k}.nii.gz" for p in (1, 2) for t in ("Pre", "Post") for k in ("Scan_T1", "Mask")]
+    found = pairs(touch(tmp_path, *names), "*_Scan_T1.nii.gz", "*_Mask.nii.gz")
+    assert sorted(found) == [
+        (f"0{p}/{t}_Scan_T1.nii.gz", f"0{p}/{t}_Mask.nii.gz") for p in (1, 2) for t in ("Post", "Pre")
+    ]
+
+
+def test_one_mask_may_belong_to_all_images_of_its_folder(tmp_path):
+    names = ("p1/study1_FLAIR.nii", "p1/study2_FLAIR.nii", "p1/gt.nii", "p2/study1_FLAIR.nii", "p2/gt.nii")
+    found = pairs(touch(tmp_path, *names), "*/study*_FLAIR.nii", "*/gt.nii")
+    assert found == [(n, f"{n[:2]}/gt.nii") for n in names if "FLAIR" in n]
+
+
+def test_folders_of_dicom_series_are_paired_too(tmp_path):
+    found = pairs(touch(tmp_path, "p1/CT/1", "p1/RT/1", "p2/CT/1", "p2/RT/1"), "*/CT", "*/RT")
+    assert found == [("p1/CT", "p1/RT"), ("p2/CT", "p2/RT")]
+
+
+def test_hidden_files_are_passed_over(tmp_path):
+    assert len(pairs(touch(tmp_path, "a_image.nii", "a_label.nii", "._b_image.nii", ".x/c_image.nii"))) == 1
+
+
+def test_images_without_a_mask_are_told(tmp_path):
+    folder = touch(tmp_path, "a_image.nii", "a_label.nii", "b_image.nii")
+    with pytest.raises(DataError, match=r"b_image\.nii: no masks by .* belong to it; it needs one"):
+        pairs(folder, "*_image.nii", "*_label.nii")
+
+
+def test_a_pattern_that_nothing_fits_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"nothing below is called '\*_T2\.nii'"):
+        pairs(touch(tmp_path, "a_image.nii"), "*_T2.nii", "*_label.nii")
+
+
+def test_images_without_masks_asked_for_are_half_a_question(tmp_path):
+    with pytest.raises(UsageError, match="Give both --images and --masks"):
+        pairs(tmp_path, "*_image.nii")
+
+
+def test_a_folder_of_something_else_is_refused_with_what_was_looked_for(tmp_path):
+    with pytest.raises(DataError, match=r"no image with its mask was found by the usual names \(\*_image\.\*"):
+        pairs(touch(tmp_path, "a.txt", "b.nii"))
+
+
+def test_dicom_segmentations_are_the_last_resort(tmp_path):
+    pytest.importorskip("highdicom")
+    shape = (16, 14, 6)
+    series = write_series(tmp_path / "ct", np.zeros(shape, np.int16))
+    write_segmentation(tmp_path / "seg.dcm", series, [ball(shape, (5, 5, 2), 3.0)])
+    (scan,), notes = read_scan_folder(tmp_path, None, None)
+    assert sorted(scan.image) == sorted(series)
+    assert scan.mask == (tmp_path / "seg.dcm",)
+    assert not notes

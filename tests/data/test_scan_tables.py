@@ -1,0 +1,151 @@
+import json
+
+import pytest
+
+from augmentor.data.scan_tables import read_scan_csv, read_scan_datalist
+from augmentor.errors import DataError
+
+
+def write(file, text):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
+    return file
+
+
+def scans_of(tmp_path, text, **columns):
+    return read_scan_csv(write(tmp_path / "scans.csv", text), columns)
+
+
+# CSV
+
+
+def test_a_table_of_images_and_masks(tmp_path):
+    text = "image,mask,label,patient,split,fold\nct/1.nii,m/1.nii,cyst,p1,Training,2\n/abs/2,/abs/3,mass,p2,test,1\n"
+    first, second = scans_of(tmp_path, text)
+    assert (first.image, first.mask) == ((tmp_path / "ct/1.nii",), (tmp_path / "m/1.nii",))
+    assert (first.label, first.patient, first.split, first.fold) == ("cyst", "p1", "train", "2")
+    assert (str(second.image[0]), str(second.mask[0]), second.split) == ("/abs/2", "/abs/3", "test")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "box"),
+    [
+        ("image,box", '1.png,"1, 2, 3, 4"', (1, 2, 3, 4)),
+        ("image,bbox", '1.png,"[1 2 0 3 4 5]"', (1, 2, 0, 3, 4, 5)),
+        ("file,ymin,xmin,ymax,xmax", "1.png,2,1,4,3", (1, 2, 3, 4)),
+        ("File_name,x1,y1,x2,y2", "1.png,1,2,3,4", (1, 2, 3, 4)),
+        ("scan,xmin,ymin,zmin,xmax,ymax,zmax", "1.nii,1,2,3,4,5,6", (1, 2, 3, 4, 5, 6)),
+    ],
+)
+def test_boxes_are_found_by_their_usual_columns(tmp_path, header, row, box):
+    (scan,) = scans_of(tmp_path, f"{header}\n{row}\n")
+    assert scan.boxes == (box,)
+
+
+def test_columns_can_be_named_and_a_box_put_together(tmp_path):
+    text = "ct,l,t,r,b,kind,who\n1.png,1,2,3,4,cyst,7\n"
+    (scan,) = scans_of(tmp_path, text, image="ct", box="l+t+r+b", label="kind", patient="who")
+    assert (scan.image[0].name, scan.boxes, scan.label, scan.patient) == ("1.png", ((1, 2, 3, 4),), "cyst", "7")
+
+
+def test_deeplesions_own_table_is_read(tmp_path):
+    write(tmp_path / "Images_png" / "000001_01_01" / "109.png", "")
+    write(tmp_path / "Images_png" / "000002_01_01" / "109.png", "")
+    text = (
+        "File_name,Patient_index,Bounding_boxes,Coarse_lesion_type,Spacing_mm_px_\n"
+        '000001_01_01_109.png,1,"226.169, 90.0204, 241.252, 111.977",3,"0.488281, 0.488281, 5"\n'
+    )
+    (scan,) = scans_of(tmp_path, text)
+    assert scan.image == (tmp_path / "Images_png" / "000001_01_01" / "109.png",)
+    assert scan.boxes == ((226.169, 90.0204, 241.252, 111.977),)
+    assert (scan.patient, scan.label, scan.spacing) == ("1", "3", (0.488281, 0.488281))
+
+
+def test_a_bare_name_that_several_files_have_is_refused(tmp_path):
+    for folder in ("a", "b"):
+        write(tmp_path / folder / "1.png", "")
+    with pytest.raises(DataError, match=r"row 2: 1\.png: several files have this name below the table"):
+        scans_of(tmp_path, 'image,box\n1.png,"1,2,3,4"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("image,label\n1.nii,a\n", "has no column for mask or box. Its columns are image, label.*--columns box="),
+        ("slide,mask\n1.nii,a\n", "has no column for image.*--columns image="),
+        ("image,mask\n,m.nii\n", "row 2: has no image"),
+        ("image,mask\n1.nii,\n", "row 2: has neither mask nor box"),
+        ('image,mask,box\n1.nii,m.nii,"1,2,3,4"\n', "row 2: has both a mask and a box"),
+        ('image,box\n1.png,"1,2,3"\n', r"row 2: its box needs 4 numbers \(x0, y0, x1, y1\) or 6"),
+        ('image,box\n1.png,"1,2,3,four"\n', "row 2: '1,2,3,four' are no numbers"),
+        ('image,box,spacing\n1.png,"1,2,3,4",0\n', r"row 2: its spacing is \(0\.0,\); it is in mm, above 0"),
+        ("image,mask,split\n1.nii,m.nii,later\n", "split 'later' is none of"),
+        ("image,mask\n1.nii,m.nii,more\n", "more fields than the header"),
+        ("", "is empty"),
+    ],
+)
+def test_what_a_table_lacks_is_told_with_its_row(tmp_path, text, told):
+    with pytest.raises(DataError, match=rf"(?s)scans\.csv.*{told}"):
+        scans_of(tmp_path, text)
+
+
+def test_many_bad_rows_are_counted(tmp_path):
+    with pytest.raises(DataError, match=r"\.\.\. and 4 more such rows"):
+        scans_of(tmp_path, "image,mask\n" + "1.nii,\n" * 9)
+
+
+def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path):
+    with pytest.raises(DataError, match=r"has no column ct\. Its columns are image, mask") as told:
+        scans_of(tmp_path, "image,mask\n1.nii,2.nii\n", image="ct", colour="mask")
+    assert "--columns names 'colour'; it takes image, mask, label" in str(told.value)
+
+
+# Datalists
+
+
+def datalist(tmp_path, content):
+    return read_scan_datalist(write(tmp_path / "set.json", content), {})
+
+
+def test_a_datalist_of_images_masks_and_classes(tmp_path):
+    item = {"image": "1.nii", "mask": "m.nii", "label": 1, "patient": 7, "fold": 0}
+    content = {"labels": {"1": "cyst"}, "training": [item], "validation": [item | {"label": "mass"}], "test": ["9.nii"]}
+    first, second = datalist(tmp_path, content)
+    assert (first.image, first.mask) == ((tmp_path / "1.nii",), (tmp_path / "m.nii",))
+    assert (first.label, first.patient, first.fold, first.split) == ("cyst", "7", "0", "train")
+    assert (second.label, second.split) == ("mass", "val")
+
+
+def test_a_label_that_is_a_file_is_the_mask_as_in_the_decathlon(tmp_path):
+    content = {"training": [{"image": "./imagesTr/1.nii.gz", "label": "./labelsTr/1.nii.gz"}]}
+    (scan,) = datalist(tmp_path, content)
+    assert scan.mask == (tmp_path / "labelsTr/1.nii.gz",)
+    assert (scan.label, scan.split) == ("", "")
+
+
+def test_boxes_of_one_image_share_its_label_or_have_their_own(tmp_path):
+    boxes = [[1, 2, 3, 4], [5, 6, 7, 8]]
+    (scan,) = datalist(tmp_path, {"training": [{"image": "1.png", "box": boxes, "label": "a", "spacing": [0.5, 0.7]}]})
+    assert (scan.boxes, scan.label, scan.spacing) == (((1, 2, 3, 4), (5, 6, 7, 8)), "a", (0.5, 0.7))
+    first, second = datalist(tmp_path, {"training": [{"image": "1.png", "box": boxes, "label": ["a", "b"]}]})
+    assert [(s.boxes, s.label) for s in (first, second)] == [(((1, 2, 3, 4),), "a"), (((5, 6, 7, 8),), "b")]
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({"image": ["t1.nii", "t2.nii"], "mask": "m.nii"}, r"its image is \['t1.nii', 't2.nii'\]; give one file"),
+        ({"mask": "m.nii"}, "its image is None"),
+        ({"image": "1.nii", "label": "cyst"}, "has neither mask nor box"),
+        ({"image": "1.nii", "box": [[1, 2, 3, 4]], "label": ["a", "b"]}, "it has 1 boxes and 2 labels"),
+        ({"image": "1.nii", "box": [1, 2, "x", 4]}, "'1,2,x,4' are no numbers"),
+    ],
+)
+def test_what_an_item_lacks_is_told_with_its_place(tmp_path, item, told):
+    with pytest.raises(DataError, match=rf"set\.json: training\[0\]: {told}"):
+        datalist(tmp_path, {"training": [item]})
+
+
+def test_what_is_no_json_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"set\.json: is no JSON"):
+        datalist(tmp_path, "{training")

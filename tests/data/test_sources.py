@@ -1,0 +1,195 @@
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from augmentor.data.sources import is_scan_table, open_lesions, read_scans
+from augmentor.errors import DataError, UsageError
+from augmentor.progress import Progress
+from augmentor.recipe import ExtractSection
+from tests.lesion_sets import write_set
+from tests.scan_sets import write_case, write_nifti
+
+
+class Told(Progress):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """scans.csv of six patients, two classes."""
+    rows = ["image,mask,label,patient"]
+    for n in range(6):
+        write_case(tmp_path / "in", f"c{n}", centre=(14 + n, 17, 6), radius_mm=5.0 + n / 2)
+        rows.append(f"in/c{n}_image.nii.gz,in/c{n}_label.nii.gz,{'cyst' if n % 2 else 'mass'},Doe-{n}")
+    (tmp_path / "scans.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "scans.csv"
+
+
+# Scans
+
+
+def test_scans_of_a_table_and_of_its_folder(table, tmp_path):
+    scans, notes = read_scans(table)
+    assert [(s.label, s.patient) for s in scans[:2]] == [("mass", "Doe-0"), ("cyst", "Doe-1")]
+    assert not notes
+    scans, _ = read_scans(tmp_path / "in", patient_pattern="<patient>_<rest>", label="cyst")
+    assert [(s.label, s.patient) for s in scans] == [("cyst", f"c{n}") for n in range(6)]
+
+
+def test_class_and_patient_may_stand_in_the_path(tmp_path):
+    for label in ("cyst", "mass"):
+        write_case(tmp_path / "in" / label, f"{label}7")
+    scans, _ = read_scans(tmp_path / "in", patient_pattern="<label>/<patient>_<rest>", label_pattern="<label>/<rest>")
+    assert [(s.label, s.patient) for s in scans] == [("cyst", "cyst7"), ("mass", "mass7")]
+
+
+def test_a_path_that_does_not_fit_is_told_by_the_option_that_is_wrong(tmp_path):
+    write_case(tmp_path / "in")
+    with pytest.raises(DataError, match=r"has no label by the rule .* correct --label-pattern"):
+        read_scans(tmp_path / "in", label_pattern="<label>-<rest>")
+    with pytest.raises(UsageError, match="--label-pattern 'x' does not say where the label stands"):
+        read_scans(tmp_path / "in", label_pattern="x")
+
+
+def test_what_belongs_to_tables_is_refused_for_folders_and_the_other_way_round(table, tmp_path):
+    with pytest.raises(UsageError, match="is a folder and has no columns"):
+        read_scans(tmp_path / "in", {"image": "ct"})
+    with pytest.raises(UsageError, match="is a table; leave --images and --masks out"):
+        read_scans(table, images="*.nii", masks="*.nii")
+
+
+@pytest.mark.parametrize(("name", "told"), [("nowhere", "no such file or folder"), ("a.xlsx", "is no folder, .csv or")])
+def test_what_is_no_source_is_refused(tmp_path, name, told):
+    (tmp_path / "a.xlsx").write_text("")
+    with pytest.raises(DataError, match=told):
+        read_scans(tmp_path / name)
+
+
+# Scans or lesions?
+
+
+def test_a_table_of_volumes_with_masks_or_of_boxes_is_one_of_scans(table, tmp_path):
+    assert is_scan_table(table)
+    (tmp_path / "boxes.csv").write_text("file,xmin,ymin,xmax,ymax,label\nslice.png,1,2,30,40,cyst\n")
+    assert is_scan_table(tmp_path / "boxes.csv")
+    (tmp_path / "named.csv").write_text("ct,seg3,label\nin/c0_image.nii.gz,in/c0_label.nii.gz,cyst\n")
+    assert is_scan_table(tmp_path / "named.csv", {"image": "ct", "mask": "seg3"})
+    (tmp_path / "set.json").write_text('{"training": [{"image": "in/c0_image.nii.gz", "mask": "in/c0_label.nii.gz"}]}')
+    assert is_scan_table(tmp_path / "set.json")
+
+
+def test_tables_of_lesions_are_none_of_scans(table, tmp_path):
+    write_nifti(tmp_path / "slice.nii", np.zeros((16, 16, 1), np.int16))
+    (tmp_path / "flat.csv").write_text("path,mask,label\nslice.nii,slice.nii,cyst\n")
+    head, *rows = table.read_text().splitlines()
+    for name, column in (("written", "roi_side_mm"), ("enlarged", "origin")):
+        (tmp_path / f"{name}.csv").write_text("\n".join([f"{head},{column}", *(f"{row},7" for row in rows)]))
+    (tmp_path / "lesions.csv").write_text(table.read_text())
+    names = ("flat.csv", "written.csv", "enlarged.csv", "lesions.csv", "in", "nowhere.csv")
+    assert not [n for n in names if is_scan_table(tmp_path / n)]
+    assert not is_scan_table(table, {"path": "image"})
+
+
+def test_a_lesion_set_is_read_as_ever(tmp_path):
+    write_set(tmp_path / "set")
+    assert len(open_lesions(tmp_path / "set")) == 24
+    assert not (tmp_path / "extracted").exists()
+
+
+def test_a_window_has_nothing_to_cut_in_a_lesion_set(tmp_path):
+    write_set(tmp_path / "set")
+    with pytest.raises(UsageError, match=r"is no table of scans .*--window and --fov have nothing to cut"):
+        open_lesions(tmp_path / "set", section=ExtractSection(window="liver"))
+
+
+# On the fly
+
+
+def test_scans_are_cut_once_and_taken_again_until_something_changes(table, tmp_path):
+    told, section = Told(), ExtractSection(window="liver", size=16)
+    lesions = open_lesions(table, section=section, progress=told)
+    (folder,) = (tmp_path / "extracted").iterdir()
+    assert folder.name.startswith("scans-")
+    assert lesions.counts() == {"cyst": 3, "mass": 3}
+    assert lesions.source == folder / "lesions.csv"
+    assert any("Cut 6 lesions into" in line for line in told.lines)
+    again = open_lesions(table, section=section, progress=told)
+    assert again.table.equals(lesions.table)
+    assert "Lesions of an earlier cut" in told.lines[-1]
+    open_lesions(table, section=ExtractSection(window="lung", size=16))
+    write_case(tmp_path / "in", "c0", centre=(20, 20, 6), radius_mm=4.0)
+    open_lesions(table, section=section)
+    assert len(list((tmp_path / "extracted").iterdir())) == 3
+
+
+def test_doubts_name_files_and_so_are_told_and_never_kept(table, tmp_path):
+    write_nifti(tmp_path / "in/c0_label.nii.gz", np.zeros((40, 36, 12), np.uint8))
+    told = Told()
+    lesions = open_lesions(table, progress=told)
+    assert any("c0_label.nii.gz: is empty" in line for line in told.lines)
+    assert not lesions.warnings
+
+
+def test_a_bad_scan_stops_it_and_nothing_is_left(table, tmp_path):
+    (tmp_path / "in" / "c3_image.nii.gz").write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"c3_image\.nii\.gz: can't be read as a scan"):
+        open_lesions(table)
+    assert not list((tmp_path / "extracted").iterdir())
+
+
+@pytest.mark.slow
+def test_check_and_fit_take_a_table_of_scans(table, tmp_path, monkeypatch, capsys):
+    import sys
+
+    from augmentor import cli
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["augmentor", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code or 0, "".join(capsys.readouterr())
+
+    code, printed = call("check", "--data", table, "--window=-160,240")
+    assert code == 0, printed
+    assert "uint16: 6" in printed
+    code, printed = call("fit", "--data", table, "--window=-160,240", "--kimg", "0.032", "--size", "16", "--out", "run")
+    assert code == 0, printed
+    written = pd.read_csv(tmp_path / "run" / "lesions.csv", dtype=str)
+    assert written["patient"].str.fullmatch("p-[0-9a-f]{12}").all()
+    assert Image.open(written["path"][0]).size == (16, 16)
+    assert 'window = "-160,240"' in (tmp_path / "run" / "recipe.toml").read_text()
+    kept = [f for f in (tmp_path / "run").rglob("*") if f.suffix in (".json", ".jsonl", ".csv", ".toml", ".html")]
+    assert len(kept) > 5
+    assert not [f for f in kept if b"c0_image" in f.read_bytes() or b"Doe-" in f.read_bytes()]
+
+
+def test_a_recipe_may_say_how_to_cut(table, tmp_path):
+    from augmentor.pipeline import run_recipe
+    from augmentor.recipe import make_recipe
+
+    content = {"data": {"path": str(table)}, "extract": {"window": "percentile", "format": "npy", "size": 24}}
+    recipe = make_recipe(content | {"out": "out", "steps": ["check"]}, "test")
+    run_recipe(recipe, Progress())
+    (folder,) = (tmp_path / "extracted").iterdir()
+    assert np.load(folder / "cyst" / "0002-01.npy").shape == (24, 24)
+
+
+def test_a_volume_that_is_no_lesion_is_told_with_the_command_that_cuts(tmp_path):
+    for label in ("a", "b"):
+        write_nifti(tmp_path / "set" / label / "1.nii.gz", np.zeros((8, 8, 8), np.int16))
+    from augmentor.data.images import read_image
+
+    with pytest.raises(DataError, match=r"is a volume .*augmentor extract --data"):
+        read_image(str(tmp_path / "set/a/1.nii.gz"))
+    assert nibabel.load(tmp_path / "set/a/1.nii.gz").shape == (8, 8, 8)
