@@ -126,5 +126,6 @@ def _draw(recipe: Recipe, folder: Path, progress: Progress) -> Lesions:
             recipe.training.seed,
             drawn.format,
             lambda done, total: update(done / total, ""),
+            drawn.dims,
         )
     return read_lesions(folder)

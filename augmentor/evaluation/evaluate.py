@@ -12,10 +12,10 @@ from augmentor.errors import UsageError
 from augmentor.evaluation.memorisation import make_copy_check
 from augmentor.measures import coverage, density, kid, mmd, precision, recall, standardise
 from augmentor.model.blocks import Generator
-from augmentor.model.checkpoint import load_checkpoint, to_json, write_atomically
+from augmentor.model.checkpoint import Card, load_checkpoint, to_json, write_atomically
 from augmentor.model.features import texture_features
 from augmentor.progress import Progress, Update
-from augmentor.sampling import sample, seed_of
+from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
 
 MEASURES = {"kid": kid, "mmd": mmd, "precision": precision, "recall": recall, "density": density, "coverage": coverage}
@@ -51,7 +51,7 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
     numbers = [(c, i) for c in range(len(classes)) for i in range(per_class)]
     seeds, labels = [seed_of(_SEED, c, i) for c, i in numbers], np.array([classes[c] for c, _ in numbers])
     with progress.task(f"Judging {len(numbers)} synthetic lesions", len(numbers)) as update:
-        synthetic = _draw(generator, [c for c, _ in numbers], seeds, update)
+        synthetic = _draw(generator, card, [c for c, _ in numbers], seeds, update)
     training, _ = load_images(run.training.paths, size, card.intensity)
     held_out, _ = load_images(run.held_out.paths, size, card.intensity)
     scores, floor = _scores(synthetic, labels, training, held_out, run)
@@ -72,10 +72,10 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
     return fidelity
 
 
-def _draw(generator: Generator, classes: list[int], seeds: list[int], update: Update) -> np.ndarray:
+def _draw(generator: Generator, card: Card, classes: list[int], seeds: list[int], update: Update) -> np.ndarray:
     images = []
-    for image in sample(generator, classes, seeds):
-        images.append(image.numpy())
+    for lesion in draw(generator, card, classes, seeds):
+        images.append(lesion.image)
         update(len(images), "")
     return np.stack(images)
 
