@@ -86,6 +86,7 @@ HARMLESS = {
     "data/check.py",
     "data/lesions.py",
     "data/readers.py",
+    "data/secondary_capture.py",
     "errors.py",
     "progress.py",
     "recipe.py",
