@@ -57,7 +57,7 @@ def test_classic_augmentation_turns_volumes_every_way():
 
 @pytest.mark.slow
 def test_a_benchmark_of_volumes_ends_with_a_verdict(tmp_path):
-    write_phantom(tmp_path / "lesions", patients=6, per_class=6, size=16, dims=3)
+    write_phantom(tmp_path / "lesions", patients=12, per_class=8, size=16, dims=3)
     asked = {"arms": ["classic", "classic+gan"], "classifiers": ["logistic"], "factor": 1.5}
     model = {"spatial_dims": 3, "with_mask": True, "condition_on": "size"}
     recipe = tiny_recipe(model=model, benchmark=asked, training={"kimg": 0.016, "snapshots": 1})
