@@ -17,7 +17,7 @@ import pandas as pd
 
 from augmentor.data.images import file_name
 from augmentor.data.lesions import Lesions
-from augmentor.model.checkpoint import to_json, write_atomically
+from augmentor.model.checkpoint import file_hash, to_json, write_atomically
 from augmentor.recipe import ArmName, ClassifierName
 
 _PACKAGE = Path(__file__).parent.parent
@@ -138,6 +138,13 @@ def data_of(lesions: Lesions) -> list[list[str]]:
     """What of the lesions decides about a result: which pixels, of which class and patient, and a split they bring."""
     table: pd.DataFrame = lesions.table[["path", "content", "label", "patient", "split"]]
     return table.to_numpy().tolist()
+
+
+def beside_of(lesions: Lesions) -> list[list[str]]:
+    """What decides about a GAN that makes masks or sizes as well: each mask's content, and the size of each region."""
+    sides = lesions.table["roi_side_mm"]
+    masks = [file_hash(Path(m)) if m and Path(m).is_file() else "" for m in lesions.table["mask"]]
+    return [[mask, side] for mask, side in zip(masks, sides, strict=True)]
 
 
 @lru_cache

@@ -13,7 +13,7 @@ import numpy as np
 
 from augmentor.benchmarking.arms import ARMS, Arm, Labelled, TrainingSet, build_training_set
 from augmentor.benchmarking.auto import Plan, choose
-from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, data_of, key_of
+from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, beside_of, data_of, key_of
 from augmentor.benchmarking.classifiers import make_classifier
 from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.pool import pool
@@ -97,7 +97,9 @@ class FoldData:
         """Made once, where the benchmark was started: what a worker finds under it is what was asked for."""
         if model not in self.gan_keys:
             recipe = self.gan_recipe(model)
-            sections = {"model": recipe.model.model_dump(), "training": recipe.training.model_dump()}
+            sections: dict[str, Any] = {"model": recipe.model.model_dump(), "training": recipe.training.model_dump()}
+            if recipe.model.with_mask or recipe.model.condition_on:
+                sections["beside"] = beside_of(self.train)
             self.gan_keys[model] = key_of(sections | {"train": data_of(self.train)}, FIT_CODE)
         return self.gan_keys[model]
 
