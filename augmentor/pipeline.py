@@ -32,6 +32,13 @@ DEMO = {
     "benchmark": {"folds": 3, "minutes": 0.3, "steps": 300, "classifiers": ["paper-cnn", "logistic", "svm"]},
 }
 
+DEMO_OF_VOLUMES = {
+    "claim": "The whole way on phantom volumes with their masks.",
+    "phantom": {"patients": 18, "per_class": 30, "dims": 3, "size": 24},
+    "model": {"spatial_dims": 3, "size": 24, "with_mask": True},
+    "benchmark": {"folds": 3, "minutes": 0.3, "steps": 100, "classifiers": ["cnn", "logistic"]},
+}
+
 
 @dataclass
 class Outcome:
@@ -46,9 +53,10 @@ class Outcome:
     shortfall: ShortfallError | None = None
 
 
-def demo_recipe(out: Path, seed: int) -> Recipe:
-    """The recipe of `augmentor demo`: phantom lesions of three classes."""
-    return make_recipe(DEMO | {"out": str(out)}, "demo").with_options(training={"seed": seed})
+def demo_recipe(out: Path, seed: int, dims: int = 2) -> Recipe:
+    """The recipe of `augmentor demo`: phantom lesions of three classes, as images (2) or as volumes with masks (3)."""
+    changed = DEMO_OF_VOLUMES if dims == 3 else {}
+    return make_recipe(DEMO | changed | {"out": str(out)}, "demo").with_options(training={"seed": seed})
 
 
 def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
@@ -128,5 +136,6 @@ def _draw(recipe: Recipe, folder: Path, progress: Progress) -> Lesions:
             recipe.training.seed,
             drawn.format,
             lambda done, total: update(done / total, ""),
+            drawn.dims,
         )
     return read_lesions(folder)

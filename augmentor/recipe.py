@@ -17,6 +17,7 @@ from augmentor.errors import UsageError
 Step = Literal["phantom", "check", "fit", "expand", "evaluate", "benchmark"]
 ModelName = Literal["cgan", "dcgan", "acgan", "plain-dcgan", "monai"]
 ScreenLevel = Literal["off", "light", "strict"]
+Dims = Literal[2, 3]
 ArmName = Literal[
     "real",
     "classic",
@@ -90,6 +91,15 @@ class PhantomSection(_Section):
     per_class: int = Field(60, ge=3)
     size: int = Field(64, ge=16, le=512)
     format: Literal["nifti", "png"] = "nifti"
+    dims: Dims = Field(2, description="2: sections, 3: volumes (NIfTI, 16 to 96 voxels a side)")
+
+    @model_validator(mode="after")
+    def _volumes_are_nifti(self) -> PhantomSection:
+        if self.dims == 3 and self.format == "png":
+            raise ValueError("a PNG holds no volume; leave phantom.format out, or set phantom.dims to 2")
+        if self.dims == 3 and self.size > 96:
+            raise ValueError(f"phantom.size {self.size} is too large for volumes; set 96 or less, or phantom.dims to 2")
+        return self
 
 
 class ModelSection(_Section):
@@ -97,8 +107,21 @@ class ModelSection(_Section):
 
     name: ModelName = "cgan"
     size: int = Field(64, ge=16, le=256, multiple_of=4)
-    generator_channels: int | None = Field(None, ge=4, description="at the finest layer; cgan 48, the others 128")
-    discriminator_channels: int | None = Field(None, ge=4, description="at the finest layer; 64")
+    spatial_dims: Dims = Field(2, description="2: images, 3: volumes of 16 to 64 voxels a side")
+    with_mask: bool = Field(False, description="make the lesion's mask together with its image")
+    condition_on: Literal["size"] | None = Field(None, description="size: lesions of a region's side in mm; cgan alone")
+    generator_channels: int | None = Field(None, ge=4, description="at the finest layer; half as many for volumes")
+    discriminator_channels: int | None = Field(None, ge=4, description="at the finest layer; half as many for volumes")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ModelSection:
+        if self.spatial_dims == 3 and self.size > 64:
+            raise ValueError(
+                f"size {self.size} is too large for volumes; set 64 or less (a volume of 64 has 262144 voxels)"
+            )
+        if self.condition_on and self.name != "cgan":
+            raise ValueError(f"condition_on: {self.name} makes lesions of no size; leave it out, or set name to cgan")
+        return self
 
 
 class TrainingSection(_Section):
@@ -127,7 +150,7 @@ class ExpandSection(_Section):
     factor: float = 3.0
     balance: bool = False
     screen: ScreenLevel = "light"
-    format: Literal["png", "npy", "nifti"] | None = None
+    format: Literal["png", "npy", "nifti", "dicom"] | None = None
     seed: int = Field(0, ge=0, lt=2**20)
 
     @field_validator("factor")

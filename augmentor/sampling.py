@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from augmentor.data.masks import from_channel
 from augmentor.model.blocks import Generator
+from augmentor.model.checkpoint import Card
 
 # Kernels may sum in another order at another batch size, so the network always sees batches of this many.
 _BATCH = 32
@@ -30,7 +33,10 @@ def seed_of(base: int, label: int, number: int) -> int:
 
 @torch.no_grad()
 def sample(generator: Generator, labels: Sequence[int], seeds: Sequence[int]) -> Iterator[Tensor]:
-    """One (C, S, S) float32 lesion in [-1, 1] for each label and seed, in order, streamed in constant memory."""
+    """One (C, S, ...) float32 lesion in [-1, 1] for each label and seed, in order, streamed in constant memory.
+
+    The last channel is the mask's where the generator makes masks; `draw` takes them apart.
+    """
     device = next(generator.parameters()).device
     for start in range(0, len(seeds), _BATCH):
         chosen = list(seeds[start : start + _BATCH])
@@ -39,3 +45,29 @@ def sample(generator: Generator, labels: Sequence[int], seeds: Sequence[int]) ->
         classes = torch.tensor([*labels[start : start + _BATCH], *([labels[start]] * filled)])
         lesions, _ = generator(latents.to(device), classes.to(device))
         yield from lesions[: len(chosen)].float().clamp(-1, 1).cpu()
+
+
+class Drawn(NamedTuple):
+    """image: (C, S, ...) float32 in [-1, 1]; mask: (1, S, ...) uint8, and roi_side_mm, where the generator has them."""
+
+    image: np.ndarray
+    mask: np.ndarray | None = None
+    roi_side_mm: float | None = None
+
+
+def draw(generator: Generator, card: Card, labels: Sequence[int], seeds: Sequence[int]) -> Iterator[Drawn]:
+    """The lesions of `sample`, with their masks and sizes apart."""
+    for lesion, label, seed in zip(sample(generator, labels, seeds), labels, seeds, strict=True):
+        pixels = lesion.numpy()
+        mask = from_channel(pixels[card.channels :]) if card.model.with_mask else None
+        yield Drawn(
+            pixels[: card.channels], mask, _side_of(generator, label, seed) if card.model.condition_on else None
+        )
+
+
+@torch.no_grad()
+def _side_of(generator: Generator, label: int, seed: int) -> float | None:
+    device = next(generator.parameters()).device
+    latents = latents_of([seed], generator.latent_dim).to(device)
+    sides = generator.sides_mm(latents, torch.tensor([label], device=device))
+    return None if sides is None else float(sides[0])

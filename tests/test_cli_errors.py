@@ -176,6 +176,12 @@ def test_all_problems_of_the_data_come_together(reading, lesion_folder):
         (("--model", "stylegan"), ["model.name", "'cgan', 'dcgan', 'acgan', 'plain-dcgan' or 'monai'", "'stylegan'"]),
         (("--size", "30"), ["model.size", "multiple of 4", "30"]),
         (("--size", "8"), ["model.size", "16", "8"]),
+        (("--spatial-dims", "4"), ["model.spatial_dims", "2 or 3", "4"]),
+        (("--spatial-dims", "3", "--size", "128"), ["size 128 is too large for volumes"]),
+        (("--spatial-dims", "3", "--size", "16"), ["holds images (16x16)", "--spatial-dims 2"]),
+        (("--with-mask", "--size", "16"), ["no mask", "--with-mask"]),
+        (("--condition-on", "size", "--size", "16"), ["no spacing", "roi_side_mm"]),
+        (("--condition-on", "age"), ["model.condition_on", "'size'", "'age'"]),
         (("--minutes", "0"), ["training.minutes", "greater than 0"]),
         (("--holdout", "1.5"), ["training.holdout", "less than or equal to 0.5", "1.5"]),
         (("--max-per-class", "0"), ["data.max_per_class", "0"]),
@@ -274,9 +280,9 @@ def test_a_factor_under_one_or_endless(augmentor, factor):
 
 
 def test_an_unknown_format(augmentor):
-    outcome = augmentor("expand", "--format", "dicom")
+    outcome = augmentor("expand", "--format", "jpeg")
     assert outcome.code == 2
-    assert outcome.says("expand.format", "'nifti'", "'dicom'")
+    assert outcome.says("expand.format", "'nifti'", "'dicom'", "'jpeg'")
 
 
 # No run, or no room for one

@@ -44,6 +44,19 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(tmp_path):
     assert [f.name for f in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
+def test_the_demo_of_volumes_makes_pairs_and_judges_their_masks(tmp_path):
+    recipe = demo_recipe(tmp_path / "demo", 0, dims=3)
+    few = {
+        "phantom": {"dims": 3, "size": 16, "patients": 6, "per_class": 8},
+        "steps": ["phantom", "fit", "expand", "evaluate"],
+    }
+    model = TINY["model"] | {"spatial_dims": 3, "with_mask": True}
+    outcome = run_recipe(make_recipe(recipe.model_dump() | TINY | few | {"model": model}, "test"), Progress())
+    assert outcome.fidelity.masks.real > 0
+    assert all(Path(path).exists() for path in outcome.expanded.table["mask"])
+
+
 def test_a_recipe_that_was_stopped_goes_on_and_does_nothing_twice(tmp_path, monkeypatch):
     phantom = {"patients": 9, "per_class": 12, "size": 16, "format": "png"}
     recipe = make_recipe(

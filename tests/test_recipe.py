@@ -59,6 +59,11 @@ def test_a_recipe_file_lists_only_what_differs(tmp_path):
         ({"benchmark": {"scheduler": "here"}}, "benchmark.scheduler: must be the address of a Dask scheduler"),
         ({"benchmark": {"workers": 0}}, "benchmark.workers: Input should be greater than or equal to 1 (given: 0)"),
         ({"benchmark": {"classifiers": []}}, "benchmark.classifiers: nothing: name each once, and at least one"),
+        ({"model": {"spatial_dims": 4}}, "model.spatial_dims: Input should be 2 or 3 (given: 4)"),
+        ({"model": {"spatial_dims": 3, "size": 128}}, "size 128 is too large for volumes; set 64 or less"),
+        ({"model": {"name": "dcgan", "condition_on": "size"}}, "dcgan makes lesions of no size"),
+        ({"phantom": {"dims": 3, "format": "png"}}, "a PNG holds no volume"),
+        ({"phantom": {"dims": 3, "size": 128}}, "phantom.size 128 is too large"),
         ({"steps": ["phantom"], "data": {"path": "x"}}, "step 'phantom' makes the data itself"),
     ],
 )

@@ -131,7 +131,8 @@ class _Inner:
         data = build_training_set(arm, self.real, synthetic, plan.factor, self.seed)
         channels, size = data.images.shape[1:3]
         device = self.run.recipe.training.device
-        model = make_classifier(self.classifier, channels, size, len(self.order), self.steps, device)
+        dims = data.images.ndim - 2
+        model = make_classifier(self.classifier, channels, size, len(self.order), self.steps, device, dims)
         model.fit(data, self.seed, lambda _done, _note: None)
         images, truth = self.held_out
         wrong = model.predict(images) - np.eye(len(self.order))[truth]

@@ -17,18 +17,19 @@ import pandas as pd
 
 from augmentor.data.images import file_name
 from augmentor.data.lesions import Lesions
-from augmentor.model.checkpoint import to_json, write_atomically
+from augmentor.model.checkpoint import file_hash, to_json, write_atomically
 from augmentor.recipe import ArmName, ClassifierName
 
 _PACKAGE = Path(__file__).parent.parent
 # What decides about a cell's figures, beside its recipe and its data: a change of these modules or libraries computes
 # it anew. A test compares the lists with what the modules import.
-FIT_CODE = ("model/*.py", "training/*.py", "data/images.py", "data/splits.py", "measures.py", "sampling.py")
-SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "evaluation/memorisation.py")
+_DATA = tuple(f"data/{name}.py" for name in ("images", "masks", "sizes", "splits"))
+FIT_CODE = ("model/*.py", "training/*.py", *_DATA, "measures.py", "sampling.py")
+SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "evaluation/memorisation.py", "evaluation/volume_likeness.py")
 _OURS = tuple(
     f"benchmarking/{name}.py" for name in ("arms", "auto", "classifiers", "crossval", "networks", "pool", "statistics")
 )
-_SEEN = ("blocks", "devices", "features")
+_SEEN = ("blocks", "devices", "features", "volume_features", "warping")
 CELL_CODE = (*_OURS, *(f"model/{name}.py" for name in _SEEN), "data/images.py", "training/classic.py")
 _LIBRARIES = ("monai", "numpy", "scikit-image", "scikit-learn", "scipy", "torch")
 
@@ -137,6 +138,13 @@ def data_of(lesions: Lesions) -> list[list[str]]:
     """What of the lesions decides about a result: which pixels, of which class and patient, and a split they bring."""
     table: pd.DataFrame = lesions.table[["path", "content", "label", "patient", "split"]]
     return table.to_numpy().tolist()
+
+
+def beside_of(lesions: Lesions) -> list[list[str]]:
+    """What decides about a GAN that makes masks or sizes as well: each mask's content, and the size of each region."""
+    sides = lesions.table["roi_side_mm"]
+    masks = [file_hash(Path(m)) if m and Path(m).is_file() else "" for m in lesions.table["mask"]]
+    return [[mask, side] for mask, side in zip(masks, sides, strict=True)]
 
 
 @lru_cache

@@ -22,7 +22,7 @@ from torch import Generator, Tensor
 
 from augmentor.benchmarking.arms import TrainingSet
 from augmentor.benchmarking.networks import NETWORKS, Network
-from augmentor.model.blocks import fast_layout
+from augmentor.model.blocks import fast_layout, in_fast_layout
 from augmentor.model.devices import DeviceName, computes_in_bfloat16, find_device
 from augmentor.model.features import pretrained_features, pretrained_weights, texture_features
 from augmentor.progress import Update
@@ -52,15 +52,15 @@ _ESTIMATORS: dict[str, tuple[Features, Callable[[int], Any]]] = {
 
 
 def make_classifier(
-    name: ClassifierName, channels: int, size: int, classes: int, steps: int, device: DeviceName = "cpu"
+    name: ClassifierName, channels: int, size: int, classes: int, steps: int, device: DeviceName = "cpu", dims: int = 2
 ) -> Classifier:
-    """A classifier of (channels, size, size) images; `steps` and `device` are for networks only.
+    """A classifier of images (dims 2) or volumes (3) with sides of `size`; `steps` and `device` are for networks only.
 
     Raises UsageError where the extra or the device that it needs is missing.
     """
     require_classifier(name)
     if name in NETWORKS:
-        return _NetworkClassifier(NETWORKS[name], (channels, size, classes), steps, find_device(device))
+        return _NetworkClassifier(NETWORKS[name], (channels, size, classes, dims), steps, find_device(device))
     return _FeatureClassifier(*_ESTIMATORS[name], classes)
 
 
@@ -82,7 +82,7 @@ def _balanced(labels: Tensor, count: int, randomness: Generator) -> Tensor:
 
 
 def _mix(images: Tensor, randomness: Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """mixup (Zhang et al. 2018): (B, C, S, S) -> the same, (B,) the first image's share, (B,) the row of the second.
+    """mixup (Zhang et al. 2018): (B, C, S, ...) -> the same, (B,) the first image's share, (B,) the row of the second.
 
     Shares come from Beta(0.4, 0.4) and are folded to 0.5 or more, so that the first image is always the larger part;
     as each image is once first and once second, that leaves the distribution of blends as it was.
@@ -90,13 +90,13 @@ def _mix(images: Tensor, randomness: Generator) -> tuple[Tensor, Tensor, Tensor]
     shares = betaincinv(_ALPHA, _ALPHA, torch.rand(len(images), generator=randomness).numpy())
     share = torch.from_numpy(np.maximum(shares, 1 - shares)).to(images)
     partner = torch.randperm(len(images), generator=randomness).to(images.device)
-    return torch.lerp(images[partner], images, share[:, None, None, None]), share, partner
+    return torch.lerp(images[partner], images, share.view(-1, *[1] * (images.dim() - 1))), share, partner
 
 
 class _NetworkClassifier:
     """A network trained for a fixed number of steps on class-balanced batches: the same schedule in every arm."""
 
-    def __init__(self, network: Network, shape: tuple[int, int, int], steps: int, device: torch.device):
+    def __init__(self, network: Network, shape: tuple[int, int, int, int], steps: int, device: torch.device):
         self._how, self._shape, self._steps, self._device = network, shape, steps, device
 
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
@@ -139,8 +139,10 @@ class _NetworkClassifier:
         self._schedule.step()
 
     def _logits(self, images: Tensor) -> Tensor:
-        images = ((images - self.mean_) / self.deviation_).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=computes_in_bfloat16(self._device)):
+        images = in_fast_layout((images - self.mean_) / self.deviation_)
+        with torch.autocast(
+            self._device.type, torch.bfloat16, enabled=computes_in_bfloat16(self._device, self._shape[3])
+        ):
             return self.network_(images).float()
 
     @torch.no_grad()

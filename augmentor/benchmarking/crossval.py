@@ -13,7 +13,7 @@ import numpy as np
 
 from augmentor.benchmarking.arms import ARMS, Arm, Labelled, TrainingSet, build_training_set
 from augmentor.benchmarking.auto import Plan, choose
-from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, data_of, key_of
+from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, beside_of, data_of, key_of
 from augmentor.benchmarking.classifiers import make_classifier
 from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.pool import pool
@@ -87,7 +87,8 @@ class FoldData:
         asked = self.recipe.benchmark
         length = {"minutes": asked.minutes, "kimg": asked.kimg} if asked.minutes or asked.kimg else {}
         training = self.recipe.training.model_copy(update={"seed": self.seed} | length)
-        network = self.recipe.model.model_copy(update={"name": model})
+        conditions = {} if model == "cgan" else {"condition_on": None}  # the paper's GANs know of no size
+        network = self.recipe.model.model_copy(update={"name": model} | conditions)
         # The lesions are in the key; under which name they were given does not matter.
         named = {"model": network, "training": training, "data": DataSection()}
         return resolve(self.recipe.model_copy(update=named))
@@ -96,7 +97,9 @@ class FoldData:
         """Made once, where the benchmark was started: what a worker finds under it is what was asked for."""
         if model not in self.gan_keys:
             recipe = self.gan_recipe(model)
-            sections = {"model": recipe.model.model_dump(), "training": recipe.training.model_dump()}
+            sections: dict[str, Any] = {"model": recipe.model.model_dump(), "training": recipe.training.model_dump()}
+            if recipe.model.with_mask or recipe.model.condition_on:
+                sections["beside"] = beside_of(self.train)
             self.gan_keys[model] = key_of(sections | {"train": data_of(self.train)}, FIT_CODE)
         return self.gan_keys[model]
 
@@ -212,7 +215,7 @@ class CellTask:
 
 def _arithmetic(recipe: Recipe) -> str:
     device = find_device(recipe.training.device)
-    return f"{device.type}, {'bfloat16' if computes_in_bfloat16(device) else 'float32'}"
+    return f"{device.type}, {'bfloat16' if computes_in_bfloat16(device, recipe.model.spatial_dims) else 'float32'}"
 
 
 def run_cell(task: CellTask, progress: Progress) -> Cell:
@@ -288,7 +291,7 @@ def _train_and_predict(task: CellTask, training: TrainingSet, update: Update) ->
     channels, size = training.images.shape[1:3]
     classes, steps = len(data.lesions.classes), data.recipe.benchmark.steps
     device = data.recipe.training.device
-    model = make_classifier(task.spec.classifier, channels, size, classes, steps, device)
+    model = make_classifier(task.spec.classifier, channels, size, classes, steps, device, training.images.ndim - 2)
     model.fit(training, data.seed, update)
     return model.predict(data.test_images)
 

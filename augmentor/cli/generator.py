@@ -12,6 +12,7 @@ from rich.table import Table
 from augmentor.cli.console import err, out
 from augmentor.cli.options import (
     Columns,
+    ConditionOn,
     Device,
     Fov,
     Minutes,
@@ -21,7 +22,9 @@ from augmentor.cli.options import (
     Screen,
     Seed,
     Size,
+    SpatialDims,
     Window,
+    WithMask,
     data_section,
     read_data,
     recipe_with,
@@ -42,6 +45,9 @@ def fit(
         ),
     ] = "cgan",
     size: Size = 64,
+    spatial_dims: SpatialDims = 2,
+    with_mask: WithMask = False,
+    condition_on: ConditionOn = None,
     minutes: Minutes = None,
     kimg: Annotated[
         float | None, typer.Option(help="Train on this many thousand images instead of by the clock.")
@@ -62,12 +68,20 @@ def fit(
 
     Several GPUs: `torchrun --nproc-per-node 2 --no-python augmentor fit --data lesions/`.
 
+    Volumes with masks: `augmentor fit --data lesions/ --spatial-dims 3 --size 32 --with-mask`.
+
     Example: `augmentor fit --data lesions/ --patient-pattern "<patient>_<anything>" --minutes 10`
     """
     recipe = recipe_with(
         data=data_section(data, columns, patient_pattern, max_per_class),
         extract={"window": window, "fov": fov},
-        model={"name": model, "size": size},
+        model={
+            "name": model,
+            "size": size,
+            "spatial_dims": spatial_dims,
+            "with_mask": with_mask,
+            "condition_on": condition_on,
+        },
         training={"minutes": minutes, "kimg": kimg, "holdout": holdout, "seed": seed, "device": device},
     )
     if resume and (data or minutes or kimg):
@@ -105,14 +119,16 @@ def expand(
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Another seed, other lesions. Default: 0.", min=0)] = None,
     image_format: Annotated[
-        str | None, typer.Option("--format", help="`png`, `npy` or `nifti`. Default: as the input.")
+        str | None, typer.Option("--format", help="`png`, `npy`, `nifti` or `dicom`. Default: as the input.")
     ] = None,
     screen: Screen = None,
     classifier: Annotated[
         str, typer.Option(help="Whom `--factor auto` asks: a classifier of `augmentor benchmark`.")
     ] = "cnn",
 ) -> None:
-    """Write an enlarged training set: the real training lesions and synthetic ones, with a manifest.
+    """Write an enlarged training set: real training lesions and synthetic ones, with masks where the run makes them.
+
+    A manifest and a MONAI datalist come with them.
 
     Held-out patients are never in it, and no synthetic lesion that is nearly a copy of a training one.
 

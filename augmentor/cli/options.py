@@ -51,7 +51,19 @@ Fov = Annotated[
     str | None,
     typer.Option(help="For scans: a fixed side, `60mm`, instead of one by each lesion's size.", show_default=False),
 ]
-Size = Annotated[int, typer.Option(help="Side of the square images that the networks see, in pixels.")]
+Size = Annotated[int, typer.Option(help="Side of the images or volumes that the networks see, in pixels or voxels.")]
+SpatialDims = Annotated[int, typer.Option(help="2: images. 3: volumes, with --size from 16 to 64.")]
+WithMask = Annotated[
+    bool, typer.Option("--with-mask", help="Make each lesion's mask together with its image (column `mask`).")
+]
+ConditionOn = Annotated[
+    str | None,
+    typer.Option(
+        help="`size`: lesions made for a region's side in mm (column `roi_side_mm`, or the files' spacing), so that "
+        "small and large ones differ. `cgan` alone.",
+        show_default=False,
+    ),
+]
 
 
 def read_data(data: str, columns: str | None, pattern: str | None, recipe: Any) -> Any:

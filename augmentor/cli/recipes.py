@@ -16,6 +16,7 @@ from augmentor.progress import TerminalProgress
 def demo(
     out_folder: Annotated[Path, typer.Option("--out", help="A new or empty folder.")] = Path("demo"),
     seed: Seed = 0,
+    dims: Annotated[int, typer.Option(help="2: images. 3: volumes with masks.", min=2, max=3)] = 2,
 ) -> None:
     """Phantom lesions, then everything: fit, expand, evaluate, benchmark, report. About five minutes on two cores.
 
@@ -23,7 +24,7 @@ def demo(
     """
     from augmentor.pipeline import demo_recipe
 
-    _run(demo_recipe(out_folder, seed))
+    _run(demo_recipe(out_folder, seed, dims))
 
 
 def run(

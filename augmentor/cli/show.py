@@ -55,6 +55,14 @@ def show_fidelity(fidelity: Any) -> None:
         table.add_row(measure, f"{value:.3f}", f"{fidelity.floor['texture']['mean'][measure]:.3f}")
     out.print(table)
     out.print(f"Near-copies of training lesions, which expand refuses: {fidelity.near_copies:.1%}", highlight=False)
+    if fidelity.masks:
+        found = fidelity.masks
+        out.print(
+            f"Masks against what a segmenter finds in their images (Dice): {found.synthetic:.2f}; held-out real masks "
+            f"{found.real:.2f} (the floor), masks of other synthetic lesions {found.swapped:.2f}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def show_results(summary: dict[str, Any], report: Path) -> None:

@@ -17,6 +17,7 @@ from augmentor.cli.options import (
     PerClass,
     Screen,
     Size,
+    SpatialDims,
     Window,
     data_section,
     names_of,
@@ -67,6 +68,7 @@ def benchmark(
         Path | None, typer.Option("--out", help="Default: `benchmark`. One that was interrupted is gone on with.")
     ] = None,
     size: Size = 64,
+    spatial_dims: SpatialDims = 2,
     device: Device = "auto",
     columns: Columns = None,
     patient_pattern: Pattern = None,
@@ -84,7 +86,7 @@ def benchmark(
     recipe = recipe_with(
         data=data_section(data, columns, patient_pattern, max_per_class),
         extract={"window": window, "fov": fov},
-        model={"size": size},
+        model={"size": size, "spatial_dims": spatial_dims},
         training={"device": device},
         benchmark={
             "arms": names_of(arms),

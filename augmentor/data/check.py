@@ -36,6 +36,11 @@ class Inspection:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def dims(self) -> set[int]:
+        """2 where there are images, 3 where there are volumes."""
+        return {size.count("x") + 1 for size in self.sizes}
+
     def as_dict(self) -> dict[str, Any]:
         """Everything but the table, ready for JSON."""
         content = asdict(replace(self, lesions=None))  # type: ignore[arg-type]
@@ -56,7 +61,7 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
             unreadable.append(str(error))
             content.append("")
         else:
-            sizes[f"{pixels.shape[1]}x{pixels.shape[2]}"] += 1
+            sizes["x".join(map(str, pixels.shape[1:]))] += 1
             dtypes[str(pixels.dtype)] += 1
             channels[str(pixels.shape[0])] += 1
             low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
@@ -133,12 +138,21 @@ def _find_problems(found: Inspection) -> None:
                 "a fit holds patients out, so it needs 2 or more a class (a benchmark: one a fold). "
                 "Merge the class with another, or add patients."
             )
+    _check_alike(found)
+    for column in ("split", "fold"):
+        _check_patients_stay(table, column, problems)
+
+
+def _check_alike(found: Inspection) -> None:
+    if len(found.dims) > 1:
+        told = ", ".join(f"{n} of {size}" for size, n in list(found.sizes.items())[:_SHOWN])
+        found.problems.append(
+            f"Images and volumes in one set ({told}). Cut sections from the volumes, or leave one kind out."
+        )
     for what, counts in (("channel counts", found.channels), ("dtypes", found.dtypes)):
         if len(counts) > 1:
             told = ", ".join(f"{n} images of {k}" for k, n in counts.items())
-            problems.append(f"Mixed {what}: {told}. All images of a set need the same; convert the smaller part.")
-    for column in ("split", "fold"):
-        _check_patients_stay(table, column, problems)
+            found.problems.append(f"Mixed {what}: {told}. All images of a set need the same; convert the smaller part.")
 
 
 def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:
@@ -153,9 +167,20 @@ def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:
         problems.append(f"... and {int((spread > 1).sum()) - _SHOWN} more such patients.")
 
 
-def require_usable(lesions: Lesions, progress: Callable[[int, int], None] | None = None) -> Inspection:
-    """Inspect, and raise DataError with every reason if the lesions can't be used."""
+def require_usable(
+    lesions: Lesions, progress: Callable[[int, int], None] | None = None, dims: int | None = None
+) -> Inspection:
+    """Inspect, and raise DataError with every reason if the lesions can't be used, or are no images (2) or volumes (3)
+    where `dims` asks for them."""
     found = inspect(lesions, progress)
     if found.problems:
         raise DataError(found.problems)
+    if dims and dims not in found.dims:
+        size = next(iter(found.sizes))
+        kind, advice = ("volumes", "--spatial-dims 3 --size 32") if dims == 2 else ("images", "--spatial-dims 2")
+        raise DataError(
+            f"{lesions.source}: holds {kind} ({size}), and {dims} spatial dimensions are asked for. "
+            f"Give {advice} (model.spatial_dims in a recipe)"
+            + (", or cut a section for each lesion." if dims == 2 else ".")
+        )
     return found

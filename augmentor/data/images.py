@@ -1,4 +1,4 @@
-"""One image file <-> one array with its geometry, and the way of its intensities to the network and back."""
+"""One image or volume file <-> one array with its geometry, and the way of its intensities to the network and back."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from PIL import Image, PngImagePlugin
 
 from augmentor.errors import DataError, UsageError
 
-FileFormat = Literal["png", "npy", "nifti"]
-SUFFIX: dict[FileFormat, str] = {"png": ".png", "npy": ".npy", "nifti": ".nii.gz"}
+FileFormat = Literal["png", "npy", "nifti", "dicom"]
+SUFFIX: dict[FileFormat, str] = {"png": ".png", "npy": ".npy", "nifti": ".nii.gz", "dicom": ".dcm"}
 _NIFTI_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".nii", ".nii.gz")
 _NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$", re.IGNORECASE)
@@ -25,13 +25,17 @@ _NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$", re.I
 
 @dataclass(frozen=True)
 class LesionImage:
-    """`pixels` (C, H, W), C 1 or 3, in the file's own dtype, in this machine's byte order.
+    """`pixels` (C, H, W) or (C, D, H, W), C 1 or 3, in the file's own dtype, in this machine's byte order.
 
-    `spacing_mm` of a pixel is (rows, columns), None where the file does not say.
+    `spacing_mm` of a pixel is (rows, columns), of a voxel (slices, rows, columns); None where the file does not say.
     """
 
     pixels: np.ndarray
-    spacing_mm: tuple[float, float] | None = None
+    spacing_mm: tuple[float, ...] | None = None
+
+    @property
+    def dims(self) -> int:
+        return self.pixels.ndim - 1
 
 
 def file_name(text: str) -> str:
@@ -49,13 +53,15 @@ def file_format(path: str) -> FileFormat:
     lower = path.lower()
     if lower.endswith((".nii", ".nii.gz")):
         return "nifti"
+    if lower.endswith((".dcm", ".dicom")):
+        return "dicom"
     return "npy" if lower.endswith(".npy") else "png"
 
 
 def read_image(path: str) -> LesionImage:
-    """Read one 2-D lesion image.
+    """Read one lesion image or volume.
 
-    Raises DataError, naming the file, if it is missing, is no image, is truncated, has more than two spatial
+    Raises DataError, naming the file, if it is missing, is no image, is truncated, has more than three spatial
     dimensions, no pixels, values that are no plain numbers, or NaN or infinite ones.
     """
     row = _NPZ_ROW.match(path)
@@ -116,14 +122,14 @@ def _read_nifti(path: str) -> LesionImage:
     if array.dtype == np.float64:  # nibabel scales to float64 where the header has a slope
         array = array.astype(np.float32)
     flat = array.squeeze()
-    if flat.ndim != 2:
+    if flat.ndim not in (2, 3):
         raise DataError(
-            f"{path}: is a volume of shape {array.shape}; a lesion image has two dimensions here. "
-            "Cut its lesions out first: augmentor extract --data SCANS."
+            f"{path}: has the shape {array.shape}; a lesion is one image or one volume here, without times or "
+            "channels. Cut its lesions out first: augmentor extract --data SCANS."
         )
-    x, y = [float(z) for z, n in zip(file.header.get_zooms(), array.shape, strict=True) if n > 1]
+    zooms = [float(z) for z, n in zip(file.header.get_zooms(), array.shape, strict=True) if n > 1]
     # NIfTI counts x first: transposed, rows run down and columns run across as in a picture.
-    return LesionImage(flat.T[None], (y, x))
+    return LesionImage(flat.T[None], tuple(reversed(zooms)))
 
 
 @lru_cache(maxsize=8)
@@ -142,9 +148,15 @@ def _channels_first(array: np.ndarray, path: str) -> np.ndarray:
         return array[None]
     if array.ndim == 3 and array.shape[-1] in (1, 3):
         return np.moveaxis(array, -1, 0)
-    if array.ndim == 3 and array.shape[0] in (1, 3):
+    if array.ndim in (3, 4) and array.shape[0] in (1, 3):
         return array
-    raise DataError(f"{path}: has shape {array.shape}; a 2-D image is (H, W), (H, W, 1) or (H, W, 3).")
+    if array.ndim == 4 and array.shape[-1] in (1, 3):
+        return np.moveaxis(array, -1, 0)
+    if array.ndim == 3:
+        return array[None]
+    raise DataError(
+        f"{path}: has shape {array.shape}; an image is (H, W), a volume (D, H, W), with 1 or 3 channels first or last."
+    )
 
 
 @dataclass(frozen=True)
@@ -173,25 +185,33 @@ def intensity_of(low: float, high: float, dtype: np.dtype) -> Intensity:
 
 
 def to_square(pixels: np.ndarray, size: int) -> np.ndarray:
-    """(C, H, W) -> (C, size, size) float32: mirrored out to a square (no distortion), then resampled if needed."""
-    _, height, width = pixels.shape
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    padding = ((0, 0), (top, side - height - top), (left, side - width - left))
-    square = np.pad(pixels, padding, mode="symmetric").astype(np.float32)
+    """(C, H, W) or (C, D, H, W) -> (C, size, size[, size]) float32: mirrored out to a square or cube (no distortion),
+    then resampled if needed."""
+    side = max(pixels.shape[1:])
+    before = [(side - length) // 2 for length in pixels.shape[1:]]
+    padding = [(b, side - length - b) for b, length in zip(before, pixels.shape[1:], strict=True)]
+    square = np.pad(pixels, [(0, 0), *padding], mode="symmetric").astype(np.float32)
     if side == size:
         return square
     low, high = square.min(), square.max()
-    planes = [Image.fromarray(p).resize((size, size), Image.Resampling.BICUBIC) for p in square]
-    return np.clip(np.stack([np.asarray(p) for p in planes]), low, high)  # bicubic overshoots at edges
+    resized = np.stack([_resize(plane, (size, size)) for plane in square.reshape(-1, side, side)])
+    if pixels.ndim == 4:  # the planes are smaller now; then each column through them
+        columns = resized.reshape(len(square), side, size * size)
+        resized = np.stack([_resize(c, (size * size, size)) for c in columns]).reshape(-1, size, size, size)
+    return np.clip(resized, low, high)  # bicubic overshoots at edges
 
 
-def resampled_spacing(image: LesionImage, size: int) -> tuple[float, float] | None:
+def _resize(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(H, W) float32 -> bicubic, `shape` as (columns, rows); an axis that keeps its length is not touched."""
+    return np.asarray(Image.fromarray(plane).resize(shape, Image.Resampling.BICUBIC))
+
+
+def resampled_spacing(image: LesionImage, size: int) -> tuple[float, ...] | None:
     """Spacing in mm after `to_square(image.pixels, size)`, where the image has one."""
     if image.spacing_mm is None:
         return None
     scale = max(image.pixels.shape[1:]) / size
-    return image.spacing_mm[0] * scale, image.spacing_mm[1] * scale
+    return tuple(step * scale for step in image.spacing_mm)
 
 
 def load_images(
@@ -200,7 +220,7 @@ def load_images(
     intensity: Intensity | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, Intensity]:
-    """Read images for the network: (N, C, size, size) float32 in [-1, 1], and the intensity mapping used.
+    """Read images for the network: (N, C, size, size[, size]) float32 in [-1, 1], and the intensity mapping used.
 
     Without `intensity` it is taken from these images, so pass the training set's when reading any others.
     """
@@ -216,13 +236,17 @@ def load_images(
 
 
 def storage(intensity: Intensity, form: FileFormat) -> Intensity:
-    """How values are stored in a file format: as they are, but for PNG, which holds no negatives and no fractions.
+    """How values are stored in a file format: as they are, but for PNG and DICOM, which hold no negatives and no
+    fractions here.
 
-    A PNG of such a set spreads [low, high] over 16 bits; `slope_intercept` leads back.
+    A PNG of such a set spreads [low, high] over 16 bits, a DICOM file too where whole numbers from `low` on do not fit;
+    `slope_intercept` leads back.
     """
-    if form != "png" or intensity.dtype in ("uint8", "uint16"):
+    if form not in ("png", "dicom") or intensity.dtype in ("uint8", "uint16"):
         return intensity
-    return Intensity(0.0, 65535.0, "uint16")
+    span = intensity.high - intensity.low
+    whole = np.issubdtype(intensity.dtype, np.integer) and 0 < span <= 65535
+    return Intensity(0.0, span if form == "dicom" and whole else 65535.0, "uint16")
 
 
 def slope_intercept(intensity: Intensity, stored: Intensity) -> tuple[float, float]:
@@ -231,8 +255,9 @@ def slope_intercept(intensity: Intensity, stored: Intensity) -> tuple[float, flo
     return slope, intensity.low - stored.low * slope
 
 
-def write_image(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, float] | None, note: str) -> None:
-    """Write (C, H, W) in its own dtype in the format that `path`'s suffix names; the file says `note` where it can.
+def write_image(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, ...] | None, note: str) -> None:
+    """Write (C, H, W) or (C, D, H, W) in its own dtype in the format that `path`'s suffix names, PNG, npy or NIfTI; the
+    file says `note` where it can.
 
     Raises UsageError where the format can't hold the pixels.
     """
@@ -246,19 +271,25 @@ def write_image(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, float] 
         raise UsageError(f"{path.name}: images are written as {', '.join(SUFFIX.values())}. Choose one with --format.")
 
 
-def _write_nifti(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, float] | None, note: str) -> None:
+def _write_nifti(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, ...] | None, note: str) -> None:
     if pixels.shape[0] != 1:
         raise UsageError("Colour images can't be written as NIfTI; choose --format png or npy.")
     if str(pixels.dtype) not in _NIFTI_DTYPES:
         raise UsageError(f"{path.name}: NIfTI does not hold {pixels.dtype} values here. Choose --format npy.")
-    rows, columns = spacing_mm or (1.0, 1.0)
-    image = nibabel.Nifti1Image(pixels[0].T[..., None], np.diag([columns, rows, 1.0, 1.0]))
+    steps = list(reversed(spacing_mm or [1.0] * (pixels.ndim - 1)))
+    array = pixels[0].T.reshape(*reversed(pixels.shape[1:]), *[1] * (4 - pixels.ndim))  # a slice is a volume of one
+    affine = np.diag([*steps, *[1.0] * (4 - len(steps))])
+    image = nibabel.Nifti1Image(array, affine)
+    image.set_qform(affine, "scanner")
+    image.set_sform(affine, "scanner")
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = note.encode()[:79]
     nibabel.save(image, path)
 
 
 def _write_png(pixels: np.ndarray, path: Path, note: str) -> None:
+    if pixels.ndim == 4:
+        raise UsageError(f"{path.name}: PNG holds no volume. Choose --format nifti, npy or dicom.")
     if pixels.dtype not in (np.uint8, np.uint16) or (pixels.dtype == np.uint16 and pixels.shape[0] != 1):
         raise UsageError(
             f"{path.name}: PNG holds 8-bit or grey 16-bit values here, not {pixels.shape[0]} channels of "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from augmentor.errors import DataError
 
-COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "origin", "content")
+COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin", "content")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Lesions:
     `table` has the columns of `COLUMNS`, all strings, "" where a thing is not known:
     path (absolute; `FILE.npz#ARRAY/INDEX` for a row of an npz), label (the class), patient (the unit that never
     straddles a split), split (train, val or test where the data brings one), fold (where the data brings them),
-    mask, origin ("real" or "synthetic") and content (a hash of the pixels, filled in by `check.inspect`).
+    mask, roi_side_mm (the side of the region that the image shows), origin ("real" or "synthetic") and content (a hash
+    of the pixels, filled in by `check.inspect`).
     """
 
     table: pd.DataFrame
@@ -98,6 +99,7 @@ def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence
 
 
 def load_lesions(file: Path) -> Lesions:
-    """Read back what `Lesions.save` wrote."""
+    """Read back what `Lesions.save` wrote; columns that an earlier version did not know are empty."""
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table = table.assign(**{name: "" for name in COLUMNS if name not in table})[list(COLUMNS)]
     return Lesions(table, file)

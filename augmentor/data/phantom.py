@@ -1,5 +1,6 @@
 """Phantom lesions: three classes drawn in Hounsfield units on noisy, patient-specific, liver-like tissue.
 
+Sections or volumes.
 A lesion is painted (`_cyst`, `_hemangioma`, `_metastasis`) inside an outline, laid on tissue, then seen by a scanner.
 The classes overlap on purpose (partial volume, faint enhancement, noise), so a classifier needs many lesions,
 and patients look different from each other, so a split that lets one straddle it can be measured.
@@ -17,8 +18,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter
+from scipy.ndimage import label as components
 
+from augmentor.data.phantom_shapes import Outline, axes, draw_outline, grain, vessel
 from augmentor.errors import UsageError
 
 CLASSES = ("cyst", "hemangioma", "metastasis")
@@ -29,7 +32,7 @@ SUFFIXES = {"nifti": ".nii.gz", "png": ".png"}
 
 @dataclass(frozen=True)
 class Phantom:
-    """One drawn lesion: `image` (size, size) float32 in HU, `mask` (size, size) bool, the true extent."""
+    """One drawn lesion: `image` (size, size[, size]) float32 in HU, `mask` of the same shape, bool, the true extent."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -51,24 +54,17 @@ class _Look:
     slope_angle: float
 
 
-@dataclass(frozen=True)
-class _Outline:
-    """A closed curve: `depth` (size, size) px, positive inside; `angle` (size, size) rad; `radius` px, its mean."""
-
-    depth: np.ndarray
-    angle: np.ndarray
-    radius: float
-
-
-def draw_lesion(label: str, patient_seed: int, lesion_seed: int, size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+def draw_lesion(
+    label: str, patient_seed: int, lesion_seed: int, size: int = 64, dims: int = 2
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws one lesion of class `label`; the same arguments give the same pixels.
 
     The region follows the lesion, as a reader's crop would: the lesion's extent is a share of `size`,
-    while blur, grain and edges are in pixels, as a scanner's are.
+    while blur, grain and edges are in pixels, as a scanner's are. `dims` is 2 for a section, 3 for a volume.
 
     Returns:
-        image: (size, size) float32 in HU, -200 to 400.
-        mask: (size, size) bool, never empty, never touching the border.
+        image: (size, size[, size]) float32 in HU, -200 to 400.
+        mask: of the same shape, bool, never empty, never touching the border.
 
     Raises:
         UsageError: an unknown label, a negative seed or a size outside 16..512.
@@ -77,17 +73,36 @@ def draw_lesion(label: str, patient_seed: int, lesion_seed: int, size: int = 64)
     # The first word keeps the streams apart: trailing zeros would not change a seed.
     look = _draw_look(np.random.default_rng([0, patient_seed]))
     rng = np.random.default_rng([1 + CLASSES.index(label), lesion_seed, patient_seed])
-    outline = _draw_outline(rng, size, roughness=_ROUGHNESS[label])
+    outline = draw_outline(rng, size, _ROUGHNESS[label], dims)
     lesion_hu, cover = _PAINTERS[label](rng, outline, look)
     # A slice that only grazes the lesion averages it with the tissue above and below.
-    cover = cover * (1 - 0.55 * rng.beta(1.0, 3.5))
-    tissue_hu = _tissue(rng, look, size)
+    if dims == 2:
+        cover = cover * (1 - 0.55 * rng.beta(1.0, 3.5))
+    tissue_hu = _tissue(rng, look, size, dims)
     anatomy = tissue_hu + cover * (lesion_hu - tissue_hu)
-    image = gaussian_filter(anatomy, look.blur_px) + _scanner_noise(rng, look, size)
+    image = gaussian_filter(anatomy, look.blur_px) + _scanner_noise(rng, look, (size,) * dims)
     return np.clip(image, -200, 400).astype(np.float32), outline.depth > 0
 
 
-def phantom_lesions(patients: int = 18, per_class: int = 60, size: int = 64, seed: int = 0) -> Iterator[Phantom]:
+def segment(image: np.ndarray) -> np.ndarray:
+    """The lesion by the phantom's own rule, without its mask: what differs from the tissue around it.
+
+    (size, ...) HU, drawn or synthetic -> bool of the same shape: the largest connected part whose smoothed values lie
+    more than 14 HU from the median of the outermost pixels, its holes filled. It finds the lesion that is seen, to tell
+    whether a mask that was made with an image is the image's.
+    """
+    rim = np.ones(image.shape, bool)
+    rim[(slice(2, -2),) * image.ndim] = False
+    differs = np.abs(gaussian_filter(image.astype(np.float32), 1.0) - np.median(image[rim])) > 14
+    parts, count = components(binary_closing(differs, iterations=2))
+    if not count:
+        return np.zeros(image.shape, bool)
+    return binary_fill_holes(parts == 1 + np.bincount(parts.ravel())[1:].argmax())
+
+
+def phantom_lesions(
+    patients: int = 18, per_class: int = 60, size: int = 64, seed: int = 0, dims: int = 2
+) -> Iterator[Phantom]:
     """Yields `per_class` lesions of each class, class by class; a patient owns one, two or all three classes.
 
     Every class has 3 patients or more. All patients appear unless there are fewer lesions than patients.
@@ -102,7 +117,7 @@ def phantom_lesions(patients: int = 18, per_class: int = 60, size: int = 64, see
         _size_problem(size),
         _seed_problem(seed),
     )
-    return _yield_lesions(_share_out(np.random.default_rng(seed), patients, per_class), size, seed)
+    return _yield_lesions(_share_out(np.random.default_rng(seed), patients, per_class), size, seed, dims)
 
 
 def write_phantom(
@@ -113,10 +128,11 @@ def write_phantom(
     seed: int = 0,
     file_format: Literal["nifti", "png"] = "nifti",
     progress: Callable[[int, int], None] | None = None,
+    dims: int = 2,
 ) -> Path:
     """Writes the lesions of `phantom_lesions` to `out/<class>/`, their masks to `out/masks/<class>/`.
 
-    NIfTI holds int16 HU on 0.8 mm pixels; PNG holds HU + 1024 as uint16; masks are 0 or 1 as uint8.
+    NIfTI holds int16 HU on 0.8 mm pixels or voxels; PNG holds HU + 1024 as uint16; masks are 0 or 1 as uint8.
     Files of the same name are overwritten, others are left. `progress(done, total)` is called after each lesion.
 
     Returns:
@@ -125,10 +141,10 @@ def write_phantom(
     Raises:
         UsageError: as `phantom_lesions`, and for an unknown `file_format`.
     """
-    _refuse(_format_problem(file_format))
+    _refuse(_format_problem(file_format, dims))
     rows: list[dict[str, str]] = []
     numbers: Counter[str] = Counter()
-    for lesion in phantom_lesions(patients, per_class, size, seed):
+    for lesion in phantom_lesions(patients, per_class, size, seed, dims):
         numbers[lesion.patient] += 1
         name = f"{lesion.label}/{lesion.patient}_{numbers[lesion.patient]:03d}{SUFFIXES[file_format]}"
         _write_lesion(Path(out), name, lesion)
@@ -158,53 +174,26 @@ def _draw_look(rng: np.random.Generator) -> _Look:
     )
 
 
-def _tissue(rng: np.random.Generator, look: _Look, size: int) -> np.ndarray:
-    """Parenchyma before the scanner, (size, size) HU: mean, uneven field, texture and up to three faint vessels."""
-    y, x = _axes(size, (0.0, 0.0))
+def _tissue(rng: np.random.Generator, look: _Look, size: int, dims: int) -> np.ndarray:
+    """Parenchyma before the scanner, (size, ...) HU: mean, uneven field, texture and up to three faint vessels."""
+    y, x = axes(size, (0.0, 0.0))  # of every section alike
     slope = look.slope_hu * (x * np.cos(look.slope_angle) + y * np.sin(look.slope_angle)) / size
-    hu = look.tissue_hu + rng.normal(0, 2) + slope + look.texture_hu * _grain(rng, size, look.texture_px)
+    hu = look.tissue_hu + rng.normal(0, 2) + slope + look.texture_hu * grain(rng, (size,) * dims, look.texture_px)
     for _ in range(rng.integers(0, 4)):
-        angle, offset, bend = rng.uniform(0, np.pi), rng.uniform(-0.5, 0.5) * size, rng.normal(0, 0.5) / size
+        profile = vessel(rng, size, dims)
         width, contrast = rng.uniform(0.8, 2.2), look.enhancement * rng.uniform(6, 30)
-        along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-        hu += contrast * np.exp(-0.5 * ((across - offset - bend * along**2) / width) ** 2)
+        hu += contrast * profile(width)
     return hu
 
 
-def _scanner_noise(rng: np.random.Generator, look: _Look, size: int) -> np.ndarray:
-    """CT noise, (size, size) HU: grain as wide as the kernel is soft, low frequencies taken out by the ramp filter."""
-    white = rng.standard_normal((size, size))
+def _scanner_noise(rng: np.random.Generator, look: _Look, shape: tuple[int, ...]) -> np.ndarray:
+    """CT noise, HU: grain as wide as the kernel is soft, low frequencies taken out by the ramp filter."""
+    white = rng.standard_normal(shape)
     banded = gaussian_filter(white, 0.8 * look.blur_px) - gaussian_filter(white, 3 * look.blur_px)
     return look.noise_hu * banded / banded.std()
 
 
-def _grain(rng: np.random.Generator, size: int, sigma_px: float) -> np.ndarray:
-    """Smooth noise of zero mean and unit deviation, (size, size)."""
-    field = gaussian_filter(rng.standard_normal((size, size)), sigma_px, mode="wrap")
-    return (field - field.mean()) / field.std()
-
-
 # --- the lesion
-
-
-def _axes(size: int, centre: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel offsets from `centre` (px from the middle): y (size, 1) and x (1, size)."""
-    middle = (size - 1) / 2
-    steps = np.arange(size)
-    return (steps - middle - centre[0])[:, None], (steps - middle - centre[1])[None, :]
-
-
-def _draw_outline(rng: np.random.Generator, size: int, roughness: float) -> _Outline:
-    """A circle of 0.13 to 0.29 of `size`, bent by waves of 2 to 7 lobes that together add `roughness` at most."""
-    radius = size * rng.uniform(0.13, 0.29)
-    y, x = _axes(size, tuple(rng.uniform(-0.05, 0.05, 2) * size))
-    lobes = np.arange(2, 8)
-    weights = rng.uniform(0, 1, lobes.size) / lobes
-    weights *= rng.uniform(0.3, 1) * roughness / weights.sum()
-    phases = rng.uniform(0, 2 * np.pi, lobes.size)
-    angle = np.arctan2(y, x)
-    bend = np.tensordot(weights, np.cos(lobes[:, None, None] * angle + phases[:, None, None]), axes=1)
-    return _Outline(depth=radius * (1 + bend) - np.hypot(y, x), angle=angle, radius=radius)
 
 
 def _edge(depth: np.ndarray, width_px: float) -> np.ndarray:
@@ -212,31 +201,29 @@ def _edge(depth: np.ndarray, width_px: float) -> np.ndarray:
     return 0.5 * (1 + np.tanh(depth / width_px))
 
 
-def _cyst(rng: np.random.Generator, outline: _Outline, _: _Look) -> tuple[np.ndarray, np.ndarray]:
+def _cyst(rng: np.random.Generator, outline: Outline, _: _Look) -> tuple[np.ndarray, np.ndarray]:
     """Water behind a sharp edge, a little denser in a few by protein or old blood; it never enhances."""
     hu = rng.uniform(0, 20) + rng.exponential(6)
     return np.full_like(outline.depth, hu), _edge(outline.depth, rng.uniform(0.5, 1.2))
 
 
-def _metastasis(rng: np.random.Generator, outline: _Outline, look: _Look) -> tuple[np.ndarray, np.ndarray]:
+def _metastasis(rng: np.random.Generator, outline: Outline, look: _Look) -> tuple[np.ndarray, np.ndarray]:
     """A dark, uneven centre, a soft edge and a thin enhancing rim of which some or all is there."""
-    centre = rng.uniform(8, 34) + rng.uniform(0, 6) * _grain(rng, len(outline.depth), 3.0)
+    centre = rng.uniform(8, 34) + rng.uniform(0, 6) * grain(rng, outline.depth.shape, 3.0)
     width, thickness = rng.uniform(1.0, 3.5), rng.uniform(1.0, 2.2)
-    completeness, facing = rng.uniform(0.4, 1), rng.uniform(-np.pi, np.pi)
+    completeness, away = rng.uniform(0.4, 1), outline.away(rng)
     rim = np.exp(-0.5 * ((outline.depth - 2 * thickness) / thickness) ** 2)
     # The arc fades over about half a radian at its two ends.
-    away = np.abs((outline.angle - facing + np.pi) % (2 * np.pi) - np.pi)
     arc = _edge(completeness * np.pi - away, 0.5)
     return centre + look.enhancement * rng.uniform(40, 110) * rim * arc, _edge(outline.depth, width)
 
 
-def _hemangioma(rng: np.random.Generator, outline: _Outline, look: _Look) -> tuple[np.ndarray, np.ndarray]:
+def _hemangioma(rng: np.random.Generator, outline: Outline, look: _Look) -> tuple[np.ndarray, np.ndarray]:
     """Two to six bright nodules along the inside of the edge, around a centre that is darker than the tissue."""
     hu = np.full_like(outline.depth, rng.uniform(10, 40))
     radial = outline.depth - 0.22 * outline.radius
-    for facing in rng.uniform(-np.pi, np.pi, rng.integers(2, 7)):
+    for away in [outline.away(rng) for _ in range(rng.integers(2, 7))]:
         width, peak = outline.radius * rng.uniform(0.14, 0.28), look.enhancement * rng.uniform(40, 110)
-        away = (outline.angle - facing + np.pi) % (2 * np.pi) - np.pi
         hu += peak * np.exp(-0.5 * (radial**2 + (outline.radius * away) ** 2) / width**2)
     return hu, _edge(outline.depth, rng.uniform(0.6, 2.0))
 
@@ -263,14 +250,14 @@ def _share_out(rng: np.random.Generator, patients: int, per_class: int) -> np.nd
     return lesions
 
 
-def _yield_lesions(lesions: np.ndarray, size: int, seed: int) -> Iterator[Phantom]:
+def _yield_lesions(lesions: np.ndarray, size: int, seed: int, dims: int) -> Iterator[Phantom]:
     digits = max(2, len(str(len(lesions))))
     numbers: Counter[int] = Counter()
     for column, label in enumerate(CLASSES):
         for patient in np.repeat(np.arange(len(lesions)), lesions[:, column]).tolist():
             numbers[patient] += 1
             patient_seed = int(np.random.SeedSequence([seed, patient + 1]).generate_state(1)[0])
-            image, mask = draw_lesion(label, patient_seed, numbers[patient], size)
+            image, mask = draw_lesion(label, patient_seed, numbers[patient], size, dims)
             yield Phantom(image, mask, label, f"p{patient + 1:0{digits}d}")
 
 
@@ -311,5 +298,7 @@ def _count_problem(name: str, count: int) -> str | None:
     return None if count >= 3 else f"{name} is {count}; folds by patient need at least 3. Raise {name}."
 
 
-def _format_problem(file_format: str) -> str | None:
+def _format_problem(file_format: str, dims: int) -> str | None:
+    if file_format == "png" and dims == 3:
+        return "A PNG holds no volume. Choose file_format nifti, or dims 2."
     return None if file_format in SUFFIXES else f"Unknown file_format {file_format!r}. Choose nifti or png."

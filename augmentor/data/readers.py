@@ -19,7 +19,7 @@ from augmentor.errors import DataError, UsageError
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _NOT_CLASSES = {"masks"}
-_READ_COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "origin")
+_READ_COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin")
 _ALIASES = {
     "path": ("path", "image", "file", "filename", "roi", "image_path"),
     "label": ("label", "class", "dx", "diagnosis", "target"),
@@ -27,6 +27,7 @@ _ALIASES = {
     "split": ("split",),
     "fold": ("fold",),
     "mask": ("mask", "segmentation", "seg"),
+    "roi_side_mm": ("roi_side_mm",),
     "origin": ("origin",),
 }
 
@@ -236,7 +237,7 @@ def _read_datalist(file: Path, columns: dict[str, str], pattern: re.Pattern[str]
     parts = {k: v for k, v in content.items() if k in SPLITS} if isinstance(content, dict) else {}
     if not parts or not all(isinstance(v, list) for v in parts.values()):
         raise DataError(f"{file}: is no MONAI datalist; it needs a list named training (and validation, test).")
-    keys = {"path": "image", "label": "label"} | {k: k for k in ("patient", "fold", "mask", "origin")}
+    keys = {"path": "image", "label": "label"} | {k: k for k in ("patient", "fold", "mask", "roi_side_mm", "origin")}
     if set(columns) - set(keys):
         raise UsageError(f"--columns names {', '.join(columns)}; for a datalist it takes {', '.join(keys)}.")
     names, theirs = label_names(content.get("labels") or {}, file), keys | columns

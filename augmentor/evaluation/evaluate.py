@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 
 from augmentor.data.images import load_images
+from augmentor.data.masks import load_masks
 from augmentor.errors import UsageError
+from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
 from augmentor.evaluation.memorisation import make_copy_check
 from augmentor.measures import coverage, density, kid, mmd, precision, recall, standardise
 from augmentor.model.blocks import Generator
-from augmentor.model.checkpoint import load_checkpoint, to_json, write_atomically
+from augmentor.model.checkpoint import Card, load_checkpoint, to_json, write_atomically
 from augmentor.model.features import texture_features
 from augmentor.progress import Progress, Update
-from augmentor.sampling import sample, seed_of
+from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
 
 MEASURES = {"kid": kid, "mmd": mmd, "precision": precision, "recall": recall, "density": density, "coverage": coverage}
 _SEED = 2_000  # of the lesions that are judged
+_MASKS = 40  # of each class, whose masks are compared with their images
 Scores = dict[str, dict[str, float]]  # class or "mean" -> measure -> value
 
 
@@ -29,13 +32,15 @@ class Fidelity:
 
     `floor` is what real lesions of the training patients score against the held-out ones: no generator can be expected
     to do better. `copies` holds the ten synthetic lesions nearest to a training one; a ratio of 1 is as near as another
-    patient's lesion typically comes. `near_copies` is the share that `expand` would refuse.
+    patient's lesion typically comes. `near_copies` is the share that `expand` would refuse. `masks`:
+    whether they lie where their images show lesions; None where the run makes none.
     """
 
     spaces: dict[str, Scores]
     floor: dict[str, Scores]
     near_copies: float
     copies: list[dict[str, Any]]
+    masks: MaskAgreement | None = None
 
 
 def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -> Fidelity:
@@ -51,7 +56,7 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
     numbers = [(c, i) for c in range(len(classes)) for i in range(per_class)]
     seeds, labels = [seed_of(_SEED, c, i) for c, i in numbers], np.array([classes[c] for c, _ in numbers])
     with progress.task(f"Judging {len(numbers)} synthetic lesions", len(numbers)) as update:
-        synthetic = _draw(generator, [c for c, _ in numbers], seeds, update)
+        synthetic, masks = _draw(generator, card, [c for c, _ in numbers], seeds, update)
     training, _ = load_images(run.training.paths, size, card.intensity)
     held_out, _ = load_images(run.held_out.paths, size, card.intensity)
     scores, floor = _scores(synthetic, labels, training, held_out, run)
@@ -67,17 +72,28 @@ def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -
         for i, ratio in ((i, distances[i] / check.typical) for i in np.argsort(distances)[:10])
     ]
     near = float((distances < check.threshold).mean())
-    fidelity = Fidelity({"texture": scores}, {"texture": floor}, near, copies)
+    agreement = None
+    if masks is not None:
+        sides = ((run.training, training), (run.held_out, held_out))
+        real = [(images, load_masks(lesions, size) > 0) for lesions, images in sides]
+        few = [row for row, (_, number) in enumerate(numbers) if number < _MASKS]
+        agreement = mask_agreement(real[0], real[1], (synthetic[few], masks[few]), labels[few])
+    fidelity = Fidelity({"texture": scores}, {"texture": floor}, near, copies, agreement)
     write_atomically(run.folder / "evaluation.json", to_json(asdict(fidelity)))
     return fidelity
 
 
-def _draw(generator: Generator, classes: list[int], seeds: list[int], update: Update) -> np.ndarray:
-    images = []
-    for image in sample(generator, classes, seeds):
-        images.append(image.numpy())
+def _draw(
+    generator: Generator, card: Card, classes: list[int], seeds: list[int], update: Update
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images, and their masks where the generator makes them."""
+    images, masks = [], []
+    for lesion in draw(generator, card, classes, seeds):
+        images.append(lesion.image)
+        if lesion.mask is not None:
+            masks.append(lesion.mask)
         update(len(images), "")
-    return np.stack(images)
+    return np.stack(images), np.stack(masks) if masks else None
 
 
 def _scores(

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from augmentor.evaluation.volume_likeness import volume_alignments, volume_thumbnails
+
 _SIDE = 16  # of the thumbnails that are compared
 THUMBNAIL = _SIDE**2  # numbers in one
 _TURN, _ZOOM = 8.0, 1.09  # degrees; a side's ratio
@@ -20,7 +22,11 @@ _MOST_COMPARED = 500
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """(N, C, S, S) -> (N, 256) float32 of unit length: grey 16x16 means, brightness and contrast taken out."""
+    """(N, C, S, S) -> (N, 256) float32 of unit length: grey 16x16 means, brightness and contrast taken out.
+
+    Of volumes: (N, 512), 8x8x8 means."""
+    if images.ndim == 5:
+        return volume_thumbnails(images)
     grey = images.mean(1)
     edges = np.linspace(0, grey.shape[1], _SIDE + 1).round().astype(int)
     small = np.add.reduceat(np.add.reduceat(grey, edges[:-1], axis=1), edges[:-1], axis=2)
@@ -35,7 +41,9 @@ def _unit(small: np.ndarray) -> np.ndarray:
 
 def alignments(images: np.ndarray) -> np.ndarray:
     """(N, C, S, S) -> (N, 136, 256) float32: thumbnails under the eight mirrorings and quarter turns, each with nine
-    small shifts and with eight small turns and zooms. S is even."""
+    small shifts and with eight small turns and zooms. S is even. Of volumes: (N, 240, 512)."""
+    if images.ndim == 5:
+        return volume_alignments(images, _TURN, _ZOOM)
     made = []
     for moved in (*_shifted(images), *_turned_and_zoomed(images)):
         # A mirrored or turned image of even side has the mirrored or turned thumbnail: eight images fewer to shrink.
@@ -80,7 +88,7 @@ class CopyCheck:
     The correlation is the normalised one of template matching (Lewis 1995); what counts as near is measured, not set.
     """
 
-    bank: np.ndarray  # (N, 136, 256)
+    bank: np.ndarray  # (N, 136, 256), of volumes (N, 240, 512)
     threshold: float  # a lesion nearer than this is a near-copy
     typical: float  # the median nearest distance of other patients' lesions
 

@@ -9,14 +9,15 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import StandardScaler
 
-from augmentor.evaluation.memorisation import THUMBNAIL, distance_of, thumbnails
+from augmentor.evaluation.memorisation import distance_of, thumbnails
 from augmentor.expansion.labels import LabelCheck, fit_label_check
 from augmentor.measures import NEIGHBOURS, radii
 from augmentor.model.features import texture_features
 from augmentor.recipe import ScreenLevel
 
-Rule = Literal["copy", "label", "realism", "twin", "diversity"]
+Rule = Literal["mask", "copy", "label", "realism", "twin", "diversity"]
 REASONS: dict[Rule, str] = {
+    "mask": "without a lesion in their mask",
     "copy": "nearer to a training lesion than other patients' lesions come",
     "label": "taken for another class",
     "realism": "farther from its class than the class's own lesions are",
@@ -46,6 +47,8 @@ class Synthetic:
     label: str
     seed: int
     image: np.ndarray
+    mask: np.ndarray | None = field(default=None, repr=False)  # (1, S, ...) uint8, where the generator makes masks
+    roi_side_mm: float | None = None  # where the generator makes sizes
     measured: dict[str, float] = field(default_factory=dict)
     rule: Rule | None = None
     features: np.ndarray = field(default_factory=_nothing, repr=False)  # (D,), where a rule needs texture
@@ -63,7 +66,7 @@ class Twins:
 
     def __init__(self, threshold: float):
         self.threshold = threshold
-        self._window = np.empty((_WINDOW, THUMBNAIL), np.float32)
+        self._window = np.empty((_WINDOW, 0), np.float32)
         self._kept = 0
 
     def judge(self, lesion: Synthetic) -> None:
@@ -74,7 +77,10 @@ class Twins:
             lesion.measured["twin_distance"] = distance
             lesion.rule = "twin" if distance < self.threshold else None
         if lesion.rule is None:
-            self._window[self._kept % _WINDOW] = thumbnails(lesion.image[None])[0]
+            thumbnail = thumbnails(lesion.image[None])[0]
+            if not self._kept:
+                self._window = np.empty((_WINDOW, len(thumbnail)), np.float32)
+            self._window[self._kept % _WINDOW] = thumbnail
             self._kept += 1
         lesion.aligned = _nothing()
 

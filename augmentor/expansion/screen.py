@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from augmentor.expansion.rules import Rule, Synthetic, TextureRules, Twins, fit_
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
 from augmentor.recipe import ScreenLevel
-from augmentor.sampling import sample, seed_of
+from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
 
 _CHUNK = 64
@@ -60,9 +61,9 @@ class Screen:
         At levels off and light, many lesions of a class begin with the same ones as few. At strict they need not: few
         and many are each chosen among twice as many.
         """
-        block = max(32, min(_BLOCK, _BLOCK_NUMBERS // (card.channels * card.model.size**2)))
+        block = max(32, min(_BLOCK, _BLOCK_NUMBERS // math.prod(card.shape)))
         for label, number in wanted.items():
-            candidates = self._candidates(generator, card.classes.index(label), label, seed)
+            candidates = self._candidates(generator, card, label, seed)
             chosen = self._passing(candidates, label, number)
             if self.level == "strict":
                 passing = self._passing(candidates, label, _OVERSAMPLED * number)
@@ -71,23 +72,25 @@ class Screen:
                 self.kept[label] += 1
                 yield lesion
 
-    def _candidates(self, generator: Generator, target: int, label: str, seed: int) -> Iterator[Synthetic]:
+    def _candidates(self, generator: Generator, card: Card, label: str, seed: int) -> Iterator[Synthetic]:
         """Without end, in the order of their seeds; judged by all rules that look at one lesion alone."""
+        target = card.classes.index(label)
         for start in count(0, _CHUNK):
             seeds = [seed_of(seed, target, start + i) for i in range(_CHUNK)]
-            images = (x.numpy() for x in sample(generator, [target] * _CHUNK, seeds))
-            lesions = [Synthetic(label, one, image) for one, image in zip(seeds, images, strict=True)]
+            drawn = draw(generator, card, [target] * _CHUNK, seeds)
+            lesions = [Synthetic(label, one, *found) for one, found in zip(seeds, drawn, strict=True)]
             self._judge(lesions, target)
             yield from lesions
 
     def _judge(self, lesions: list[Synthetic], target: int) -> None:
         distances, nearest = self.copies.distances(np.stack([lesion.image for lesion in lesions]))
-        copied = distances < self.copies.threshold
-        for lesion, distance, copy in zip(lesions, distances, copied, strict=True):
+        for lesion, distance in zip(lesions, distances, strict=True):
             lesion.measured["copy_distance"] = float(distance)
-            lesion.rule = "copy" if copy else None
-        if self.texture and not copied.all():
-            self.texture.judge([x for x in lesions if not x.rule], nearest[~copied], target)
+            unmarked = lesion.mask is not None and not lesion.mask.any()
+            lesion.rule = "copy" if distance < self.copies.threshold else "mask" if unmarked else None
+        passed = np.array([x.rule is None for x in lesions])
+        if self.texture and passed.any():
+            self.texture.judge([x for x in lesions if not x.rule], nearest[passed], target)
         if good := [x for x in lesions if not x.rule]:
             for lesion, aligned in zip(good, alignments(np.stack([x.image for x in good])), strict=True):
                 lesion.aligned = aligned
@@ -136,9 +139,8 @@ def screen_of(run: Run, card: Card, level: ScreenLevel = "light") -> Screen:
 def synthesise(
     run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel = "light"
 ) -> tuple[np.ndarray, list[str]]:
-    """`wanted` lesions a class of the run's chosen snapshot, screened: (M, C, S, S) float32 in [-1, 1], M labels."""
+    """`wanted` lesions a class of the run's chosen snapshot, screened: (M, C, S, ...) float32 in [-1, 1], M labels."""
     generator, card = load_checkpoint(run.chosen_checkpoint)
     passed = [(x.image, x.label) for x in screen_of(run, card, screen).draw(generator, card, wanted, seed)]
-    shape = (0, card.channels, card.model.size, card.model.size)
-    images = np.stack([image for image, _ in passed]) if passed else np.empty(shape, np.float32)
+    images = np.stack([image for image, _ in passed]) if passed else np.empty((0, *card.shape), np.float32)
     return images, [label for _, label in passed]

@@ -1,4 +1,5 @@
-"""Pieces that the networks share. All convolutions run in channels_last memory, the fast layout on CPUs."""
+"""Pieces that the networks share, for images and volumes. All convolutions run in channels_last memory, the fast layout
+on CPUs."""
 
 from __future__ import annotations
 
@@ -11,30 +12,65 @@ from torch import Tensor, nn
 SLOPE = 0.2
 
 
-def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """3x3, same size (or halved by stride 2)."""
-    return nn.Conv2d(inputs, outputs, 3, stride, 1)
+CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+_LAYOUT = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def convolution(inputs: int, outputs: int, stride: int = 1, dims: int = 2) -> nn.Conv2d | nn.Conv3d:
+    """3x3 or 3x3x3, same size (or halved by stride 2)."""
+    return CONVOLUTION[dims](inputs, outputs, 3, stride, 1)
 
 
 def fast_layout(network: nn.Module) -> nn.Module:
     """The network with its weights in channels_last memory."""
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    of_volumes = any(weights.dim() == 5 for weights in network.parameters())
+    return network.to(memory_format=_LAYOUT[5 if of_volumes else 4])  # type: ignore[call-overload]
+
+
+def in_fast_layout(images: Tensor) -> Tensor:
+    """(B, C, S, S) or (B, C, S, S, S), in channels_last memory."""
+    return images.contiguous(memory_format=_LAYOUT[images.dim()])
 
 
 def soften(images: Tensor) -> Tensor:
-    """(B, C, H, W) convolved with the 3x3 binomial kernel, borders mirrored.
+    """(B, C, S, ...) convolved with the binomial kernel of side 3, borders mirrored.
 
     The kernel is zero at the highest frequency: what pixel shuffle is prone to, a chequered pattern, can't pass.
     """
+    dims, channels = images.dim() - 2, images.shape[1]
     line = torch.tensor([0.25, 0.5, 0.25], device=images.device, dtype=images.dtype)
-    kernel = torch.outer(line, line).expand(images.shape[1], 1, 3, 3)
-    return F.conv2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), kernel, groups=images.shape[1])
+    kernel = line
+    for _ in range(dims - 1):
+        kernel = kernel[..., None] * line
+    convolve = F.conv2d if dims == 2 else F.conv3d
+    padded = F.pad(images, (1,) * (2 * dims), mode="reflect")
+    return convolve(padded, kernel.expand(channels, 1, *[3] * dims), groups=channels)
+
+
+def to_blocks(images: Tensor) -> Tensor:
+    """(B, C, S, ...) -> (B, C 2^dims, S / 2, ...): what `F.pixel_unshuffle` does to images, for volumes too."""
+    dims, (count, channels, *sides) = images.dim() - 2, images.shape
+    split = images.reshape(count, channels, *(n for side in sides for n in (side // 2, 2)))
+    order = [0, 1, *range(3, 3 + 2 * dims, 2), *range(2, 2 + 2 * dims, 2)]
+    return split.permute(order).reshape(count, channels * 2**dims, *(side // 2 for side in sides))
+
+
+def from_blocks(blocks: Tensor) -> Tensor:
+    """(B, C 2^dims, S, ...) -> (B, C, 2 S, ...): what `F.pixel_shuffle` does to images, for volumes too."""
+    dims, (count, channels, *sides) = blocks.dim() - 2, blocks.shape
+    split = blocks.reshape(count, channels // 2**dims, *[2] * dims, *sides)
+    order = [0, 1, *(place for axis in range(dims) for place in (2 + dims + axis, 2 + axis))]
+    return split.permute(order).reshape(count, channels // 2**dims, *(2 * side for side in sides))
 
 
 class Generator(nn.Module):
-    """(B, latent_dim) standard normal, (B,) int64 labels -> (B, C, S, S) lesions, and their starts or None."""
+    """(B, latent_dim) standard normal, (B,) int64 labels -> (B, C, S, ...) lesions, and their starts or None."""
 
     latent_dim: int
+
+    def sides_mm(self, latents: Tensor, labels: Tensor) -> Tensor | None:  # noqa: ARG002 (most make no sizes)
+        """(B,) sides in mm of the regions that these latents show; None where the generator knows of no size."""
+        return None
 
 
 class Judgement(NamedTuple):
@@ -50,29 +86,50 @@ class Judgement(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """(B, C, S, S) in [-1, 1], (B,) int64 labels -> (B,) logits, positive for real."""
+    """(B, C, S, ...) in [-1, 1], (B,) int64 labels, (B,) sides in mm or None -> (B,) logits, positive for real."""
 
-    def judge(self, images: Tensor, labels: Tensor, others: Tensor | None = None) -> Judgement:
+    def judge(
+        self, images: Tensor, labels: Tensor, sides_mm: Tensor | None = None, others: Tensor | None = None
+    ) -> Judgement:
         """The same logits, those of the class from a discriminator that has a second head for it, and those of the
         same lesions under `others`, (B,) int64."""
-        mismatched = None if others is None else self(images, others)
-        return Judgement(self(images, labels), mismatched=mismatched)
+        mismatched = None if others is None else self(images, others, sides_mm)
+        return Judgement(self(images, labels, sides_mm), mismatched=mismatched)
+
+
+class SizeCode(nn.Module):
+    """(B,) sides in mm -> (B, outputs): a linear map of the standardised logarithm, its square and its cube."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, sides_mm: Tensor, outputs: int):
+        """sides_mm: (N,), those of the training lesions."""
+        super().__init__()
+        logs = sides_mm.double().log()
+        self.register_buffer("mean", logs.mean().float())
+        self.register_buffer("deviation", logs.std(correction=0).clamp(min=1e-3).float())
+        self.linear = nn.Linear(3, outputs)
+
+    def forward(self, sides_mm: Tensor) -> Tensor:
+        size = ((sides_mm.log() - self.mean) / self.deviation).clamp(-3, 3)
+        return self.linear(torch.stack([size, (size**2 - 1) / 2, (size**3 - 3 * size) / 6], 1))
 
 
 class StyledBlock(nn.Module):
     """Convolution, group norm, then a scale and shift that depend on the style (class and latent); starts neutral."""
 
-    def __init__(self, inputs: int, outputs: int, style: int, stride: int = 1):
+    def __init__(self, inputs: int, outputs: int, style: int, stride: int = 1, dims: int = 2):
         super().__init__()
-        self.convolution = convolution(inputs, outputs, stride)
+        self.convolution = convolution(inputs, outputs, stride, dims)
         self.norm = nn.GroupNorm(_groups(outputs), outputs)
         self.style = nn.Linear(style, 2 * outputs)
         nn.init.zeros_(self.style.weight)
         nn.init.zeros_(self.style.bias)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """(B, inputs, H, W), (B, style) -> (B, outputs, H / stride, W / stride)."""
-        scale, shift = self.style(style)[..., None, None].chunk(2, 1)
+        """(B, inputs, S, ...), (B, style) -> (B, outputs, S / stride, ...)."""
+        scale, shift = self.style(style).view(len(x), -1, *[1] * (x.dim() - 2)).chunk(2, 1)
         return F.leaky_relu(self.norm(self.convolution(x)) * (1 + scale) + shift, SLOPE)
 
 
@@ -84,39 +141,49 @@ class ProjectionDiscriminator(Discriminator):
     """Real or synthetic, given the class: strided convolutions without normalisation, class by projection.
 
     Projection: Miyato and Koyama 2018 (arXiv 1802.05637). Without batch norm the gradient penalty is well defined and
-    no statistics pass between the real and the synthetic half of a batch. The image enters in 2x2 blocks
+    no statistics pass between the real and the synthetic half of a batch. The image enters in blocks of side 2
     (space to depth), so that no layer runs at full resolution.
     """
 
-    def __init__(self, size: int, channels: int, classes: int, width: int):
+    def __init__(
+        self, size: int, channels: int, classes: int, width: int, dims: int = 2, sides_mm: Tensor | None = None
+    ):
+        """sides_mm: (N,), those of the training lesions, for one that judges whether a lesion fits its size."""
         super().__init__()
-        levels, side, inputs = [], size // 2, 4 * channels
+        levels, side, inputs = [], size // 2, 2**dims * channels
         outputs = width
-        levels.append(convolution(inputs, outputs))
+        levels.append(convolution(inputs, outputs, dims=dims))
         while side > 4:
             inputs, outputs, side = outputs, min(2 * outputs, 4 * width), (side + 1) // 2
-            levels.append(convolution(inputs, outputs, stride=2))
+            levels.append(convolution(inputs, outputs, 2, dims))
         self.levels = nn.ModuleList(levels)
-        self.features = nn.Linear(outputs * side * side, 256)
+        self.features = nn.Linear(outputs * side**dims, 256)
         self.score = nn.Linear(256, 1)
         self.classes = nn.Embedding(classes, 256)
         nn.init.normal_(self.classes.weight, std=0.05)
+        self.sizes = SizeCode(sides_mm, 256) if sides_mm is not None else None
 
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """(B, C, size, size) in [-1, 1], (B,) int64 -> (B,) logits, positive for real."""
-        return self._logits(self._features(images), labels)
+    def forward(self, images: Tensor, labels: Tensor, sides_mm: Tensor | None = None) -> Tensor:
+        """(B, C, size, ...) in [-1, 1], (B,) int64, (B,) mm -> (B,) logits, positive for real."""
+        return self._logits(self._features(images), labels, sides_mm)
 
-    def judge(self, images: Tensor, labels: Tensor, others: Tensor | None = None) -> Judgement:
+    def judge(
+        self, images: Tensor, labels: Tensor, sides_mm: Tensor | None = None, others: Tensor | None = None
+    ) -> Judgement:
         """All that the labels change is the projection: other labels cost next to nothing."""
         x = self._features(images)
-        return Judgement(self._logits(x, labels), mismatched=None if others is None else self._logits(x, others))
+        mismatched = None if others is None else self._logits(x, others, sides_mm)
+        return Judgement(self._logits(x, labels, sides_mm), mismatched=mismatched)
 
     def _features(self, images: Tensor) -> Tensor:
-        x = F.pixel_unshuffle(images, 2).contiguous(memory_format=torch.channels_last)
+        x = in_fast_layout(to_blocks(images))
         for level in self.levels:
             x = F.leaky_relu(level(x), SLOPE)
         return F.leaky_relu(self.features(x.flatten(1)), SLOPE)
 
-    def _logits(self, x: Tensor, labels: Tensor) -> Tensor:
-        projection = (x * self.classes(labels)).sum(1) / x.shape[1] ** 0.5
+    def _logits(self, x: Tensor, labels: Tensor, sides_mm: Tensor | None) -> Tensor:
+        told = self.classes(labels)
+        if self.sizes is not None and sides_mm is not None:
+            told = told + self.sizes(sides_mm)
+        projection = (x * told).sum(1) / x.shape[1] ** 0.5
         return (self.score(x)[:, 0] + projection).float()

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from augmentor.model.blocks import Generator, StyledBlock, convolution, soften
-from augmentor.model.graft import LATENTS, GraftRange, draw_graft
+from augmentor.model.blocks import (
+    Generator,
+    SizeCode,
+    StyledBlock,
+    convolution,
+    from_blocks,
+    in_fast_layout,
+    soften,
+    to_blocks,
+)
+from augmentor.model.graft import Bank, GraftRange, draw_graft, graft_latents, pick_rows
 
 _STYLE_LATENTS, _STYLE = 32, 64
 
@@ -23,52 +34,83 @@ class GraftGenerator(Generator):
     bank: Tensor
     count: Tensor
     first: Tensor
+    sides: Tensor | None
 
-    def __init__(self, bank: Tensor, labels: Tensor, classes: int, width: int):
-        """bank: (N, C, S, S) in [-1, 1]; labels: (N,) int64 in 0..classes - 1, every class present."""
+    def __init__(
+        self,
+        bank: Tensor,
+        labels: Tensor,
+        classes: int,
+        width: int,
+        masks: int = 0,
+        sides_mm: Tensor | None = None,
+    ):
+        """bank: (N, C, S, ...) in [-1, 1], images or volumes, of which the last `masks` channels are masks; labels:
+        (N,) int64 in 0..classes - 1, every class present; sides_mm: (N,) of their regions, to make lesions by size."""
         super().__init__()
-        order = labels.argsort(stable=True)
+        order = labels.argsort(stable=True) if sides_mm is None else _by_class_and_size(labels, sides_mm)
         counts = torch.bincount(labels, minlength=classes)
         self.register_buffer("bank", bank[order].half())
         self.register_buffer("count", counts)
         self.register_buffer("first", counts.cumsum(0) - counts)
-        channels, self.size = bank.shape[1], bank.shape[2]
-        self.reach = GraftRange()
-        self.latent_dim = LATENTS + _STYLE_LATENTS + (self.size // 2) ** 2
+        channels, self.size, dims = bank.shape[1], bank.shape[2], bank.dim() - 2
+        self.dims, self.masks, self.reach = dims, masks, GraftRange()
+        self.latent_dim = graft_latents(dims) + _STYLE_LATENTS + (self.size // 2) ** dims
         self.classes = nn.Embedding(classes, _STYLE_LATENTS)
         self.style = nn.Sequential(
             nn.Linear(2 * _STYLE_LATENTS, _STYLE), nn.LeakyReLU(0.2), nn.Linear(_STYLE, _STYLE), nn.LeakyReLU(0.2)
         )
-        # The graft, its two lesions and its edge enter in 2x2 blocks, with one channel of noise.
-        self.down1 = StyledBlock(4 * (3 * channels + 1) + 1, width, _STYLE)
-        self.down2 = StyledBlock(width, 2 * width, _STYLE, stride=2)
-        self.down3 = StyledBlock(2 * width, 4 * width, _STYLE, stride=2)
-        self.middle = StyledBlock(4 * width, 4 * width, _STYLE)
+        # The graft, its two lesions and its edge enter in blocks of side 2, with one channel of noise.
+        self.down1 = StyledBlock(2**dims * (3 * channels + 1) + 1, width, _STYLE, dims=dims)
+        self.down2 = StyledBlock(width, 2 * width, _STYLE, 2, dims)
+        self.down3 = StyledBlock(2 * width, 4 * width, _STYLE, 2, dims)
+        self.middle = StyledBlock(4 * width, 4 * width, _STYLE, dims=dims)
         # Narrowed before the resolution doubles, and added to what was there: half the arithmetic of concatenating.
-        self.up2 = StyledBlock(4 * width, 2 * width, _STYLE)
-        self.join2 = StyledBlock(2 * width, 2 * width, _STYLE)
-        self.up1 = StyledBlock(2 * width, width, _STYLE)
-        self.join1 = StyledBlock(width, width, _STYLE)
-        self.out = convolution(width, 4 * (channels + 1))
+        self.up2 = StyledBlock(4 * width, 2 * width, _STYLE, dims=dims)
+        self.join2 = StyledBlock(2 * width, 2 * width, _STYLE, dims=dims)
+        self.up1 = StyledBlock(2 * width, width, _STYLE, dims=dims)
+        self.join1 = StyledBlock(width, width, _STYLE, dims=dims)
+        self.out = convolution(width, 2**dims * (channels + 1), dims=dims)
         for weights in self.out.parameters():
             nn.init.zeros_(weights)
+        self.register_buffer("sides", None if sides_mm is None else sides_mm[order].float())
+        self.sizes = None if sides_mm is None else SizeCode(sides_mm, _STYLE_LATENTS)
+
+    def sides_mm(self, latents: Tensor, labels: Tensor) -> Tensor | None:
+        """(B,) mm: that of the training lesion which the latents set in the centre."""
+        if self.sides is None:
+            return None
+        row, _ = pick_rows(latents, self.count[labels], by_size=True)
+        return self.sides[self.first[labels] + row]
 
     def forward(self, latents: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, latent_dim) standard normal, (B,) int64 -> lesions and the grafts they came from, (B, C, S, S)."""
-        half = self.size // 2
-        drawn, style, noise = latents.split([LATENTS, _STYLE_LATENTS, half * half], dim=1)
-        graft = draw_graft(drawn, self.bank, self.first[labels], self.count[labels], self.reach)
-        style = self.style(torch.cat([style, self.classes(labels)], 1))
+        """(B, latent_dim) standard normal, (B,) int64 -> lesions and the grafts they came from, (B, C, S, ...)."""
+        half = [self.size // 2] * self.dims
+        drawn, style, noise = latents.split([graft_latents(self.dims), _STYLE_LATENTS, math.prod(half)], dim=1)
+        bank = Bank(self.bank, self.masks, self.sizes is not None)
+        graft = draw_graft(drawn, bank, self.first[labels], self.count[labels], self.reach)
+        style = self.style(torch.cat([style, self._told(latents, labels)], 1))
         seen = torch.cat([graft.image, graft.lesion, graft.surround, 2 * graft.edge - 1], 1)
-        x = torch.cat([F.pixel_unshuffle(seen, 2), noise.view(-1, 1, half, half)], 1)
-        change = soften(F.pixel_shuffle(self._refine(x, style).float(), 2))
+        x = torch.cat([to_blocks(seen), noise.view(-1, 1, *half)], 1)
+        change = soften(from_blocks(self._refine(x, style).float()))
         residual, edge = change[:, :-1], (graft.edge + change[:, -1:]).clamp(0, 1)
         return (graft.blend(edge) + residual).clamp(-1.2, 1.2), graft.image
 
+    def _told(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """(B, _STYLE_LATENTS): the class, and the size where that counts."""
+        told, sides = self.classes(labels), self.sides_mm(latents, labels)
+        return told if self.sizes is None or sides is None else told + self.sizes(sides)
+
     def _refine(self, x: Tensor, style: Tensor) -> Tensor:
-        fine = self.down1(x.contiguous(memory_format=torch.channels_last), style)
+        fine = self.down1(in_fast_layout(x), style)
         middle = self.down2(fine, style)
         x = self.middle(self.down3(middle, style), style)
         x = self.join2(F.interpolate(self.up2(x, style), size=middle.shape[2:]) + middle, style)
         x = self.join1(F.interpolate(self.up1(x, style), size=fine.shape[2:]) + fine, style)
         return self.out(x)
+
+
+def _by_class_and_size(labels: Tensor, sides_mm: Tensor) -> Tensor:
+    """The order of rows by class, and by size within each."""
+    order = sides_mm.argsort(stable=True)
+    return order[labels[order].argsort(stable=True)]

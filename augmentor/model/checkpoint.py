@@ -24,16 +24,25 @@ from augmentor.recipe import ModelSection
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint's JSON says: all that is needed to make lesions from its weights."""
+    """What a checkpoint's JSON says: all that is needed to make lesions from its weights.
+
+    channels: of an image, its mask not counted. spacing_mm: of a pixel (rows, columns) or voxel (slices, rows,
+    columns), the median of the training lesions; None where they have none.
+    """
 
     model: ModelSection
     classes: tuple[str, ...]
     channels: int
     bank_sizes: tuple[int, ...]
     intensity: Intensity
-    spacing_mm: tuple[float, float] | None
+    spacing_mm: tuple[float, ...] | None
     step: int
     recipe_hash: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, S, ...) of an image."""
+        return (self.channels, *[self.model.size] * self.model.spatial_dims)
 
 
 def write_atomically(file: Path, content: str) -> None:
@@ -101,8 +110,9 @@ def load_checkpoint(file: Path) -> tuple[Generator, Card]:
         content[name] = tuple(content[name]) if content[name] is not None else None
     card = Card(**content)
     labels = torch.repeat_interleave(torch.arange(len(card.classes)), torch.tensor(card.bank_sizes))
-    empty = torch.zeros(len(labels), card.channels, card.model.size, card.model.size)
-    generator = build_generator(card.model, empty, labels, len(card.classes))
+    empty = torch.zeros(len(labels), card.channels + card.model.with_mask, *card.shape[1:])
+    sides = torch.ones(len(labels)) if card.model.condition_on else None  # the weights bring the true ones
+    generator = build_generator(card.model, empty, labels, len(card.classes), sides)
     generator.load_state_dict(load_tensors(file))
     return generator.eval().requires_grad_(False), card
 

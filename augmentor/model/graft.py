@@ -1,23 +1,33 @@
 """A lesion made from two training lesions: each warped by a smooth random map, the centre of one set into the other.
 
-All randomness comes from one latent vector of standard normals a lesion, so a latent is a lesion, at any batch size.
+Images and volumes alike. All randomness comes from one latent vector of standard normals a lesion, so a latent is a
+lesion, at any batch size.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.fft import dct
 from torch import Tensor
 
+from augmentor.model.warping import enlarge, resample_finely, rotation
+
 _CONTROL = 4  # control points a side of the elastic map and of the graft's edge
-_WARP = 6 + 2 * _CONTROL**2
-LATENTS = 2 + 2 * _WARP + 1 + _CONTROL**2
+_AFFINE = {2: 6, 3: 10}  # numbers that decide about a linear map of the plane, or of space
+_NEIGHBOURS = 4  # a lesion and its surround are at most so many places, or a quarter of the class, apart in size
+
+
+def _warp_latents(dims: int) -> int:
+    return _AFFINE[dims] + dims * _CONTROL**dims
+
+
+def graft_latents(dims: int) -> int:
+    """How many standard normals decide about a graft of images (2) or volumes (3)."""
+    return 2 + 2 * _warp_latents(dims) + 1 + _CONTROL**dims
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class GraftRange:
 
 @dataclass(frozen=True)
 class Graft:
-    """`lesion` and `surround` (B, C, S, S) warped training lesions; `edge` (B, 1, S, S) in [0, 1], 1 = surround."""
+    """`lesion` and `surround` (B, C, S, ...) warped training lesions; `edge` (B, 1, S, ...) in [0, 1], 1 = surround."""
 
     lesion: Tensor
     surround: Tensor
@@ -47,24 +57,66 @@ class Graft:
         return self.lesion * (1 - edge) + self.surround * edge
 
 
-def draw_graft(latents: Tensor, bank: Tensor, first: Tensor, count: Tensor, reach: GraftRange) -> Graft:
-    """Make one graft a row.
+class Bank(NamedTuple):
+    """Training lesions (N, C, S, ...) in [-1, 1], sorted by class (and by size, where that counts).
 
-    latents: (B, LATENTS) standard normal. bank: (N, C, S, S) training lesions in [-1, 1], sorted by class.
-    first, count: (B,) int64, where the lesions of each row's class begin in the bank and how many there are.
+    masks: how many of the last channels are masks (`augmentor.data.masks`). by_size: the surround comes from a lesion
+    of about the same size.
     """
-    pick, warp_a, warp_b, reached, field = latents.split([2, _WARP, _WARP, 1, _CONTROL**2], dim=1)
-    one, other = uniform(pick).split(1, dim=1)
-    lesion_row = (one[:, 0] * count).long().clamp(max=count - 1)
+
+    images: Tensor
+    masks: int = 0
+    by_size: bool = False
+
+
+def pick_rows(latents: Tensor, count: Tensor, by_size: bool = False) -> tuple[Tensor, Tensor]:
+    """(B, 2 or more) latents, (B,) lesions in the class -> (B,) rows in the class: the lesion's, the surround's."""
+    one, other = uniform(latents[:, :2]).split(1, dim=1)
+    lesion = (one[:, 0] * count).long().clamp(max=count - 1)
+    if by_size:
+        return lesion, _near_in_size(lesion, other[:, 0], count)
     # Another lesion than the first, wherever the class has one: nothing may be a single patient's picture.
     step = 1 + (other[:, 0] * (count - 1)).long().clamp(max=(count - 2).clamp(min=0))
-    surround_row = (lesion_row + step) % count
-    size = bank.shape[-1]
-    lesion = warp(bank[first + lesion_row].float(), warp_a, reach)
-    surround = warp(bank[first + surround_row].float(), warp_b, reach)
-    wobble = _smooth(field.view(-1, 1, _CONTROL, _CONTROL), size) * 0.7
-    distance = _radius(size, bank.device) - 0.55 - 0.25 * uniform(reached)[..., None, None]
-    return Graft(lesion, surround, torch.sigmoid(4 * (wobble + 4 * distance)))
+    return lesion, (lesion + step) % count
+
+
+def _near_in_size(lesion: Tensor, chance: Tensor, count: Tensor) -> Tensor:
+    """Another row of a class that is sorted by size, among the nearest ones."""
+    width = (2 * torch.maximum(count // 4, torch.full_like(count, _NEIGHBOURS))).minimum(count - 1).clamp(min=1)
+    start = (lesion - width // 2).clamp(min=0).minimum((count - 1 - width).clamp(min=0))
+    row = start + (chance * width).long().clamp(max=width - 1)
+    return torch.where(row >= lesion, row + 1, row).minimum(count - 1)  # `width` rows without the lesion's own
+
+
+def draw_graft(latents: Tensor, bank: Bank, first: Tensor, count: Tensor, reach: GraftRange) -> Graft:
+    """Make one graft a row.
+
+    latents: (B, graft_latents(dims)) standard normal. first, count: (B,) int64, where the lesions of each row's class
+    begin in the bank and how many there are.
+    """
+    size, dims = bank.images.shape[-1], bank.images.dim() - 2
+    warped, points = _warp_latents(dims), _CONTROL**dims
+    pick, warp_a, warp_b, reached, field = latents.split([2, warped, warped, 1, points], dim=1)
+    lesion_row, surround_row = pick_rows(pick, count, bank.by_size)
+    lesion = warp(bank.images[first + lesion_row].float(), warp_a, reach)
+    surround = warp(bank.images[first + surround_row].float(), warp_b, reach)
+    wobble = enlarge(field.view(-1, 1, *[_CONTROL] * dims), size) * 0.7
+    reached = 0.25 * uniform(reached).view(-1, *[1] * (dims + 1))
+    distance = _radius(size, dims, latents.device) - 0.55 - reached
+    edge = torch.sigmoid(4 * (wobble + 4 * distance))
+    if bank.masks:
+        edge = edge * _clear_of_lesions(lesion[:, -bank.masks :], surround[:, -bank.masks :])
+    return Graft(lesion, surround, edge)
+
+
+def _clear_of_lesions(lesion: Tensor, surround: Tensor) -> Tensor:
+    """Two masks (B, M, S, ...) -> (B, 1, S, ...): 0 in either lesion and next to it, 1 well outside both.
+
+    A factor of the edge. The lesion comes whole from one training lesion and no part of the other's is left around it,
+    so that the mask of the graft, which is blended as its image is, is the lesion's own.
+    """
+    nearest = torch.cat([lesion, surround], 1).amax(1, keepdim=True)
+    return torch.sigmoid(10 * (-nearest - 0.4))
 
 
 def uniform(normals: Tensor) -> Tensor:
@@ -73,28 +125,14 @@ def uniform(normals: Tensor) -> Tensor:
 
 
 def warp(images: Tensor, normals: Tensor, reach: GraftRange) -> Tensor:
-    """Mirror, rotate, zoom, shift and bend: (B, C, S, S), (B, _WARP) standard normal -> (B, C, S, S) in [-1, 1]."""
-    simple, bend = normals.split([6, 2 * _CONTROL**2], dim=1)
-    size = images.shape[-1]
-    grid = F.affine_grid(_affine(uniform(simple) * 2 - 1, reach), list(images.shape), align_corners=False)
-    grid = grid + reach.elastic * _smooth(bend.view(-1, 2, _CONTROL, _CONTROL), size).permute(0, 2, 3, 1)
-    # Sampling between pixels blurs, and the blur alone tells a warped lesion from a real one; at twice the resolution
-    # the bicubic kernel passes nearly all that a pixel grid can hold.
-    finer = _doubling(size, images.device)
-    warped = F.grid_sample(
-        finer @ images @ finer.T, grid, mode="bicubic", padding_mode="reflection", align_corners=False
-    )
-    return warped.clamp(-1, 1)
-
-
-@lru_cache(maxsize=4)
-def _doubling(size: int, device: torch.device) -> Tensor:
-    """(2 * size, size): doubles the resolution of a row without loss, by zeros above its DCT-II coefficients.
-
-    The same as sinc interpolation of the row and its mirror image.
-    """
-    fine, coarse = dct(np.eye(2 * size), axis=0, norm="ortho"), dct(np.eye(size), axis=0, norm="ortho")
-    return torch.tensor(2**0.5 * fine[:size].T @ coarse, dtype=torch.float32, device=device)
+    """Mirror, rotate, zoom, shift and bend: (B, C, S, ...) in [-1, 1] and standard normals -> the same shape."""
+    size, dims = images.shape[-1], images.dim() - 2
+    simple, bend = normals.split([_AFFINE[dims], dims * _CONTROL**dims], dim=1)
+    affine = (_affine if dims == 2 else _affine_of_space)(uniform(simple) * 2 - 1, reach)
+    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
+    bent = enlarge(bend.view(-1, dims, *[_CONTROL] * dims), size).movedim(1, -1)
+    # Sampling between pixels blurs, and the blur alone tells a warped lesion from a real one.
+    return resample_finely(images, grid + reach.elastic * bent).clamp(-1, 1)
 
 
 def _affine(signed: Tensor, reach: GraftRange) -> Tensor:
@@ -108,10 +146,18 @@ def _affine(signed: Tensor, reach: GraftRange) -> Tensor:
     return torch.stack([top, bottom], 1)
 
 
-def _smooth(control: Tensor, size: int) -> Tensor:
-    return F.interpolate(control, size=size, mode="bicubic", align_corners=False)
+def _affine_of_space(signed: Tensor, reach: GraftRange) -> Tensor:
+    """(B, 10) uniform in (-1, 1) -> (B, 3, 4) sampling matrices; mirrored from left to right only."""
+    turned = rotation(signed[:, :3] * math.radians(reach.rotation_degrees))
+    zoom, aspect = torch.exp(signed[:, 3:4] * reach.log_zoom), torch.exp(signed[:, 4:6] * reach.log_aspect)
+    mirror = torch.where(signed[:, 6:7] < 0, -1.0, 1.0)
+    scale = zoom * torch.cat([aspect[:, :1] * mirror, aspect[:, 1:], torch.ones_like(mirror)], 1)
+    return torch.cat([turned * scale[:, None], signed[:, 7:, None] * reach.shift], 2)
 
 
-def _radius(size: int, device: torch.device) -> Tensor:
-    line = torch.linspace(-1, 1, size, device=device)
-    return (line[:, None] ** 2 + line[None] ** 2).sqrt()
+def _radius(size: int, dims: int, device: torch.device) -> Tensor:
+    line = torch.linspace(-1, 1, size, device=device) ** 2
+    total = line
+    for _ in range(dims - 1):
+        total = total[..., None] + line
+    return total.sqrt()

@@ -13,14 +13,14 @@ from augmentor.model.dcgan import LATENTS, paper_weights, stages
 
 
 class MonaiGenerator(nn.Module):
-    """(B, 100) standard normal -> (B, C, S, S) in (-1, 1)."""
+    """(B, 100) standard normal -> (B, C, S, ...) in (-1, 1)."""
 
-    def __init__(self, size: int, channels: int, width: int):
+    def __init__(self, size: int, channels: int, width: int, dims: int = 2):
         """width: channels before the last layer; each layer before it has twice as many. The tutorial has 8, at 64."""
         super().__init__()
         start, doublings = stages(size, least=8)
         wide = [width * 2**level for level in reversed(range(doublings))]
-        self.network = Generator((LATENTS,), (2 * wide[0], start, start), [*wide, channels], [2] * doublings + [1])
+        self.network = Generator((LATENTS,), (2 * wide[0], *[start] * dims), [*wide, channels], [2] * doublings + [1])
         self.apply(paper_weights)
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -28,13 +28,13 @@ class MonaiGenerator(nn.Module):
 
 
 class MonaiDiscriminator(nn.Module):
-    """(B, C, S, S) in [-1, 1] -> (B,) logits, positive for real."""
+    """(B, C, S, ...) in [-1, 1] -> (B,) logits, positive for real."""
 
-    def __init__(self, size: int, channels: int, width: int):
+    def __init__(self, size: int, channels: int, width: int, dims: int = 2):
         super().__init__()
         levels = stages(size, least=8)[1] + 1
         self.network = Discriminator(
-            in_shape=(channels, size, size),
+            in_shape=(channels, *[size] * dims),
             channels=(*(width * 2**level for level in range(levels)), 1),
             strides=(2,) * levels + (1,),
             kernel_size=5,

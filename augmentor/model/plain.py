@@ -5,31 +5,31 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from augmentor.model.dcgan import LATENTS, paper_weights, stages
+from augmentor.model.blocks import CONVOLUTION, in_fast_layout
+from augmentor.model.dcgan import LATENTS, NORM, TRANSPOSED, paper_weights, stages
 
 
 class PlainGenerator(nn.Module):
-    """(B, 100) standard normal -> (B, C, S, S) in (-1, 1)."""
+    """(B, 100) standard normal -> (B, C, S, ...) in (-1, 1)."""
 
-    def __init__(self, size: int, channels: int, width: int):
+    def __init__(self, size: int, channels: int, width: int, dims: int = 2):
         """width: channels of the last hidden layer; each layer before it has twice as many."""
         super().__init__()
         start, doublings = stages(size)
         wide = width * 2 ** (doublings - 1)
         layers: list[nn.Module] = [
-            nn.Unflatten(1, (LATENTS, 1, 1)),
-            nn.ConvTranspose2d(LATENTS, wide, start, bias=False),
-            nn.BatchNorm2d(wide),
+            nn.Unflatten(1, (LATENTS, *[1] * dims)),
+            TRANSPOSED[dims](LATENTS, wide, start, bias=False),
+            NORM[dims](wide),
             nn.ReLU(),
         ]
         for _ in range(doublings - 1):
-            up = nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False)
-            layers += [up, nn.BatchNorm2d(wide // 2), nn.ReLU()]
+            up = TRANSPOSED[dims](wide, wide // 2, 4, 2, 1, bias=False)
+            layers += [up, NORM[dims](wide // 2), nn.ReLU()]
             wide //= 2
-        layers += [nn.ConvTranspose2d(wide, channels, 4, 2, 1), nn.Tanh()]
+        layers += [TRANSPOSED[dims](wide, channels, 4, 2, 1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(paper_weights)
 
@@ -38,17 +38,21 @@ class PlainGenerator(nn.Module):
 
 
 class PlainDiscriminator(nn.Module):
-    """(B, C, S, S) -> (B,) logits, positive for real."""
+    """(B, C, S, ...) -> (B,) logits, positive for real."""
 
-    def __init__(self, size: int, channels: int, width: int):
+    def __init__(self, size: int, channels: int, width: int, dims: int = 2):
         super().__init__()
         start, doublings = stages(size)
-        layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [CONVOLUTION[dims](channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(doublings - 1):
-            layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
+            layers += [
+                CONVOLUTION[dims](width, 2 * width, 4, 2, 1, bias=False),
+                NORM[dims](2 * width),
+                nn.LeakyReLU(0.2),
+            ]
             width *= 2
-        self.layers = nn.Sequential(*layers, nn.Conv2d(width, 1, start), nn.Flatten())
+        self.layers = nn.Sequential(*layers, CONVOLUTION[dims](width, 1, start), nn.Flatten())
         self.apply(paper_weights)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images.contiguous(memory_format=torch.channels_last))[:, 0].float()
+        return self.layers(in_fast_layout(images))[:, 0].float()

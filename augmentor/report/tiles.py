@@ -16,7 +16,7 @@ from augmentor.data.images import Intensity, file_format, intensity_of, read_ima
 from augmentor.errors import DataError
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.report.blocks import Tile
-from augmentor.sampling import sample
+from augmentor.sampling import draw
 from augmentor.training.run import Run
 
 REAL, SYNTHETIC, GAP = 4, 8, 4  # lesions of a row of a snapshot's grid, and the pixels between both kinds
@@ -62,11 +62,12 @@ def draw_tiles(run: Run, labels: Sequence[str], seeds: Sequence[int]) -> list[Pi
     """The lesions of these classes and seeds, by the run's chosen snapshot."""
     generator, card = load_checkpoint(run.chosen_checkpoint)
     targets = [card.classes.index(label) for label in labels]
-    return [to_pixels(image.numpy()) for image in sample(generator, targets, seeds)]
+    return [to_pixels(lesion.image) for lesion in draw(generator, card, targets, seeds)]
 
 
 def to_pixels(image: np.ndarray) -> Pixels:
-    """(C, S, S) float in [-1, 1] -> 8 bit."""
+    """(C, S, S) float in [-1, 1] -> 8 bit; of a volume the middle section."""
+    image = image[:, image.shape[1] // 2] if image.ndim == 4 else image
     eight = np.clip((image + 1) * 127.5, 0, 255).round().astype(np.uint8)
     return eight[0] if len(eight) == 1 else np.moveaxis(eight, 0, -1)
 

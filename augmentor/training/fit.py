@@ -12,17 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
 from threading import Event, current_thread, main_thread
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from augmentor.data.check import Inspection, require_usable
-from augmentor.data.images import Intensity, load_images, read_image, resampled_spacing
+from augmentor.data.images import Intensity, load_images, read_image
 from augmentor.data.lesions import Lesions
+from augmentor.data.masks import load_masks
+from augmentor.data.sizes import load_sides, spacing_at
 from augmentor.data.splits import guard, holdout
 from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
 from augmentor.model.checkpoint import Card, load_tensors, save_checkpoint, save_tensors, write_atomically
@@ -31,7 +32,7 @@ from augmentor.progress import Progress, Update
 from augmentor.recipe import Recipe
 from augmentor.training.distributed import agree, average, is_first, lead, require_shareable, start_fabric
 from augmentor.training.loop import Trainer
-from augmentor.training.monitor import Monitor
+from augmentor.training.monitor import Monitor, Side
 from augmentor.training.run import (
     Run,
     new_folder,
@@ -88,7 +89,7 @@ def fit(
     """
     progress, recipe = _told_by_first(progress), recipe or Recipe()
     with progress.task("Reading lesions", len(lesions)) as update:
-        found = require_usable(lesions, lambda done, _: update(done, ""))
+        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims)
     for line in found.warnings:
         progress.say(f"Warning: {line}")
     return _complete(_start(found, recipe, out), latest, progress)
@@ -121,7 +122,9 @@ def fit_or_resume(
 
 
 def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:
-    given = require_usable(lesions).lesions.at_most(recipe.data.max_per_class, recipe.training.seed)
+    given = require_usable(lesions, dims=recipe.model.spatial_dims).lesions.at_most(
+        recipe.data.max_per_class, recipe.training.seed
+    )
     columns = ["path", "label", "patient", "split", "content"]
     for told, same in (
         ("by another recipe", run.recipe.hash() == resolve(recipe).hash()),
@@ -145,12 +148,12 @@ def _complete(under_way: _Fit, latest: bool, progress: Progress) -> Run:
 
 
 def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
+    recipe = resolve(recipe)
     fabric = start_fabric(recipe.training)
     require_shareable(fabric, METHODS[recipe.model.name])
     lesions = found.lesions.at_most(recipe.data.max_per_class, recipe.training.seed)
     train, held_out = _split(lesions, recipe)
     run = Run(lead(fabric, lambda: new_folder(out).resolve()))
-    recipe = resolve(recipe)
     try:
         lead(fabric, lambda: _fill(run, lesions, train, held_out, recipe))
         under_way = _prepare(run, recipe, fabric)
@@ -181,29 +184,36 @@ def _split(lesions: Lesions, recipe: Recipe) -> tuple[Lesions, Lesions]:
 
 def _prepare(run: Run, recipe: Recipe, fabric: Fabric) -> _Fit:
     """Networks and references for the lesions that the run folder names."""
-    size = recipe.model.size
-    images, intensity = load_images(run.training.paths, size)
-    classes = run.training.classes
-    train = (torch.tensor(images), torch.tensor(run.training.targets))
-    held_out = None
-    if len(run.held_out):
-        others, _ = load_images(run.held_out.paths, size, intensity)
-        labels = [classes.index(label) for label in run.held_out.table["label"]]
-        held_out = (torch.tensor(others), torch.tensor(labels))
-    seed = recipe.training.seed
-    gan = build_gan(recipe.model, *train, len(classes), seed)
-    trainer = Trainer(gan, *train, recipe.training, fabric)
+    classes, section, seed = run.training.classes, recipe.model, recipe.training.seed
+    train, intensity = _load(run.training, classes, recipe)
+    held_out = _load(run.held_out, classes, recipe, intensity)[0] if len(run.held_out) else None
+    gan = build_gan(section, train.images, train.labels, len(classes), seed, train.sides_mm)
+    trainer = Trainer(gan, train.images, train.labels, recipe.training, fabric, train.sides_mm)
     card = _card(run, recipe, train, classes, intensity)
     source = json.loads((run.folder / "splits.json").read_text())["source"]
-    return _Fit(run, recipe, trainer, Monitor(train, held_out, seed), card, source)
+    return _Fit(run, recipe, trainer, Monitor(train, held_out, seed, gan.masks), card, source)
 
 
-def _card(run: Run, recipe: Recipe, train: tuple[Tensor, Tensor], classes: list[str], intensity: Intensity) -> Card:
-    sizes = torch.bincount(train[1], minlength=len(classes)).tolist()
-    spacings = [resampled_spacing(read_image(path), recipe.model.size) for path in run.training.paths]
+def _load(
+    lesions: Lesions, classes: list[str], recipe: Recipe, intensity: Intensity | None = None
+) -> tuple[Side, Intensity]:
+    """One side's lesions for the networks, each with its mask as the last channel and its size where the model asks."""
+    section = recipe.model
+    images, intensity = load_images(lesions.paths, section.size, intensity)
+    if section.with_mask:
+        images = np.concatenate([images, load_masks(lesions, section.size)], axis=1)
+    sides = torch.tensor(load_sides(lesions)) if section.condition_on else None
+    labels = torch.tensor([classes.index(label) for label in lesions.table["label"]])
+    return Side(torch.tensor(images), labels, sides), intensity
+
+
+def _card(run: Run, recipe: Recipe, train: Side, classes: list[str], intensity: Intensity) -> Card:
+    sizes = torch.bincount(train.labels, minlength=len(classes)).tolist()
+    rows = zip(run.training.paths, run.training.table["roi_side_mm"], strict=True)
+    spacings = [spacing_at(read_image(path), side, recipe.model.size) for path, side in rows]
     known = [s for s in spacings if s is not None]
-    spacing = (median(s[0] for s in known), median(s[1] for s in known)) if known else None
-    channels = train[0].shape[1]
+    spacing = tuple(np.median(known, axis=0).tolist()) if known else None
+    channels = train.images.shape[1] - recipe.model.with_mask
     return Card(recipe.model, tuple(classes), channels, tuple(sizes), intensity, spacing, 0, recipe.hash())
 
 
@@ -317,8 +327,9 @@ def _take_snapshot(under_way: _Fit) -> None:
     _require_finite({"weights": float(sum(w.abs().sum() for w in trainer.ema.parameters()))}, under_way)
     card = Card(**(under_way.card.__dict__ | {"step": trainer.step}))
     save_checkpoint(under_way.run.checkpoints / f"{name}.safetensors", trainer.ema, card)
-    train = under_way.monitor.train
-    save_grid(under_way.run.samples / f"{name}.png", trainer.ema, *train, under_way.recipe.training.seed)
+    train, seed = under_way.monitor.train, under_way.recipe.training.seed
+    picture = under_way.run.samples / f"{name}.png"
+    save_grid(picture, trainer.ema, train.images, train.labels, seed, under_way.monitor.masks)
     snapshot = under_way.monitor.measure(trainer.ema, trainer.discriminator.module)
     _record(under_way, "snapshot", asdict(snapshot) | {"checkpoint": f"{name}.safetensors"})
     _save_state(under_way)

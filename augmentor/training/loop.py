@@ -45,9 +45,16 @@ class Trainer:
     """
 
     def __init__(
-        self, gan: Gan, images: Tensor, labels: Tensor, section: TrainingSection, fabric: Fabric | None = None
+        self,
+        gan: Gan,
+        images: Tensor,
+        labels: Tensor,
+        section: TrainingSection,
+        fabric: Fabric | None = None,
+        sides_mm: Tensor | None = None,
     ):
-        """images: (N, C, S, S) float32 in [-1, 1], training lesions only; labels: (N,) int64, every class present.
+        """images: (N, C, S, ...) float32 in [-1, 1], training lesions only; labels: (N,) int64, every class present;
+        sides_mm: (N,), for a GAN that is conditioned on size.
 
         Raises UsageError where several processes can't fit this model.
         """
@@ -55,7 +62,7 @@ class Trainer:
         require_shareable(self.fabric, gan.method)
         self.rows = share(self.fabric, section.batch)  # of every batch, those of this process
         self.method, self.section, self.step = gan.method, section, 0
-        self.images, self.labels = images, labels
+        self.images, self.labels, self.masks, self.sides_mm = images, labels, gan.masks, sides_mm
         self.members = [(labels == c).nonzero()[:, 0] for c in range(int(labels.max()) + 1)]
         self.ema = copy.deepcopy(gan.generator).requires_grad_(False).eval().to(self.fabric.device)
         self.generator, self.optimizer_g = self.fabric.setup(
@@ -81,18 +88,20 @@ class Trainer:
             return self._train_step(Generator().manual_seed(seed))
 
     def _train_step(self, randomness: Generator) -> dict[str, Tensor]:
-        labels, real = self._draw_real(randomness)
+        labels, real, sides_real = self._draw_real(randomness)
         latents = torch.randn(self.section.batch, self.ema.latent_dim, generator=randomness)
-        synthetic, start = self.generator(latents[self.rows].to(self.fabric.device), labels)
+        latents = latents[self.rows].to(self.fabric.device)
+        synthetic, start = self.generator(latents, labels)
+        sides = self.ema.sides_mm(latents, labels)
 
         # Discriminator.
         real_seen = self._for_discriminator(real, randomness, synthetic=False)
         synthetic_seen = self._for_discriminator(synthetic.detach(), randomness)
-        loss_d = self._discriminator_step(real_seen, synthetic_seen, labels, randomness)
+        loss_d = self._discriminator_step(real_seen, synthetic_seen, labels, (sides_real, sides), randomness)
 
         # Generator.
         self.discriminator.requires_grad_(False)
-        judged = self._judge(self._for_discriminator(synthetic, randomness), labels)
+        judged = self._judge(self._for_discriminator(synthetic, randomness), labels, sides)
         loss_g = generator_loss(judged.real)
         anchor = anchor_penalty(synthetic, start) if start is not None else loss_g.new_zeros(())
         self._descend(self.optimizer_g, loss_g + self.method.anchor * anchor + self._class_term(labels, judged))
@@ -103,17 +112,26 @@ class Trainer:
             self._update_average()
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(), "anchor": anchor.detach()}
 
-    def _discriminator_step(self, real: Tensor, synthetic: Tensor, labels: Tensor, randomness: Generator) -> Tensor:
+    def _discriminator_step(
+        self,
+        real: Tensor,
+        synthetic: Tensor,
+        labels: Tensor,
+        sides: tuple[Tensor | None, Tensor | None],
+        randomness: Generator,
+    ) -> Tensor:
+        """sides: those of the real lesions, and of the synthetic ones."""
         # Real and synthetic lesions in batches of their own: batch norm (dcgan) would tell mixed from pure batches.
         others = self._other_labels(labels, randomness) if self.method.mismatch else None
-        judged_real, judged_synthetic = self._judge(real, labels, others), self._judge(synthetic, labels)
+        judged_real = self._judge(real, labels, sides[0], others)
+        judged_synthetic = self._judge(synthetic, labels, sides[1])
         loss = discriminator_loss(judged_real.real, judged_synthetic.real)
         total = loss + self._class_term(labels, judged_real, judged_synthetic)
         if judged_real.mismatched is not None:
             total = total + self.method.mismatch * mismatch_loss(judged_real.mismatched)
         if self.method.r1_gamma and self.step % _PENALTY_EVERY == 0:
             real = real.detach().requires_grad_()
-            penalty = r1_penalty(real, self._judge(real, labels).real)
+            penalty = r1_penalty(real, self._judge(real, labels, sides[0]).real)
             total = total + penalty * (self.method.r1_gamma / 2 * _PENALTY_EVERY)
         self._descend(self.optimizer_d, total)
         return loss
@@ -122,10 +140,12 @@ class Trainer:
         by = torch.randint(1, len(self.members), (self.section.batch,), generator=randomness)
         return (labels + by[self.rows].to(labels.device)) % len(self.members)
 
-    def _judge(self, images: Tensor, labels: Tensor, others: Tensor | None = None) -> Judgement:
+    def _judge(
+        self, images: Tensor, labels: Tensor, sides_mm: Tensor | None, others: Tensor | None = None
+    ) -> Judgement:
         """The bare network's judgement: Fabric's wrapper knows `forward` alone, and forbids autograd.grad."""
         with self.fabric.autocast():
-            return self.discriminator.judge(images, labels, others)
+            return self.discriminator.judge(images, labels, sides_mm, others)
 
     def _class_term(self, labels: Tensor, *judged: Judgement) -> Tensor | float:
         """What the classes that a discriminator named add to a loss; 0 for one that names none."""
@@ -138,8 +158,9 @@ class Trainer:
         average_gradients(self.fabric, optimizer)
         optimizer.step()
 
-    def _draw_real(self, randomness: Generator) -> tuple[Tensor, Tensor]:
-        """This process's rows of a batch that is balanced over the classes (or of one class), whatever their sizes."""
+    def _draw_real(self, randomness: Generator) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Labels, images and sides: this process's rows of a batch that is balanced over the classes (or of one class),
+        whatever their sizes."""
         classes = len(self.members)
         if self.method.one_class_a_step:
             labels = torch.full((self.section.batch,), self.step % classes)
@@ -149,13 +170,14 @@ class Trainer:
         rows = torch.stack(
             [self.members[c][int(u * len(self.members[c]))] for c, u in zip(labels, chosen, strict=True)]
         )
-        return labels.to(self.fabric.device), self.images[rows].to(self.fabric.device)
+        sides = None if self.sides_mm is None else self.sides_mm[rows].to(self.fabric.device)
+        return labels.to(self.fabric.device), self.images[rows].to(self.fabric.device), sides
 
     def _for_discriminator(self, images: Tensor, randomness: Generator, synthetic: bool = True) -> Tensor:
         """Lesions as the discriminator sees them: both sides augmented alike, or classically the real ones alone."""
         if self.method.augment == "differentiable":
             touched = self.method.augment_share
-            return as_of_whole_batch(self.fabric, lambda whole: augment(whole, touched, randomness), images)
+            return as_of_whole_batch(self.fabric, lambda x: augment(x, touched, randomness, self.masks), images)
         if synthetic:
             return images
         return as_of_whole_batch(self.fabric, lambda whole: classic(whole, randomness), images)

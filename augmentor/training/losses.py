@@ -37,10 +37,10 @@ def class_loss(classes: Tensor, labels: Tensor) -> Tensor:
 def r1_penalty(images: Tensor, logits: Tensor) -> Tensor:
     """Mean squared gradient of the logits at real images (Mescheder et al. 2018): the brake on the discriminator.
 
-    images: (B, C, S, S), requiring a gradient; logits: (B,), computed from them.
+    images: (B, C, S, ...), requiring a gradient; logits: (B,), computed from them.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return gradient.float().square().sum((1, 2, 3)).mean()
+    return gradient.float().square().flatten(1).sum(1).mean()
 
 
 def anchor_penalty(synthetic: Tensor, start: Tensor) -> Tensor:
@@ -48,4 +48,5 @@ def anchor_penalty(synthetic: Tensor, start: Tensor) -> Tensor:
 
     It leaves texture and edges to the discriminator and forbids what a small one would let through: another shape.
     """
-    return F.avg_pool2d(synthetic - start, 4).abs().mean()
+    pool = F.avg_pool2d if synthetic.dim() == 4 else F.avg_pool3d
+    return pool(synthetic - start, 4).abs().mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from augmentor.measures import coverage, mmd, standardise
 from augmentor.model.blocks import Generator
 from augmentor.model.features import texture_features
-from augmentor.sampling import sample, seed_of
+from augmentor.sampling import latents_of, sample, seed_of
 
 _A_CLASS = 64
 _SEED = 1_000  # of the lesions that are looked at; never one that `expand` writes
@@ -33,45 +34,65 @@ class Snapshot:
     coverage: float | None
 
 
+class Side(NamedTuple):
+    """Lesions: images (N, C, S, ...) in [-1, 1], labels (N,) int64, and (N,) sides in mm where these count."""
+
+    images: Tensor
+    labels: Tensor
+    sides_mm: Tensor | None = None
+
+    def rows(self, chosen: Tensor, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+        sides = None if self.sides_mm is None else self.sides_mm[chosen].to(device)
+        return self.images[chosen].to(device), self.labels[chosen].to(device), sides
+
+
 class Monitor:
     """Holds the reference lesions and their features, measured once."""
 
-    def __init__(self, train: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor] | None, seed: int):
-        """Each side: images (N, C, S, S) in [-1, 1] and labels (N,) int64."""
-        self.train, self.held_out, self.seed = train, held_out, seed
-        self._reference = texture_features(held_out[0].numpy()) if held_out else np.empty((0, 0))
+    def __init__(self, train: Side, held_out: Side | None, seed: int, masks: int = 0):
+        """masks: how many of the last channels are masks, which are no part of the texture."""
+        self.train, self.held_out, self.seed, self.masks = train, held_out, seed, masks
+        self._reference = self._features(held_out.images) if held_out else np.empty((0, 0))
+
+    def _features(self, images: Tensor) -> np.ndarray:
+        return texture_features(images[:, : images.shape[1] - self.masks].numpy())
 
     def floor(self) -> dict[str, float | None]:
         """mmd and coverage that the real training lesions themselves reach against the held-out ones."""
         if self.held_out is None:
             return {}
-        score = self._compare(texture_features(self.train[0].numpy()), self.train[1].numpy())
+        score = self._compare(self._features(self.train.images), self.train.labels.numpy())
         return {"mmd": score[0], "coverage": score[1]}
 
     def measure(self, generator: Generator, discriminator: nn.Module) -> Snapshot:
         """Judge fresh lesions of `generator`; leaves both networks in the mode they were in."""
-        images, labels = self._draw(generator)
-        synthetic = _logits(discriminator, images, labels)
+        made = self._draw(generator)
+        synthetic = _logits(discriminator, made)
         score: tuple[float | None, float | None] = (None, None)
         if self.held_out is not None:
-            score = self._compare(texture_features(images.numpy()), labels.numpy())
+            score = self._compare(self._features(made.images), made.labels.numpy())
         return Snapshot(
-            _auc(_logits(discriminator, *self.train), synthetic),
-            _auc(_logits(discriminator, *self.held_out), synthetic) if self.held_out else None,
+            _auc(_logits(discriminator, self.train), synthetic),
+            _auc(_logits(discriminator, self.held_out), synthetic) if self.held_out else None,
             *score,
         )
 
-    def _draw(self, generator: Generator) -> tuple[Tensor, Tensor]:
-        classes = int(self.train[1].max()) + 1
+    def _draw(self, generator: Generator) -> Side:
+        classes = int(self.train.labels.max()) + 1
         labels = [c for c in range(classes) for _ in range(_A_CLASS)]
         seeds = [seed_of(_SEED + self.seed, c, i) for c in range(classes) for i in range(_A_CLASS)]
-        return torch.stack(list(sample(generator, labels, seeds))), torch.tensor(labels)
+        images = torch.stack(list(sample(generator, labels, seeds)))
+        device = next(generator.parameters()).device
+        latents, targets = latents_of(seeds, generator.latent_dim), torch.tensor(labels)
+        with torch.no_grad():
+            sides = generator.sides_mm(latents.to(device), targets.to(device))
+        return Side(images, targets, None if sides is None else sides.cpu())
 
     def _compare(self, features: np.ndarray, labels: np.ndarray) -> tuple[float | None, float | None]:
         """(mmd, coverage), mean over the classes with two or more held-out lesions; None where there are none."""
         assert self.held_out is not None
         reference, features = standardise(self._reference, features)
-        theirs, scores = self.held_out[1].numpy(), []
+        theirs, scores = self.held_out.labels.numpy(), []
         for c in np.unique(theirs):
             if (theirs == c).sum() > 1:
                 real, synthetic = reference[theirs == c], features[labels == c]
@@ -82,12 +103,12 @@ class Monitor:
 
 
 @torch.no_grad()
-def _logits(discriminator: nn.Module, images: Tensor, labels: Tensor) -> np.ndarray:
+def _logits(discriminator: nn.Module, side: Side) -> np.ndarray:
     training = discriminator.training
     discriminator.eval()
     device = next(discriminator.parameters()).device
-    pairs = zip(images.split(64), labels.split(64), strict=True)
-    logits = torch.cat([discriminator(i.to(device), c.to(device)).cpu() for i, c in pairs])
+    parts = torch.arange(len(side.labels)).split(64)
+    logits = torch.cat([discriminator(*side.rows(part, device)).cpu() for part in parts])
     discriminator.train(training)
     return logits.numpy()
 

@@ -15,15 +15,33 @@ from augmentor.sampling import sample, seed_of
 _REAL, _SYNTHETIC, _GAP = 4, 8, 4
 
 
-def save_grid(file: Path, generator: Generator, images: Tensor, labels: Tensor, seed: int) -> None:
-    """PNG with a row a class: 4 real training lesions, a white gap, 8 synthetic lesions of always the same seeds."""
+def save_grid(file: Path, generator: Generator, images: Tensor, labels: Tensor, seed: int, masks: int = 0) -> None:
+    """PNG with a row a class: 4 real training lesions, a white gap, 8 synthetic lesions of always the same seeds.
+
+    Of volumes the middle section. Where the last channels are `masks`, they make such a picture of their own, of the
+    same name in a folder masks/ beside this one.
+    """
     rows = []
     for c in range(int(labels.max()) + 1):
-        real = images[labels == c][:_REAL]
+        real = _sections(images[labels == c][:_REAL])
         real = torch.cat([real, torch.ones(_REAL - len(real), *real.shape[1:])])
         seeds = [seed_of(seed, c, i) for i in range(_SYNTHETIC)]
-        synthetic = torch.stack(list(sample(generator, [c] * _SYNTHETIC, seeds)))
+        synthetic = _sections(torch.stack(list(sample(generator, [c] * _SYNTHETIC, seeds))))
         gap = torch.ones(*real.shape[1:3], _GAP)
         rows.append(torch.cat([*real, gap, *synthetic], dim=2))
-    grid = ((torch.cat(rows, dim=1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(np.ascontiguousarray(grid.squeeze())).save(file)
+    grid = torch.cat(rows, dim=1)
+    _save(file, grid[: len(grid) - masks])
+    if masks:
+        (file.parent / "masks").mkdir(exist_ok=True)
+        _save(file.parent / "masks" / file.name, (grid[len(grid) - masks :] > 0) * 2.0 - 1)
+
+
+def _sections(images: Tensor) -> Tensor:
+    """(N, C, S, S) as they are; of volumes the middle ones."""
+    return images if images.dim() == 4 else images[:, :, images.shape[2] // 2]
+
+
+def _save(file: Path, grid: Tensor) -> None:
+    """(C, H, W) in [-1, 1]."""
+    pixels = ((grid + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(np.ascontiguousarray(pixels.squeeze())).save(file)

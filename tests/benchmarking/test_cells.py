@@ -6,6 +6,7 @@ import pytest
 
 from augmentor.benchmarking import cells
 from augmentor.benchmarking.cells import Cell, Spec, code_hash, done, key_of
+from augmentor.data.lesions import make_lesions
 from tests.lesion_sets import write_set
 
 SPEC = Spec("classic", "svm", "1", 0, 1.0)
@@ -86,6 +87,7 @@ HARMLESS = {
     "data/check.py",
     "data/lesions.py",
     "data/readers.py",
+    "data/secondary_capture.py",
     "errors.py",
     "progress.py",
     "recipe.py",
@@ -117,3 +119,12 @@ def test_a_damaged_cell_is_not_done_and_stops_nothing(tmp_path, content):
     make_cell().save(tmp_path)
     (tmp_path / "damaged.json").write_text(content)
     assert list(done(tmp_path)) == ["k" * 10]
+
+
+def test_another_mask_or_size_is_told_from_the_one_before(tmp_path):
+    (tmp_path / "mask.nii").write_bytes(b"one")
+    columns = {"path": ["/x/0"], "label": ["a"], "patient": ["p"], "mask": [str(tmp_path / "mask.nii")]}
+    before = cells.beside_of(make_lesions(columns, tmp_path))
+    assert cells.beside_of(make_lesions(columns | {"roi_side_mm": ["30"]}, tmp_path)) != before
+    (tmp_path / "mask.nii").write_bytes(b"another")
+    assert cells.beside_of(make_lesions(columns, tmp_path)) != before

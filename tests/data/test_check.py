@@ -190,3 +190,17 @@ def test_every_reason_is_raised_at_once(tmp_path):
 def test_a_usable_set_comes_back_inspected(lesion_folder):
     found = require_usable(read_lesions(lesion_folder))
     assert (found.lesions.table["content"] != "").all()
+
+
+def test_images_and_volumes_in_one_set_are_a_problem(tmp_path):
+    columns = {"path": [], "label": [], "patient": []}
+    for number in range(8):
+        file = tmp_path / f"{number}.npy"
+        np.save(file, np.random.default_rng(number).integers(0, 9, (8, 8, 8) if number == 3 else (8, 8)))
+        for name, value in (("path", str(file)), ("label", "ab"[number % 2]), ("patient", f"p{number}")):
+            columns[name].append(value)
+    found = inspect(make_lesions(columns, tmp_path))
+    assert found.dims == {2, 3}
+    (problem,) = found.problems
+    assert "Images and volumes" in problem
+    assert "1 of 8x8x8" in problem

@@ -174,8 +174,8 @@ BAD_FILES = {
     "nan.nii.gz": lambda f: save_nifti(f, with_hole(np.nan)[0]),
     "infinite.npy": lambda f: np.save(f, with_hole(np.inf)),
     "nan.tif": lambda f: save_picture(f, with_hole(np.nan)),
-    "volume.npy": lambda f: np.save(f, np.zeros((5, 6, 7))),
-    "volume.nii": lambda f: save_nifti(f, np.zeros((5, 6, 7), np.int16)),
+    "volumes.npy": lambda f: np.save(f, np.zeros((4, 5, 6, 7))),
+    "times.nii": lambda f: save_nifti(f, np.zeros((5, 6, 7, 4), np.int16)),
     "stack.tif": lambda f: Image.new("L", (5, 5)).save(f, save_all=True, append_images=[Image.new("L", (5, 5))]),
     "words.npy": lambda f: np.save(f, np.array([["a", "b"]])),
     "objects.npy": lambda f: np.save(f, np.array([[None, 1]]), allow_pickle=True),
@@ -271,6 +271,66 @@ def test_a_range_of_tiny_values_is_spread_like_any_other():
     np.testing.assert_allclose(back, pixels, atol=slope)
 
 
+def test_dicom_holds_whole_numbers_from_the_lowest_on_and_spreads_others():
+    assert storage(Intensity(-1024, 3071, "int16"), "dicom") == Intensity(0, 4095, "uint16")
+    assert storage(Intensity(-1e6, 1e6, "int32"), "dicom") == Intensity(0, 65535, "uint16")
+    assert storage(Intensity(0.0, 1.5, "float32"), "dicom") == Intensity(0, 65535, "uint16")
+    assert storage(Intensity(0, 255, "uint8"), "dicom") == Intensity(0, 255, "uint8")
+
+
+# Volumes
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".nii.gz"])
+def test_a_volume_comes_back_with_its_sections_first(tmp_path, suffix):
+    pixels = texture("int16", shape=(5, 12, 20))
+    write_image(pixels, tmp_path / f"lesion{suffix}", (3.0, 0.5, 0.75), "note")
+    found = read_image(str(tmp_path / f"lesion{suffix}"))
+    same(found.pixels, pixels)
+    assert found.dims == 3
+    assert found.spacing_mm == ((3.0, 0.5, 0.75) if suffix == ".nii.gz" else None)
+
+
+def test_a_nifti_volume_has_its_spacing_in_the_affine_and_says_millimetres(tmp_path):
+    write_image(texture("int16", shape=(5, 12, 20)), tmp_path / "lesion.nii.gz", (3.0, 0.5, 0.75), "note")
+    file = nibabel.load(tmp_path / "lesion.nii.gz")
+    assert file.shape == (20, 12, 5)
+    np.testing.assert_allclose(file.affine, np.diag([0.75, 0.5, 3.0, 1.0]))
+    np.testing.assert_allclose(file.get_qform(), file.get_sform())
+    assert file.header.get_xyzt_units()[0] == "mm"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("last", [False, True])
+def test_an_npy_volume_may_have_its_channels_on_either_side(tmp_path, channels, last):
+    pixels = texture("uint8", channels, (5, 12, 20))
+    np.save(tmp_path / "lesion.npy", np.moveaxis(pixels, 0, -1) if last else pixels)
+    same(read_image(str(tmp_path / "lesion.npy")).pixels, pixels)
+
+
+def test_a_volume_is_no_png(tmp_path):
+    with pytest.raises(UsageError, match="--format nifti"):
+        write_image(texture("uint8", shape=(5, 12, 20)), tmp_path / "lesion.png", None, "note")
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 16), (18, 24, 24), (24, 24, 18)])
+@pytest.mark.parametrize("size", [8, 24, 32])
+def test_a_ball_stays_round_in_a_cube(shape, size):
+    axes = np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in shape), indexing="ij")
+    ball = sum(a**2 for a in axes) < 4**2
+    cube = to_square((ball * 1000).astype(np.int16)[None], size)
+    assert cube.shape == (1, size, size, size)
+    lengths = [(cube[0] > 500).any(axis).any(0 if axis else 1).sum() for axis in range(3)]
+    assert np.ptp(lengths) <= 1
+    assert abs(lengths[0] - 8 * size / max(shape)) <= 1.5
+
+
+def test_a_cube_is_resampled_along_every_axis_alike():
+    pixels = texture("uint8", shape=(12, 12, 12))
+    turned = to_square(pixels.transpose(0, 2, 3, 1), 8)
+    np.testing.assert_allclose(to_square(pixels, 8).transpose(0, 2, 3, 1), turned, atol=1e-3)
+
+
 # To the network's size
 
 
@@ -361,8 +421,8 @@ def test_what_a_format_cannot_hold_is_refused_and_leaves_no_file(tmp_path, suffi
 
 def test_the_file_itself_says_that_it_is_synthetic(tmp_path):
     note = "SYNTHETIC lesion by augmentor, seed 7, " + "and so on " * 10
-    for form, suffix in SUFFIX.items():
-        write_image(texture("uint8"), tmp_path / f"{form}{suffix}", None, note)
+    for form in ("png", "nifti"):
+        write_image(texture("uint8"), tmp_path / f"{form}{SUFFIX[form]}", None, note)
     assert Image.open(tmp_path / "png.png").text["Description"] == note
     assert nibabel.load(tmp_path / "nifti.nii.gz").header["descrip"].item().decode() == note[:79]
 

@@ -83,3 +83,11 @@ def test_a_saved_table_is_read_back_as_text(tmp_path):
     lesions = make(tmp_path, ["NA", "007", "None"], ["1", "01", "nan"], fold=["1", "", "2"])
     lesions.save(tmp_path / "lesions.csv")
     assert load_lesions(tmp_path / "lesions.csv").table.to_dict() == lesions.table.to_dict()
+
+
+def test_a_table_of_an_earlier_version_has_the_columns_that_came_later_empty(tmp_path):
+    lesions = make(tmp_path, "ab")
+    lesions.table.drop(columns="roi_side_mm").to_csv(tmp_path / "old.csv", index=False)
+    read = load_lesions(tmp_path / "old.csv")
+    assert tuple(read.table.columns) == COLUMNS
+    assert read.table.equals(lesions.table)

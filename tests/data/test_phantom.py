@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation, distance_transform_edt
 from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 
-from augmentor.data.phantom import CLASSES, draw_lesion, phantom_lesions, write_phantom
+from augmentor.data.phantom import CLASSES, draw_lesion, phantom_lesions, segment, write_phantom
 from augmentor.errors import UsageError
 
 
@@ -170,6 +170,50 @@ def test_files_hold_the_drawn_pixels(tmp_path, file_format, suffix, offset):
         assert (image.dtype, mask.dtype) == (np.int16 if file_format == "nifti" else np.uint16, np.uint8)
         np.testing.assert_array_equal(image.astype(int) - offset, np.rint(lesion.image))
         np.testing.assert_array_equal(mask, lesion.mask)
+
+
+@pytest.mark.parametrize("label", CLASSES)
+def test_a_volume_is_plausible_and_its_mask_lies_inside(label):
+    for seed in range(8):
+        image, mask = draw_lesion(label, seed, seed, 32, dims=3)
+        assert image.shape == mask.shape == (32, 32, 32)
+        assert -200 <= image.min() < image.max() <= 400
+        assert 45 < np.median(image) < 80
+        assert 0.004 < mask.mean() < 0.2
+        assert not any(np.take(mask, [0, -1], axis).any() for axis in range(3))
+        np.testing.assert_array_equal(draw_lesion(label, seed, seed, 32, dims=3)[0], image)
+
+
+def test_a_volume_looks_alike_from_every_side():
+    """No direction is preferred: the extent of a hundred masks along each axis, and the grain of the images."""
+    drawn = list(phantom_lesions(6, 12, 24, dims=3))
+    extents = np.mean([[x.mask.any(tuple({0, 1, 2} - {a})).sum() for a in range(3)] for x in drawn], axis=0)
+    grain = np.mean([[np.abs(np.diff(x.image, axis=a)).mean() for a in range(3)] for x in drawn], axis=0)
+    assert np.ptp(extents) < 0.08 * extents.mean()
+    assert np.ptp(grain) < 0.08 * grain.mean()
+
+
+@pytest.mark.parametrize(("dims", "size", "least"), [(2, 64, 0.7), (3, 32, 0.65)])
+def test_the_phantoms_rule_finds_lesions_without_their_masks(dims, size, least):
+    def dice(a, b):
+        return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+    drawn = [x for x in phantom_lesions(6, 10, size, dims=dims) if x.label != "metastasis"]  # some look like tissue
+    found = [segment(x.image) for x in drawn]
+    assert np.mean([dice(a, x.mask) for a, x in zip(found, drawn, strict=True)]) > least
+    assert np.mean([dice(a, x.mask) for a, x in zip(found[1:], drawn, strict=False)]) < least - 0.05
+    assert not segment(np.full((16,) * dims, 60.0)).any()
+
+
+def test_volumes_are_written_with_their_masks(tmp_path):
+    table = pd.read_csv(write_phantom(tmp_path, 3, 3, 16, 1, dims=3))
+    for row, lesion in zip(table.itertuples(), phantom_lesions(3, 3, 16, 1, dims=3), strict=True):
+        image, mask = (nib.load(tmp_path / path) for path in (row.path, row.mask))
+        np.testing.assert_array_equal(np.asarray(image.dataobj), np.rint(lesion.image))
+        np.testing.assert_array_equal(np.asarray(mask.dataobj), lesion.mask)
+        np.testing.assert_allclose(image.header.get_zooms(), (0.8,) * 3)
+    with pytest.raises(UsageError, match="PNG holds no volume"):
+        write_phantom(tmp_path / "new", 3, 3, 16, 1, "png", dims=3)
 
 
 def test_a_nifti_file_knows_its_pixel_size(tmp_path):

@@ -141,13 +141,17 @@ def test_a_pattern_that_names_no_patient_is_refused(pattern):
 
 
 def test_a_csv_with_our_own_columns(tmp_path):
-    text = "path,label,patient,split,fold,mask\nroi/1.png,cyst,p1,Train,1,m/1.png\n/abs/2.png,nevus,p2,test,2,\n"
+    text = (
+        "path,label,patient,split,fold,mask,roi_side_mm\n"
+        "roi/1.png,cyst,p1,Train,1,m/1.png,42.5\n/abs/2.png,nevus,p2,test,2,,\n"
+    )
     lesions = read_lesions(write_csv(tmp_path / "set.csv", text))
     assert lesions.paths == [str(tmp_path / "roi/1.png"), "/abs/2.png"]
     assert column(lesions, "patient") == ["p1", "p2"]
     assert column(lesions, "split") == ["train", "test"]
     assert column(lesions, "fold") == ["1", "2"]
     assert column(lesions, "mask") == [str(tmp_path / "m/1.png"), ""]
+    assert column(lesions, "roi_side_mm") == ["42.5", ""]
 
 
 def test_a_csv_with_columns_that_are_named(tmp_path):

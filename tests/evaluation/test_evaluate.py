@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from augmentor.data.phantom import write_phantom
+from augmentor.data.readers import read_lesions
 from augmentor.errors import UsageError
 from augmentor.evaluation.evaluate import MEASURES, evaluate
 from augmentor.training.fit import fit
@@ -17,6 +19,15 @@ def test_an_evaluation_stands_beside_its_floor(tmp_path):
     assert [c["ratio"] for c in fidelity.copies] == sorted(c["ratio"] for c in fidelity.copies)
     assert {c["nearest"] for c in fidelity.copies} <= set(run.training.paths)
     assert json.loads((run.folder / "evaluation.json").read_text())["copies"]
+
+
+def test_masks_are_judged_beside_held_out_ones_where_a_run_makes_them(tmp_path):
+    write_phantom(tmp_path / "lesions", patients=6, per_class=8, size=32)
+    recipe = tiny_recipe(model={"size": 32, "with_mask": True}, training={"snapshots": 1, "kimg": 0.016})
+    run = fit(read_lesions(tmp_path / "lesions"), recipe, tmp_path / "run", latest=False)
+    found = evaluate(run, per_class=12).masks
+    assert found.swapped + 0.05 < found.synthetic <= 1
+    assert json.loads((run.folder / "evaluation.json").read_text())["masks"].keys() == {"synthetic", "real", "swapped"}
 
 
 def test_nothing_can_be_judged_without_held_out_lesions(tmp_path):

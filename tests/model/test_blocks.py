@@ -1,6 +1,60 @@
+import pytest
 import torch
+import torch.nn.functional as F
 
-from augmentor.model.blocks import ProjectionDiscriminator, StyledBlock, soften
+from augmentor.model.blocks import (
+    ProjectionDiscriminator,
+    SizeCode,
+    StyledBlock,
+    fast_layout,
+    from_blocks,
+    soften,
+    to_blocks,
+)
+
+
+def test_blocks_of_images_are_those_of_torch():
+    images = torch.randn(2, 3, 8, 12)
+    assert torch.equal(to_blocks(images), F.pixel_unshuffle(images, 2))
+    assert torch.equal(from_blocks(to_blocks(images)), images)
+
+
+def test_a_block_of_a_volume_holds_its_eight_voxels_and_leads_back():
+    volumes = torch.randn(2, 3, 4, 6, 8)
+    blocks = to_blocks(volumes)
+    assert blocks.shape == (2, 24, 2, 3, 4)
+    assert set(blocks[0, :8, 1, 2, 3].tolist()) == set(volumes[0, 0, 2:4, 4:6, 6:8].flatten().tolist())
+    assert torch.equal(from_blocks(blocks), volumes)
+
+
+def test_a_chequered_pattern_in_space_is_softened_away_and_a_flat_one_kept():
+    line = torch.arange(8)
+    checkers = ((line[:, None, None] + line[:, None] + line) % 2 * 2.0 - 1).expand(2, 2, 8, 8, 8)
+    assert soften(checkers)[..., 1:-1, 1:-1, 1:-1].abs().max() < 1e-6
+    assert torch.allclose(soften(torch.full((1, 2, 6, 6, 6), 0.7)), torch.tensor(0.7))
+
+
+def test_the_fast_layout_is_that_of_the_networks_own_dimensions():
+    for dims, layout in ((2, torch.channels_last), (3, torch.channels_last_3d)):
+        network = fast_layout(ProjectionDiscriminator(16, 3, 2, 8, dims))
+        assert network.levels[1].weight.is_contiguous(memory_format=layout)
+
+
+def test_a_size_is_told_by_its_place_among_the_training_lesions():
+    sides = torch.tensor([10.0, 20.0, 40.0])
+    code = SizeCode(sides, 5)
+    assert code(sides).shape == (3, 5)
+    assert not torch.allclose(code(sides)[0], code(sides)[2])
+    assert torch.equal(code(torch.tensor([1e6])), code(torch.tensor([1e9])))  # no farther than three deviations
+    assert torch.isfinite(SizeCode(torch.full((4,), 30.0), 5)(torch.tensor([30.0]))).all()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_discriminators_answer_depends_on_the_size_it_is_told(dims):
+    network = ProjectionDiscriminator(16, 1, 2, 8, dims, torch.tensor([10.0, 20.0, 40.0]))
+    images, labels = torch.randn(4, 1, *[16] * dims), torch.zeros(4, dtype=torch.long)
+    small, large = (network(images, labels, torch.full((4,), side)) for side in (10.0, 40.0))
+    assert not torch.equal(small, large)
 
 
 def test_a_chequered_pattern_is_softened_away_and_a_flat_one_kept():

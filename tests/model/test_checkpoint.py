@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 import torch
 
@@ -6,7 +9,7 @@ from augmentor.errors import UsageError
 from augmentor.model.checkpoint import Card, load_checkpoint, save_checkpoint
 from augmentor.model.gan import build_generator
 from augmentor.recipe import ModelSection
-from augmentor.sampling import sample
+from augmentor.sampling import draw, sample
 
 
 def saved(tmp_path, name="cgan"):
@@ -26,6 +29,45 @@ def test_a_checkpoint_makes_the_lesions_that_its_network_made(tmp_path, name):
     before, after = (list(sample(g, [0, 1], [3, 4])) for g in (generator, loaded))
     # The training lesions are stored in half precision.
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+def test_a_checkpoint_of_volumes_with_masks_makes_them_again(tmp_path, name):
+    section = ModelSection(
+        name=name,
+        size=16,
+        spatial_dims=3,
+        with_mask=True,
+        condition_on="size" if name == "cgan" else None,
+        generator_channels=8,
+    )
+    images, labels = torch.rand(5, 2, 16, 16, 16) * 2 - 1, torch.tensor([1, 0, 1, 1, 0])
+    sides = torch.tensor([20.0, 30, 40, 50, 60])
+    generator = build_generator(section, images, labels, 2, sides if section.condition_on else None).eval()
+    card = Card(section, ("a", "b"), 1, (2, 3), Intensity(-100, 200, "int16"), (2.0, 0.8, 0.8), 7, "abc")
+    save_checkpoint(tmp_path / "c.safetensors", generator, card)
+    loaded, read = load_checkpoint(tmp_path / "c.safetensors")
+    assert read == card
+    before, after = (list(draw(g, card, [0, 1], [3, 4])) for g in (generator, loaded))
+    for one, other in zip(before, after, strict=True):
+        assert np.allclose(one.image, other.image, atol=1e-6)
+        assert (one.mask == other.mask).all()
+        assert set(np.unique(one.mask)) <= {0, 1}
+        assert one.image.shape == one.mask.shape == (1, 16, 16, 16)
+        assert one.roi_side_mm == other.roi_side_mm
+        assert (one.roi_side_mm in sides.tolist()) == (name == "cgan")
+
+
+def test_a_card_of_an_earlier_version_is_one_of_images_without_masks(tmp_path):
+    generator, card = saved(tmp_path)
+    file = tmp_path / "c.json"
+    content = json.loads(file.read_text())
+    for name in ("spatial_dims", "with_mask", "condition_on"):
+        del content["model"][name]
+    file.write_text(json.dumps(content))
+    loaded, read = load_checkpoint(tmp_path / "c.safetensors")
+    assert read == card
+    assert torch.equal(next(sample(loaded, [0], [3])), next(sample(generator, [0], [3])))
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

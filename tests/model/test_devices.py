@@ -30,5 +30,13 @@ def test_the_precision_is_what_the_processor_is_fast_in(monkeypatch, native, pre
     assert resolved.training.precision == precision
 
 
+def test_volumes_are_not_computed_in_bfloat16_on_a_processor(monkeypatch):
+    """Its weight gradients of small volumes are wrong there (see `computes_in_bfloat16`)."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert not computes_in_bfloat16(torch.device("cpu"), dims=3)
+    recipe = Recipe().with_options(model={"spatial_dims": 3, "size": 16}, training={"device": "cpu"})
+    assert resolve(recipe).training.precision == "32-true"
+
+
 def test_a_precision_that_is_asked_for_is_kept():
     assert precision_of(TrainingSection(device="cpu", precision="bf16-mixed")) == "bf16-mixed"

@@ -21,6 +21,31 @@ def test_networks_fit_their_images(name, size, channels, classes):
     assert gan.discriminator(lesions, labels).shape == (2 * classes,)
 
 
+@pytest.mark.parametrize("name", ["cgan", "dcgan", "acgan"])
+@pytest.mark.parametrize(("size", "channels"), [(16, 1), (20, 2), (32, 1)])
+def test_networks_fit_their_volumes(name, size, channels):
+    section = ModelSection(name=name, size=size, spatial_dims=3, generator_channels=4, discriminator_channels=4)
+    images, labels = torch.rand(4, channels, size, size, size) * 2 - 1, torch.arange(4) % 2
+    gan = build_gan(section, images, labels, 2, 0)
+    lesions, _ = gan.generator(torch.randn(4, gan.generator.latent_dim), labels)
+    assert lesions.shape == images.shape
+    assert gan.discriminator(lesions, labels).shape == (4,)
+    assert gan.generator.sides_mm(torch.randn(4, gan.generator.latent_dim), labels) is None
+
+
+def test_a_lesion_made_by_size_has_the_texture_of_its_size():
+    """Small lesions are dark, large ones bright: by its start alone, a lesion's brightness tells the size it is for."""
+    sides = torch.linspace(10, 60, 40)
+    brightness = torch.linspace(-0.8, 0.8, 40)
+    images = brightness.view(-1, 1, 1, 1) + 0.1 * torch.randn(40, 1, 16, 16)
+    section = ModelSection(size=16, condition_on="size", generator_channels=8)
+    generator = build_gan(section, images, torch.zeros(40, dtype=torch.long), 1, 0, sides).generator
+    latents, labels = torch.randn(200, generator.latent_dim), torch.zeros(200, dtype=torch.long)
+    made, told = generator(latents, labels)[0].mean((1, 2, 3)), generator.sides_mm(latents, labels)
+    assert torch.corrcoef(torch.stack([made, told]))[0, 1] > 0.8  # the surround is another lesion
+    assert set(told.tolist()) <= set(sides.tolist())
+
+
 def test_an_untrained_cgan_gives_its_grafts_unchanged():
     images, labels = torch.rand(8, 1, 28, 28) * 2 - 1, torch.arange(8) % 2
     gan = build_gan(ModelSection(size=28), images, labels, 2, 0)

@@ -1,57 +1,126 @@
+import pytest
 import torch
 
-from augmentor.model.graft import LATENTS, GraftRange, draw_graft, warp
+from augmentor.model.graft import Bank, GraftRange, draw_graft, graft_latents, pick_rows, warp
 
-SIZE = 32
-BANK = torch.rand(6, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+SIDES = {2: 32, 3: 24}
+BANKS = {
+    dims: torch.rand(6, 1, *[side] * dims, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for dims, side in SIDES.items()
+}
+STILL = GraftRange(0, 0, 0, 0, 0)
+either = pytest.mark.parametrize("dims", [2, 3])
 
 
-def draw(latents: torch.Tensor, reach: GraftRange, first: int = 0, count: int = 6):
+def draw(latents: torch.Tensor, reach: GraftRange, first: int = 0, count: int = 6, bank: Bank | None = None):
     n = len(latents)
-    return draw_graft(latents, BANK, torch.full((n,), first), torch.full((n,), count), reach)
+    bank = bank or Bank(BANKS[next(d for d in SIDES if graft_latents(d) == latents.shape[1])])
+    return draw_graft(latents, bank, torch.full((n,), first), torch.full((n,), count), reach)
 
 
-def test_only_lesions_of_the_class_are_used():
-    still = GraftRange(0, 0, 0, 0, 0)
-    graft = draw(torch.randn(60, LATENTS), still, first=2, count=3)
-    known = torch.cat([BANK, BANK.flip(3)])
+def latents(count: int, dims: int) -> torch.Tensor:
+    return torch.randn(count, graft_latents(dims), generator=torch.Generator().manual_seed(1))
+
+
+def warp_latents(dims: int) -> int:
+    return (graft_latents(dims) - 3 - 4**dims) // 2
+
+
+def nearest(side: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """For each lesion the largest difference from the most similar of `known`, and which that is."""
+    return (side[:, None] - known[None]).abs().flatten(2).amax(2).min(1)
+
+
+@either
+def test_only_lesions_of_the_class_are_used(dims):
+    graft = draw(latents(60, dims), STILL, first=2, count=3)
+    bank = BANKS[dims]
+    known = torch.cat([bank, bank.flip(-1)])
     for side in (graft.lesion, graft.surround):
-        distance, nearest = (side[:, None] - known[None]).abs().amax((2, 3, 4)).min(1)
-        assert distance.max() < 0.1  # white noise is the hardest there is to sample between pixels
-        assert set((nearest % 6).tolist()) == {2, 3, 4}
+        distance, row = nearest(side, known)
+        assert distance.max() < (0.1 if dims == 2 else 0.7)  # white noise is the hardest there is to sample
+        assert set((row % 6).tolist()) == {2, 3, 4}
 
 
-def test_the_surround_is_never_the_lesion_itself_and_every_pair_occurs():
-    graft = draw(torch.randn(400, LATENTS), GraftRange(0, 0, 0, 0, 0), first=1, count=3)
-    own = torch.cat([BANK[1:4], BANK[1:4].flip(3)])
-    rows = [(side[:, None] - own[None]).abs().amax((2, 3, 4)).argmin(1) % 3 for side in (graft.lesion, graft.surround)]
+@either
+def test_the_surround_is_never_the_lesion_itself_and_every_pair_occurs(dims):
+    graft = draw(latents(200, dims), STILL, first=1, count=3)
+    own = torch.cat([BANKS[dims][1:4], BANKS[dims][1:4].flip(-1)])
+    rows = [nearest(side, own)[1] % 3 for side in (graft.lesion, graft.surround)]
     assert (rows[0] != rows[1]).all()
     assert len(set(zip(*(r.tolist() for r in rows), strict=True))) == 6
 
 
-def test_a_class_of_one_lesion_is_grafted_with_itself():
-    graft = draw(torch.randn(5, LATENTS), GraftRange(), first=4, count=1)
+@either
+def test_a_class_of_one_lesion_is_grafted_with_itself(dims):
+    graft = draw(latents(5, dims), GraftRange(), first=4, count=1)
     assert torch.isfinite(graft.image).all()
 
 
-def test_the_centre_is_the_lesion_and_the_border_is_the_surround():
-    graft = draw(torch.randn(200, LATENTS), GraftRange())
-    edge = graft.edge.mean(0)[0]
-    assert edge[SIZE // 2, SIZE // 2] < 0.1
-    assert edge[0, 0] > 0.9
+@either
+def test_the_centre_is_the_lesion_and_the_border_is_the_surround(dims):
+    graft = draw(latents(200, dims), GraftRange())
+    edge, middle = graft.edge.mean(0)[0], SIDES[dims] // 2
+    assert edge[(middle,) * dims] < 0.1
+    assert edge[(0,) * dims] > 0.9
 
 
-def test_a_warp_keeps_range_and_changes_the_picture():
-    latents = torch.randn(6, (LATENTS - 19) // 2)
-    moved = warp(BANK, latents, GraftRange())
-    assert moved.shape == BANK.shape
+@either
+def test_a_warp_keeps_range_and_changes_the_picture(dims):
+    moved = warp(BANKS[dims], torch.randn(6, warp_latents(dims)), GraftRange())
+    assert moved.shape == BANKS[dims].shape
     assert moved.abs().max() <= 1
-    assert (moved - BANK).abs().mean() > 0.05
+    assert (moved - BANKS[dims]).abs().mean() > 0.05
 
 
-def test_sampling_between_pixels_does_not_blur():
-    """Half a pixel aside, white noise keeps most of its energy (bilinear sampling leaves a quarter, bicubic a half)."""
-    still = torch.zeros(6, (LATENTS - 19) // 2)
-    still[:, 3:5] = torch.tensor([3.0, 3.0])  # not mirrored; the whole shift to one side
-    aside = warp(BANK, still, GraftRange(0, 0, 0, shift=1 / SIZE, elastic=0))
-    assert (aside.var() / BANK.var()).item() > 0.85
+@pytest.mark.parametrize(("dims", "kept"), [(2, 0.85), (3, 0.68)])
+def test_sampling_between_pixels_does_not_blur(dims, kept):
+    """Half a pixel aside, white noise keeps most of its energy (bilinear sampling leaves a quarter, bicubic a half;
+    trilinear sampling an eighth)."""
+    still = torch.zeros(6, warp_latents(dims))
+    still[:, 3 if dims == 2 else 6] = 3.0  # not mirrored
+    still[:, slice(4, 6) if dims == 2 else slice(7, 10)] = 3.0  # the whole shift to one side
+    aside = warp(BANKS[dims], still, GraftRange(0, 0, 0, shift=1 / SIDES[dims], elastic=0))
+    assert (aside.var() / BANKS[dims].var()).item() > kept
+
+
+def test_over_all_places_a_warped_volume_keeps_the_energy_of_the_finest_grain():
+    moved = warp(BANKS[3], torch.randn(6, warp_latents(3), generator=torch.Generator().manual_seed(2)), GraftRange())
+    inner = (slice(None), slice(None), *[slice(4, -4)] * 3)  # the borders are mirrored in
+    assert 0.8 < (moved[inner].var() / BANKS[3][inner].var()).item() < 1.1
+
+
+def ball(side: int, radius: float, dims: int) -> torch.Tensor:
+    """The distance channel of a ball in the middle, as `augmentor.data.masks` makes it."""
+    line = (torch.arange(side) - (side - 1) / 2) ** 2
+    squared = line
+    for _ in range(dims - 1):
+        squared = squared[..., None] + line
+    return ((radius - squared.sqrt()) / (side / 8)).clamp(-1, 1)
+
+
+@either
+def test_the_mask_of_a_graft_is_that_of_its_lesion_and_nothing_of_the_others_lesion_is_left(dims):
+    """A small bright lesion set into the surround of a large one: no ring of the large one is left, and the mask, which
+    is blended as the image is, says of every place whether it shows lesion."""
+    side = SIDES[dims]
+    masks = torch.stack([ball(side, r, dims)[None] for r in (0.15 * side, 0.42 * side)])
+    bank = Bank(torch.cat([(masks * 2).clamp(-1, 1), masks], 1), masks=1)
+    graft = draw(latents(60, dims), GraftRange(), 0, 2, bank)
+    image, mask = graft.image[:, 0], graft.image[:, 1] > 0
+    own = graft.lesion[:, 1] > 0
+    overlap = 2 * (mask & own).flatten(1).sum(1) / (mask.flatten(1).sum(1) + own.flatten(1).sum(1))
+    assert overlap.min() > 0.97
+    shown = image > 0
+    assert ((shown & mask).flatten(1).sum(1) / shown.flatten(1).sum(1)).min() > 0.95
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 9, 40])
+def test_by_size_the_surround_is_another_lesion_of_about_the_same_size(count):
+    drawn, counts = torch.randn(500, 2), torch.full((500,), count)
+    lesion, surround = pick_rows(drawn, counts, by_size=True)
+    assert set(lesion.tolist()) == set(range(count))
+    assert surround.min() >= 0
+    assert surround.max() < count
+    assert (lesion == surround).any() == (count == 1)
+    assert (lesion - surround).abs().max() <= max(8, count // 2)

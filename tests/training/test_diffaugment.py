@@ -36,6 +36,33 @@ def test_gradients_reach_every_image():
     assert (images.grad.abs().sum((1, 2, 3)) > 0).all()
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_mask_goes_where_its_image_goes_and_is_not_changed_otherwise(dims):
+    """With the mask as its own image, it stays the image's but where brightness, contrast or a hole changed that."""
+    pictures = (torch.rand(64, 1, *[16] * dims, generator=seeded()) > 0.7) * 2.0 - 1
+    seen = augment(torch.cat([pictures, pictures], 1), 1.0, seeded(), masks=1)
+    image, mask = seen[:, 0].flatten(1), seen[:, 1].flatten(1)
+    assert set(mask.unique().tolist()) == {-1.0, 1.0}
+    kept = image != 0  # a hole
+    # One straight line of brightness and contrast leads from the mask to the image.
+    assert all(
+        ((image[i] > image[i][kept[i]].mean()) == (mask[i] > 0))[kept[i]].float().mean() > 0.99 for i in range(64)
+    )
+    assert (mask != pictures.flatten(1)).any(1).float().mean() > 0.5
+
+
+def test_volumes_keep_their_shape_follow_the_seed_and_move_along_every_axis():
+    volumes = torch.rand(8, 1, 16, 16, 16, generator=seeded()) * 2 - 1
+    once = augment(volumes, 1.0, seeded())
+    assert once.shape == volumes.shape
+    assert torch.equal(once, augment(volumes, 1.0, seeded()))
+    steps = torch.linspace(-1, 1, 16)
+    for axis in (2, 3, 4):
+        ramp = steps.view([-1 if a == axis else 1 for a in range(5)]).expand(64, 1, 16, 16, 16)
+        moved = augment(torch.cat([ramp, ramp], 1), 1.0, seeded(), masks=1)[:, 1]
+        assert len({round(float(m.mean()), 4) for m in moved}) > 2
+
+
 def test_a_translation_brings_no_black_border():
     bright = torch.full((64, 1, 32, 32), 0.8)
     seen = augment(bright, 1.0, seeded())

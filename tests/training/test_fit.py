@@ -1,11 +1,15 @@
 import json
 import signal
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import augmentor.training.fit as fitting
+from augmentor.data.phantom import write_phantom
+from augmentor.data.readers import read_lesions
 from augmentor.errors import InterruptedFitError, UsageError
-from augmentor.model.checkpoint import load_tensors
+from augmentor.model.checkpoint import load_checkpoint, load_tensors
 from augmentor.training.fit import fit, resume_fit
 from augmentor.training.run import open_run
 from tests.lesion_sets import tiny_recipe, write_set
@@ -27,6 +31,39 @@ def test_a_run_folder_holds_what_was_promised(tmp_path, lesions, monkeypatch):
     assert len(list(run.samples.glob("*.png"))) == len(list(run.checkpoints.glob("*.safetensors"))) == 3
     assert open_run(None).folder == run.folder
     assert run.chosen_checkpoint.exists()
+
+
+def phantom_volumes(folder):
+    write_phantom(folder, patients=6, per_class=6, size=16, dims=3)
+    return read_lesions(folder)
+
+
+def test_a_fit_of_volumes_with_masks_shows_both(tmp_path):
+    lesions = phantom_volumes(tmp_path / "lesions")
+    model = {"spatial_dims": 3, "with_mask": True}
+    run = fit(lesions, tiny_recipe(model=model, training={"kimg": 0.016, "snapshots": 1}), tmp_path / "run")
+    card = load_checkpoint(run.chosen_checkpoint)[1]
+    assert (card.shape, card.spacing_mm) == ((1, 16, 16, 16), pytest.approx((0.8, 0.8, 0.8)))
+    pictures = {f.relative_to(run.samples): Image.open(f) for f in run.samples.rglob("*.png")}
+    assert len(pictures) == 4
+    assert {picture.size for picture in pictures.values()} == {(12 * 16 + 4, 3 * 16)}
+    mask = next(np.asarray(picture) for name, picture in pictures.items() if name.parts[0] == "masks")
+    assert set(np.unique(mask)) == {0, 255}
+
+
+@pytest.mark.parametrize(("dims", "told"), [(2, r"holds volumes \(16x16x16\).*--spatial-dims 3"), (3, "holds images")])
+def test_lesions_of_other_dimensions_are_refused_with_what_to_do(tmp_path, lesions, dims, told):
+    given = phantom_volumes(tmp_path / "volumes") if dims == 2 else lesions
+    with pytest.raises(UsageError, match=told):
+        fit(given, tiny_recipe(model={"spatial_dims": dims}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("model", "told"), [({"with_mask": True}, "no mask"), ({"condition_on": "size"}, "spacing")])
+def test_lesions_without_what_the_model_asks_for_leave_no_folder(tmp_path, lesions, model, told):
+    with pytest.raises(UsageError, match=told):
+        fit(lesions, tiny_recipe(model=model), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_held_out_patients_are_not_trained_on(tmp_path, lesions):

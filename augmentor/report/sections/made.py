@@ -49,8 +49,8 @@ def _command(fit: Fit) -> str | None:
     except UsageError:
         return None
     options = _options(recipe, fit.summary.get("source"))
-    words = (word for name, value in options.items() if value not in (None, "") for word in (name, str(value)))
-    return shlex.join(["augmentor", "fit", *words])
+    words = [word for name, value in options.items() if value not in (None, "") for word in (name, str(value))]
+    return shlex.join(["augmentor", "fit", *words, *(["--with-mask"] if recipe.model.with_mask else [])])
 
 
 def _options(recipe: Recipe, source: str | None) -> dict[str, Any]:
@@ -62,6 +62,8 @@ def _options(recipe: Recipe, source: str | None) -> dict[str, Any]:
         "--max-per-class": data.max_per_class,
         "--model": recipe.model.name,
         "--size": recipe.model.size,
+        "--spatial-dims": recipe.model.spatial_dims if recipe.model.spatial_dims != 2 else None,
+        "--condition-on": recipe.model.condition_on,
         "--minutes": training.length[0],
         "--kimg": training.length[1],
         "--holdout": training.holdout,

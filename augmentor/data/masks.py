@@ -1,0 +1,79 @@
+"""A lesion's mask as a channel beside its image, and back to a binary mask.
+
+The channel holds the signed distance to the lesion's edge, cut off at an eighth of the side: a network can move and
+bend it like an image, where a binary mask would fray, and its frayed edges alone would tell synthetic from real ones.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from augmentor.data.images import read_image, to_square
+from augmentor.data.lesions import Lesions
+from augmentor.errors import DataError
+
+_REACH = 8  # the distance is cut off at the side divided by it
+
+
+def to_channel(mask: np.ndarray) -> np.ndarray:
+    """(S, ...) bool -> (1, S, ...) float32 in [-1, 1]: 0 at the edge, 1 at an eighth of the side inside it."""
+    reach = max(2.0, mask.shape[-1] / _REACH)
+    inside, outside = distance_transform_edt(mask), distance_transform_edt(~mask)
+    # Voxels on both sides of an edge lie half a voxel from it.
+    distance = np.where(mask, inside - 0.5, 0.5 - outside)
+    return np.clip(distance / reach, -1, 1).astype(np.float32)[None]
+
+
+def from_channel(channel: np.ndarray) -> np.ndarray:
+    """(1, S, ...) in [-1, 1] -> (1, S, ...) uint8, 1 in the lesion."""
+    return (channel > 0).astype(np.uint8)
+
+
+def read_mask(path: str, image: str, size: int) -> np.ndarray:
+    """The mask of an image, (size, ...) bool, brought to the network's size as the image is.
+
+    Raises DataError where it lies on another grid than its image, has several channels, or no voxel is set.
+    """
+    found, pictured = read_image(path), read_image(image)
+    if found.pixels.shape[0] != 1:
+        raise DataError(f"{path}: has {found.pixels.shape[0]} channels; a mask has one, 0 outside the lesion.")
+    shapes = tuple(x.pixels.shape[1:] for x in (found, pictured))
+    spacings = [x.spacing_mm for x in (found, pictured) if x.spacing_mm]
+    if shapes[0] != shapes[1] or not np.allclose(spacings[:1], spacings[-1:], rtol=1e-3):
+        told = " and ".join(f"{x.pixels.shape[1:]} at {x.spacing_mm} mm" for x in (found, pictured))
+        raise DataError(
+            f"{path}: mask and image ({Path(image).name}) lie on different grids: {told}. Resample the mask to the "
+            "image's grid."
+        )
+    lesion = to_square((found.pixels > 0).astype(np.float32), size)[0] > 0.5
+    if not lesion.any():
+        empty = "no pixel is set" if not (found.pixels > 0).any() else f"nothing of it is left at {size} pixels a side"
+        raise DataError(f"{path}: {empty}; a mask shows where the lesion is. Correct it, or leave the row out.")
+    return lesion
+
+
+def load_masks(lesions: Lesions, size: int) -> np.ndarray:
+    """(N, 1, size, ...) float32, the channels of the lesions' masks.
+
+    Raises DataError, naming every mask that can't be used.
+    """
+    table = lesions.table
+    missing = table.loc[table["mask"] == "", "path"].tolist()
+    if missing:
+        raise DataError(
+            f"{lesions.source}: {len(missing)} of {len(table)} lesions have no mask (for example {missing[0]}), and a "
+            "fit with masks needs all. Give a column `mask`, or fit without --with-mask."
+        )
+    channels, problems = [], []
+    for path, image in zip(table["mask"], table["path"], strict=True):
+        try:
+            channels.append(to_channel(read_mask(path, image, size)))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        more = [f"... and {len(problems) - 5} more such masks."] if len(problems) > 5 else []
+        raise DataError(problems[:5] + more)
+    return np.stack(channels)

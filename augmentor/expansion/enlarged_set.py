@@ -1,0 +1,114 @@
+"""An enlarged training set on disk: its images and masks, its manifest, its datalist, what describes it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from augmentor.data.images import SUFFIX, FileFormat, Intensity, file_name, slope_intercept, storage, write_image
+from augmentor.data.secondary_capture import require_highdicom, write_secondary_capture
+from augmentor.errors import UsageError
+from augmentor.model.checkpoint import Card
+
+_MEASURED = ("copy_distance", "twin_distance", "label_agreement", "realism", "spread")  # by the screen's rules
+_COLUMNS = (
+    *("path", "label", "patient", "mask", "roi_side_mm", "origin", "seed"),
+    *(*_MEASURED, "checkpoint", "recipe"),
+)
+_MASKS = "masks"  # the top folder that is no class
+
+
+@dataclass
+class SetWriter:
+    """Writes one set into a folder; `rows` becomes the manifest.
+
+    Nothing is copied from a source: a file holds pixels, spacing and a note.
+    """
+
+    folder: Path
+    form: FileFormat
+    card: Card
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError where the format can't hold such lesions, before any is made."""
+        if self.form == "dicom":
+            require_highdicom()
+        if self.form == "png" and self.card.model.spatial_dims == 3:
+            raise UsageError("--format png: a PNG holds no volume. Choose nifti, npy or dicom.")
+
+    @property
+    def stored(self) -> Intensity:
+        return storage(self.card.intensity, self.form)
+
+    def add(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray | None,
+        label: str,
+        origin: str,
+        number: int,
+        note: str,
+        spacing_mm: tuple[float, ...] | None,
+        **columns: Any,
+    ) -> None:
+        """image: (C, S, ...) in [-1, 1]; mask: (1, S, ...) uint8, 1 in the lesion, where there are masks."""
+        files = image.ndim == 3 or self.form != "dicom"  # a volume in DICOM is a folder
+        path = f"{file_name(label)}/{origin}_{number:06d}{SUFFIX[self.form] if files else ''}"
+        self._write(
+            self.stored.from_network(image), path, spacing_mm, note, slope_intercept(self.card.intensity, self.stored)
+        )
+        row = {"path": path, "label": label, "patient": "", "origin": origin}
+        if mask is not None:
+            row["mask"] = f"{_MASKS}/{path}"
+            self._write(mask, row["mask"], spacing_mm, f"{note}, mask: 1 in the lesion", (1.0, 0.0))
+        if spacing_mm:
+            columns["roi_side_mm"] = round(max(spacing_mm) * image.shape[-1], 4)
+        self.rows.append(row | columns)
+
+    def _write(
+        self,
+        pixels: np.ndarray,
+        path: str,
+        spacing_mm: tuple[float, ...] | None,
+        note: str,
+        rescale: tuple[float, float],
+    ) -> None:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if self.form == "dicom":
+            write_secondary_capture(pixels, file, spacing_mm, note, rescale, note.startswith("SYNTHETIC"))
+        else:
+            write_image(pixels, file, spacing_mm, note)
+
+    def save_tables(self, name: str, made_by: dict[str, Any], screen: dict[str, Any]) -> None:
+        """manifest.csv, MONAI's datalist.json, dataset_description.json."""
+        manifest = pd.DataFrame(self.rows, columns=list(_COLUMNS))
+        manifest["seed"] = pd.array([row.get("seed") for row in self.rows], dtype="Int64")  # floats would round them
+        manifest.to_csv(self.folder / "manifest.csv", index=False)
+        (self.folder / "datalist.json").write_text(json.dumps(self._datalist(), indent=1))
+        slope, intercept = slope_intercept(self.card.intensity, self.stored)
+        description = {
+            "Name": name,
+            "GeneratedBy": [made_by],
+            "Warning": "Rows of origin 'synthetic' are no patients. Never test or validate on them.",
+            "Counts": manifest.groupby(["label", "origin"]).size().unstack(fill_value=0).to_dict("index"),
+            "Intensity": {"slope": slope, "intercept": intercept, "original_dtype": self.card.intensity.dtype},
+            "Screen": screen,
+        }
+        (self.folder / "dataset_description.json").write_text(json.dumps(description, indent=1))
+
+    def _datalist(self) -> dict[str, Any]:
+        """Paths are relative to the file; MONAI's loader joins those of `image`, and of `mask` where it is there."""
+        names = {name: i for i, name in enumerate(self.card.classes)}
+        items = [
+            {"image": r["path"], "label": names[r["label"]], "origin": r["origin"], "patient": r["patient"]}
+            | {key: r[key] for key in ("mask",) if key in r}
+            for r in self.rows
+        ]
+        return {"labels": {str(i): n for n, i in names.items()}, "numTraining": len(items), "training": items}

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from augmentor.data.images import read_image, write_image
+from augmentor.data.lesions import make_lesions
+from augmentor.data.sizes import load_sides, spacing_at
+from augmentor.errors import DataError
+
+
+def lesions(tmp_path, sides, spacings=((1.5, 0.5, 0.5),)):
+    paths = []
+    for number in range(len(sides)):
+        spacing = spacings[number % len(spacings)]
+        file = tmp_path / f"lesion{number}.{'nii.gz' if spacing else 'npy'}"
+        write_image(np.zeros((1, 8, 20, 16), np.int16), file, spacing, "")
+        paths.append(str(file))
+    columns = {"path": paths, "label": ["a"] * len(paths), "patient": paths, "roi_side_mm": sides}
+    return make_lesions(columns, tmp_path)
+
+
+def test_the_table_goes_before_the_files_spacing(tmp_path):
+    assert load_sides(lesions(tmp_path, ["34.5", ""])).tolist() == [34.5, 12.0]
+
+
+@pytest.mark.parametrize(("side", "told"), [("", "no spacing"), ("wide", "'wide'"), ("-3", "'-3'"), ("nan", "'nan'")])
+def test_a_size_that_is_not_known_is_told(tmp_path, side, told):
+    with pytest.raises(DataError, match=told) as error:
+        load_sides(lesions(tmp_path, [side, "20"], (None,)))
+    assert "without --condition-on" in str(error.value)
+    assert "lesion0" in str(error.value)
+
+
+def test_spacing_is_that_of_the_file_or_else_of_the_region(tmp_path):
+    known, unknown = lesions(tmp_path, ["40", "40"], ((1.5, 0.5, 0.5), None)).paths
+    assert spacing_at(read_image(known), "40", 10) == (3.0, 1.0, 1.0)
+    assert spacing_at(read_image(unknown), "40", 10) == (4.0, 4.0, 4.0)
+    assert spacing_at(read_image(unknown), "", 10) is None

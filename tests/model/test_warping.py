@@ -1,0 +1,59 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from augmentor.model.warping import enlarge, resample, resample_finely, rotation
+
+
+def smooth(dims: int, side: int = 16) -> torch.Tensor:
+    control = torch.randn(3, 2, *[5] * dims, generator=torch.Generator().manual_seed(0))
+    return enlarge(control, side)
+
+
+def grid_of(images: torch.Tensor, shift: float = 0.0) -> torch.Tensor:
+    dims = images.dim() - 2
+    affine = torch.cat([torch.eye(dims), torch.full((dims, 1), shift)], 1).expand(len(images), dims, dims + 1)
+    return F.affine_grid(affine, list(images.shape), align_corners=False)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("sampled", [resample, resample_finely])
+def test_a_smooth_image_sampled_where_it_is_stays_as_it_is(dims, sampled):
+    images = smooth(dims)
+    assert (sampled(images, grid_of(images)) - images).abs().max() < 0.05 * images.abs().max()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_shift_by_whole_pixels_moves_the_pixels(dims):
+    images = smooth(dims)
+    inner, further = (
+        (slice(None), slice(None), *[slice(3, 12)] * dims),
+        (slice(None), slice(None), *[slice(5, 14)] * dims),
+    )
+    moved = resample_finely(images, grid_of(images, 2 * 2 / 16))
+    assert (moved[inner] - images[further]).abs().max() < 0.05 * images.abs().max()
+
+
+def test_a_volume_is_sampled_alike_in_any_number_at_a_time(monkeypatch):
+    volumes = smooth(3)
+    whole = resample_finely(volumes, grid_of(volumes, 0.1))
+    monkeypatch.setattr("augmentor.model.warping._CHUNK_NUMBERS", 1)
+    assert torch.equal(resample_finely(volumes, grid_of(volumes, 0.1)), whole)
+
+
+def test_a_field_in_space_is_the_same_along_each_axis():
+    control = torch.randn(2, 3, 4, 4, 4)
+    turned = enlarge(control.permute(0, 1, 4, 2, 3), 12)
+    assert torch.allclose(enlarge(control, 12).permute(0, 1, 4, 2, 3), turned, atol=1e-5)
+    flat = enlarge(control[..., :1].expand(2, 3, 4, 4, 4), 12)
+    plane = enlarge(control[..., 0], 12)
+    assert torch.allclose(flat, plane[..., None].expand_as(flat), atol=1e-5)
+
+
+def test_a_rotation_keeps_lengths_and_handedness():
+    turned = rotation(torch.rand(20, 3) * 2 * math.pi)
+    assert torch.allclose(turned @ turned.mT, torch.eye(3).expand(20, 3, 3), atol=1e-5)
+    assert torch.allclose(torch.linalg.det(turned), torch.ones(20), atol=1e-5)
+    assert torch.allclose(rotation(torch.zeros(1, 3)), torch.eye(3))
