@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import StandardScaler
 
-from augmentor.evaluation.memorisation import THUMBNAIL, distance_of, thumbnails
+from augmentor.evaluation.memorisation import THUMBNAIL, WINDOW, distance_of, thumbnails
 from augmentor.expansion.labels import LabelCheck, fit_label_check
 from augmentor.measures import NEIGHBOURS, radii
 from augmentor.model.features import texture_features
@@ -24,7 +24,6 @@ REASONS: dict[Rule, str] = {
     "diversity": "left out for variety",
 }
 
-_WINDOW = 512
 _PERCENTILE_AND_MARGIN = {"light": (99.0, 1.1), "strict": (95.0, 1.0)}
 
 
@@ -49,21 +48,21 @@ class Synthetic:
     measured: dict[str, float] = field(default_factory=dict)
     rule: Rule | None = None
     features: np.ndarray = field(default_factory=_nothing, repr=False)  # (D,), where a rule needs texture
-    aligned: np.ndarray = field(default_factory=_nothing, repr=False)  # (136, 256), while twins are looked for
+    aligned: np.ndarray = field(default_factory=_nothing, repr=False)  # (264, 256), while twins are looked for
 
 
 class Twins:
     """Near-copies among the synthetic lesions of one class: a generator that repeats itself (mode collapse).
 
     The distance is `CopyCheck`'s, and so is the threshold. It is measured to the last 512 lesions that were kept:
-    512 KB whatever the factor, and one product of 136 x 256 and 256 x 512 numbers a lesion. What repeats itself more
-    often than once in 512 is found. A longer window would find likenesses by chance: the threshold is a nearest
-    distance among a few hundred lesions, and nearest distances shrink as more are compared.
+    512 KB whatever the factor, and one product of 264 x 256 and 256 x 512 numbers a lesion. What repeats itself more
+    often than once in 512 is found. A longer window would find likenesses by chance, for nearest distances shrink as
+    more lesions are compared.
     """
 
     def __init__(self, threshold: float):
         self.threshold = threshold
-        self._window = np.empty((_WINDOW, THUMBNAIL), np.float32)
+        self._window = np.empty((WINDOW, THUMBNAIL), np.float32)
         self._kept = 0
 
     def judge(self, lesion: Synthetic) -> None:
@@ -74,7 +73,7 @@ class Twins:
             lesion.measured["twin_distance"] = distance
             lesion.rule = "twin" if distance < self.threshold else None
         if lesion.rule is None:
-            self._window[self._kept % _WINDOW] = thumbnails(lesion.image[None])[0]
+            self._window[self._kept % WINDOW] = thumbnails(lesion.image[None])[0]
             self._kept += 1
         lesion.aligned = _nothing()
 

@@ -47,7 +47,7 @@ class Screen:
 
     def summary(self) -> dict[str, Any]:
         """The level, the limits and the counts, in plain values."""
-        limits = {"copy_distance_at_least": self.copies.threshold, "twin_distance_at_least": self.copies.threshold}
+        limits = {"copy_distance_at_least": self.copies.threshold, "twin_distance_at_least": self.copies.twin_threshold}
         if self.texture:
             limits |= {"label_agreement_at_least": self.texture.least, "realism_at_most": self.texture.farthest}
         counts = {"drawn": dict(self.drawn), "kept": dict(self.kept)}
@@ -93,7 +93,7 @@ class Screen:
                 lesion.aligned = aligned
 
     def _passing(self, candidates: Iterator[Synthetic], label: str, wanted: int) -> Iterator[Synthetic]:
-        twins, kept, in_a_row = Twins(self.copies.threshold), 0, 0
+        twins, kept, in_a_row = Twins(self.copies.twin_threshold), 0, 0
         for lesion in islice(candidates, _TRIES * wanted):
             self.drawn[label] += 1
             if lesion.rule is None:
@@ -125,7 +125,7 @@ def screen_of(run: Run, card: Card, level: ScreenLevel = "light") -> Screen:
     size, training = card.model.size, run.training
     images, _ = load_images(training.paths, size, card.intensity)
     others = load_images(run.held_out.paths, size, card.intensity)[0] if len(run.held_out) else None
-    copies = make_copy_check(images, training.table["patient"].tolist(), others)
+    copies = make_copy_check(images, groups(training).tolist(), others)
     if level == "off":
         return Screen(copies)
     order = {name: i for i, name in enumerate(card.classes)}

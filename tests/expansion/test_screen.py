@@ -147,7 +147,7 @@ def test_a_strict_screen_keeps_all_that_pass_where_few_do(monkeypatch):
 
 
 def test_what_is_held_of_those_kept_does_not_grow(monkeypatch):
-    monkeypatch.setattr(rules, "_WINDOW", 16)
+    monkeypatch.setattr(rules, "WINDOW", 16)
     twins = rules.Twins(0.5)
     for image in training_lesions()[0]:
         lesion = rules.Synthetic("plain", 0, image, aligned=rules.thumbnails(image[None]))
