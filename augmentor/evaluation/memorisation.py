@@ -111,8 +111,9 @@ def _turned_and_zoomed(grey: np.ndarray) -> Iterator[np.ndarray]:
 class CopyCheck:
     """Distances to the training lesions, and how near other patients' lesions come to each other.
 
-    A distance is sqrt(2 - 2 r), r the correlation of two thumbnails at the best of 264 alignments (456 above 64x64): 0 for a copy that was mirrored, turned by 90 degrees, shifted a little or changed in brightness
-    and contrast; about 1.4 for strangers.
+    A distance is sqrt(2 - 2 r), r the correlation of two thumbnails at the best of 264 alignments (456 above 64x64): 0
+    for a copy that was mirrored, turned by 90 degrees, shifted a little or changed in brightness and contrast; about
+    1.4 for strangers.
     The correlation is the normalised one of template matching (Lewis 1995); what counts as near is measured, not set.
     """
 
