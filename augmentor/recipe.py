@@ -16,7 +16,7 @@ from augmentor.errors import UsageError
 
 Step = Literal["phantom", "check", "fit", "expand", "evaluate", "benchmark"]
 ModelName = Literal["cgan", "dcgan", "acgan"]
-ScreenLevel = Literal["off", "light", "strict"]
+ScreenLevel = Literal["off", "light", "strict", "label", "realism", "diversity"]
 ArmName = Literal[
     "real",
     "classic",

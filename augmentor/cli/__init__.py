@@ -13,7 +13,7 @@ from augmentor.cli.data import check
 from augmentor.cli.generator import evaluate, expand, fit
 from augmentor.cli.recipes import demo, run
 from augmentor.cli.reports import report
-from augmentor.cli.trial import benchmark, calibrate
+from augmentor.cli.trial import benchmark, calibrate, screens
 from augmentor.errors import AugmentorError
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (check, fit, expand, evaluate, benchmark, calibrate, report, demo, run):
+for command in (check, fit, expand, evaluate, benchmark, calibrate, screens, report, demo, run):
     app.command()(command)
 
 

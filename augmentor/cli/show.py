@@ -79,3 +79,16 @@ def show_study(found: dict[str, float]) -> None:
     table.add_row("intervals that hold the true difference", f"{found['covered']:.1%}")
     table.add_row("smallest effect seen with 80 % power (median)", f"{found['detectable'] * 100:.1f} points")
     out.print(table)
+
+
+def show_screens(table: Any) -> None:
+    classifiers = [name.removeprefix("gain_") for name in table.columns if name.startswith("gain_")]
+    heads = [f"gain over classic, {name} (of the seeds)" for name in classifiers]
+    shown = Table("screen", "refused", "KID", "coverage", *heads)
+    for row in table.to_dict("records"):
+        gains = [
+            f"{row[f'gain_{name}'] * 100:+.1f} ({row[f'least_{name}'] * 100:+.1f} to {row[f'most_{name}'] * 100:+.1f})"
+            for name in classifiers
+        ]
+        shown.add_row(row["setting"], f"{row['refused']:.1%}", f"{row['kid']:.3f}", f"{row['coverage']:.3f}", *gains)
+    out.print(shown)

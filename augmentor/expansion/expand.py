@@ -152,7 +152,7 @@ def _require_filled(screen: Screen, wanted: dict[str, int], out: Path) -> None:
     short = [label for label, count in wanted.items() if screen.kept[label] < count]
     if short:
         told = "; ".join(_told(screen, label, wanted[label]) for label in short)
-        off = " or --screen off" if screen.level == "light" else " or a lighter --screen" if screen.texture else ""
+        off = {"off": "", "strict": " or a lighter --screen"}.get(screen.level, " or --screen off")
         raise ShortfallError(
             f"{out}: the factor could not be filled: {told}. What passed is written, nothing that was refused. "
             f"Fit longer or with more patients, or expand with a lower --factor{off}."

@@ -13,7 +13,7 @@ import numpy as np
 from augmentor.data.images import load_images
 from augmentor.data.splits import groups
 from augmentor.evaluation.memorisation import CopyCheck, alignments, make_copy_check
-from augmentor.expansion.rules import Rule, Synthetic, TextureRules, Twins, fit_texture_rules
+from augmentor.expansion.rules import LEVELS, Rule, Synthetic, TextureRules, Twins, fit_texture_rules
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
 from augmentor.recipe import ScreenLevel
@@ -49,7 +49,7 @@ class Screen:
         """The level, the limits and the counts, in plain values."""
         limits = {"copy_distance_at_least": self.copies.threshold, "twin_distance_at_least": self.copies.twin_threshold}
         if self.texture:
-            limits |= {"label_agreement_at_least": self.texture.least, "realism_at_most": self.texture.farthest}
+            limits |= self.texture.limits
         counts = {"drawn": dict(self.drawn), "kept": dict(self.kept)}
         refused = {label: self.refused_of(label) for label in self.drawn}
         return {"level": self.level, "limits": limits} | counts | {"refused": refused}
@@ -57,14 +57,14 @@ class Screen:
     def draw(self, generator: Generator, card: Card, wanted: dict[str, int], seed: int) -> Iterator[Synthetic]:
         """Stream `wanted` lesions a class in constant memory; fewer where over 19 of 20, or 1000 in a row, are refused.
 
-        At levels off and light, many lesions of a class begin with the same ones as few. At strict they need not: few
-        and many are each chosen among twice as many.
+        Many lesions of a class begin with the same ones as few. With the rule for variety they need not: few and many
+        are each chosen among twice as many.
         """
         block = max(32, min(_BLOCK, _BLOCK_NUMBERS // (card.channels * card.model.size**2)))
         for label, number in wanted.items():
             candidates = self._candidates(generator, card.classes.index(label), label, seed)
             chosen = self._passing(candidates, label, number)
-            if self.level == "strict":
+            if "diversity" in LEVELS[self.level]:
                 passing = self._passing(candidates, label, _OVERSAMPLED * number)
                 chosen = self._covering(passing, card.classes.index(label), number, block)
             for lesion in chosen:

@@ -34,8 +34,8 @@ def own_features(file: Path) -> Callable[[np.ndarray], np.ndarray]:
     if found is None:
         raise UsageError(
             f"--features {file}: its weights ({len(weights)}, for example {next(iter(weights), 'none')!r}) fit no "
-            f"known network. Known are {', '.join(_known())}, for two-dimensional images of 1 or 3 channels, in MONAI's "
-            "names."
+            f"known network. Known are {', '.join(_known())}, for two-dimensional images of 1 or 3 channels, in "
+            "MONAI's names."
         )
     name, channels = found
     with torch.random.fork_rng():
