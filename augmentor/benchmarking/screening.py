@@ -46,7 +46,7 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     design = make_design(lesions, recipe.with_options(benchmark={"arms": [BASELINE, _ARM]}), out)
     file = out / "screen.csv"
     with locked(out / ".lock", f"{out}: a study is at work in this folder. Wait for it, or give another --out."):
-        rows = pd.read_csv(file, dtype={"fold": str}).to_dict("records") if file.exists() else []
+        rows: list[Any] = pd.read_csv(file, dtype={"fold": str}).to_dict("records") if file.exists() else []
         known = {(row["fold"], row["seed"], row["setting"]) for row in rows}
         folds = [gan.data for gan in design.gans]
         with progress.task("Studying the screen", len(folds) * (1 + len(SETTINGS))) as update:

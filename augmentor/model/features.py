@@ -76,6 +76,11 @@ def pretrained_weights() -> Path:
     return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
 
 
+def has_pretrained() -> bool:
+    """Whether the package of `pretrained_features` is installed."""
+    return find_spec(_WEIGHTS) is not None
+
+
 def pretrained_features(images: np.ndarray) -> np.ndarray:
     """(N, C, S, S) in [-1, 1] -> (N, 1280) float32: EfficientNet-Lite0 before its last layer, trained on ImageNet.
 
