@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from augmentor.data.check import require_usable
+from augmentor.data.check import inspect
 from augmentor.data.images import load_images, read_image
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import groups, guard, holdout
@@ -114,7 +114,7 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
             f"--synthetic has the class {', '.join(sorted(missing))}, which --real lacks (it has "
             f"{', '.join(real.classes)}). Name the folders of both by the same classes."
         )
-    real, synthetic = require_usable(real).lesions, require_usable(synthetic).lesions
+    real, synthetic = _readable(real), _readable(synthetic)
     training, held_out, known = _halves(real, seed)
     first = read_image(synthetic.paths[0]).pixels
     size = min(_LARGEST, max(first.shape[1:]))
@@ -148,6 +148,18 @@ def _of_origin(lesions: Lesions, origin: str) -> Lesions:
     if not len(chosen):
         raise UsageError(f"{lesions.source}: holds no {origin} lesions. Give another folder to --{origin}.")
     return chosen
+
+
+def _readable(lesions: Lesions) -> Lesions:
+    """With the hash of each image's pixels. Raises DataError where images can't be compared with each other."""
+    found = inspect(lesions)
+    if found.unreadable:
+        raise DataError(found.unreadable)
+    for what, kinds in (("channels", found.channels), ("kinds of numbers", found.dtypes)):
+        if len(kinds) > 1:
+            told = ", ".join(f"{count} with {kind}" for kind, count in kinds.items())
+            raise DataError(f"{lesions.source}: images of different {what}: {told}. Convert them to one.")
+    return found.lesions
 
 
 def _halves(real: Lesions, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:

@@ -51,7 +51,7 @@ def _require_own(out: Path, folders: Sequence[Path]) -> None:
 def _title(sources: Sources) -> str:
     if sources.benchmarks:
         return "Do synthetic lesions help?"
-    named = [*sources.fits, *sources.enlarged, *sources.readings]
+    named = [*sources.evaluated, *sources.enlarged, *sources.readings]
     return "Synthetic lesions of " + ", ".join(source.name or source.folder.name for source in named)
 
 
