@@ -12,7 +12,7 @@ from augmentor.model.blocks import fast_layout
 from augmentor.training.classic import classic
 
 LENGTH = 64  # features of a lesion
-_STEPS, _BATCH, _RATE = 150, 32, 2e-3
+_STEPS, _BATCH, _RATE = 100, 32, 3e-3
 _TEMPERATURE = 0.2
 _BRIGHTNESS, _CONTRAST = 0.2, 0.2
 
