@@ -12,7 +12,7 @@ from PIL import Image
 
 from augmentor import cli
 
-COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "calibrate", "report", "demo", "run")
+COMMANDS = ("check", "fit", "expand", "evaluate", "benchmark", "calibrate", "screens", "report", "demo", "run")
 
 
 class Outcome(NamedTuple):

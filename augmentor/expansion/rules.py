@@ -163,11 +163,11 @@ class TextureRules:
 
     @property
     def least(self) -> float:
-        """Label agreement under which a lesion is refused. Strict: chance. Light: half of chance, or what 19 of 20
+        """Label agreement under which a lesion is refused. Strict: chance. Light: half of chance, or what 99 of 100
         training lesions reach where that is less: classes that can't be told apart must not decide."""
         assert self.labels
         chance = 1.0 / self.labels.classes
-        return chance if self._strict else min(chance / 2, float(np.percentile(self.labels.own, 5)))
+        return chance if self._strict else min(chance / 2, float(np.percentile(self.labels.own, 1)))
 
     @property
     def farthest(self) -> float:

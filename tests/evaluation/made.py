@@ -13,8 +13,8 @@ def make_side(per_class: int = 40, seed: int = 0) -> Side:
 
 
 def make_sides(copied: float = 0.0, known: bool = True, per_class: int = 60) -> Sides:
-    """A share `copied` of the synthetic lesions are training lesions, mirrored and with a little noise; the others are of
-    the same distribution as the real ones."""
+    """A share `copied` of the synthetic lesions are training lesions, mirrored and with a little noise; the others are
+    of the same distribution as the real ones."""
     training, held_out, fresh = make_side(), make_side(seed=1), make_side(per_class, seed=2)
     rng, images = np.random.default_rng(3), fresh.images.copy()
     for label in np.unique(fresh.labels):

@@ -120,7 +120,7 @@ def test_files_of_others_are_not_overwritten(tmp_path):
 
 @pytest.mark.slow
 def test_two_thousand_lesions_beside_a_thousand_stay_within_time_and_memory(tmp_path):
-    """The requirement is 60 s on two cores and 2 GiB; here in processor seconds of one thread, for others compute too."""
+    """The requirement is 60 s on two cores and 2 GiB; here in processor seconds of one thread."""
     for name, count, seed in (("real", 1000, 0), ("made", 2000, 1)):
         write_smooth(tmp_path / name, count, seed, size=64)
     command = [sys.executable, "-m", "augmentor", "evaluate", "--synthetic", "made", "--real", "real", "--json"]

@@ -26,7 +26,7 @@ def test_without_a_split_the_patients_are_halved_and_it_is_said(real, made):
     assert not sides.known
     assert len(sides.synthetic) == 18
     assert len(sides.training) + len(sides.held_out) == len(sides.seen) == 24
-    patients = [set(p.rsplit("_", 1)[0] for p in side.paths) for side in (sides.training, sides.held_out)]
+    patients = [{p.rsplit("_", 1)[0] for p in side.paths} for side in (sides.training, sides.held_out)]
     assert not patients[0] & patients[1]
     assert "is not known" in sides.notes[0]
     assert sides.counts["synthetic"] == {"a": 9, "b": 9}
@@ -73,7 +73,8 @@ def test_sets_of_another_size_are_brought_to_the_synthetic_ones(tmp_path, made):
     assert sides.training.images.shape[1:] == sides.synthetic.images.shape[1:] == (1, 16, 16)
 
 
-def test_an_image_that_can_not_be_read_is_named(tmp_path, real, made):
+@pytest.mark.usefixtures("made")
+def test_an_image_that_can_not_be_read_is_named(tmp_path, real):
     broken = tmp_path / "made" / "a" / "ap0_0.png"
     broken.write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"ap0_0.png: can't be read"):
