@@ -1,11 +1,20 @@
-"""How alike two sets of feature vectors are: arithmetic only, the literature's names."""
+"""How alike two sets of feature vectors are: arithmetic only, the literature's names.
+
+Distances are taken in chunks of rows: memory grows with the number of vectors, not with its square.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+from scipy.linalg import eigvalsh
+from scipy.stats import t
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel
 
 NEIGHBOURS = 5
+_CHUNK_NUMBERS = 4_000_000  # distances held at a time: 32 MB
+_MOST_PAIRED = 1000  # points whose median distance sets a kernel's width
 
 
 def standardise(reference: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -15,59 +24,160 @@ def standardise(reference: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray,
     return tuple((x - mean) / deviation for x in (reference, *others))
 
 
+def chunks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of the rows of a matrix, each of which is worth holding."""
+    size = max(1, _CHUNK_NUMBERS // max(1, columns))
+    return (slice(start, start + size) for start in range(0, rows, size))
+
+
+def _distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """(N, D), (M, D) -> the (N, M) distances, in chunks of rows."""
+    return ((rows, euclidean_distances(a[rows], b)) for rows in chunks(len(a), len(b)))
+
+
 def kid(real: np.ndarray, synthetic: np.ndarray) -> float:
     """Kernel inception distance: unbiased squared MMD, kernel (x.y / D + 1)^3 (Binkowski et al. 2018, eq. 4).
 
     real: (N, D), synthetic: (M, D), N and M at least 2. Zero on average where both come from one distribution;
     a single value can be negative.
     """
-    n, m = len(real), len(synthetic)
-    rr = polynomial_kernel(real, degree=3, coef0=1)
-    ss = polynomial_kernel(synthetic, degree=3, coef0=1)
-    within = (rr.sum() - np.trace(rr)) / (n * (n - 1)) + (ss.sum() - np.trace(ss)) / (m * (m - 1))
-    return float(within - 2 * polynomial_kernel(real, synthetic, degree=3, coef0=1).mean())
+    return _kid(*_cubic_sums(real, synthetic))
+
+
+def kid_interval(
+    real: np.ndarray, synthetic: np.ndarray, groups: np.ndarray, level: float = 0.95
+) -> tuple[float, float] | None:
+    """The interval of `kid`, by the jackknife (Efron and Stein 1981): each group of real lesions (a patient's) is left
+    out in turn, and each of as many groups of synthetic ones.
+
+    groups: (N,) of the real ones. The two variances are added, and the quantile is Student's with the smaller number of
+    groups less one. None where the real ones are of fewer than two groups, or one group holds all but one.
+    """
+    _, codes = np.unique(groups, return_inverse=True)
+    parts = np.arange(len(synthetic)) % max(2, min(len(synthetic), codes.max() + 1))
+    if codes.max() < 1 or len(real) - np.bincount(codes).max() < 2 or len(synthetic) < 4:
+        return None
+    sums = _cubic_sums(real, synthetic)
+    variance = _jackknife(_without(real, codes, sums[0], sums[2], sums[1]))
+    variance += _jackknife(_without(synthetic, parts, sums[1], sums[3], sums[0]))
+    half = float(t.ppf((1 + level) / 2, codes.max())) * variance**0.5
+    middle = _kid(*sums)
+    return middle - half, middle + half
+
+
+def _cubic_sums(real: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What each vector's kernel with the others adds up to: real with real (N,), synthetic with synthetic (M,), both
+    without itself, real with synthetic (N,), synthetic with real (M,)."""
+    across, back = np.empty(len(real)), np.zeros(len(synthetic))
+    for rows in chunks(len(real), len(synthetic)):
+        kernel = _cubic(real[rows], synthetic)
+        across[rows] = kernel.sum(1)
+        back += kernel.sum(0)
+    return _within(real), _within(synthetic), across, back
+
+
+def _within(points: np.ndarray) -> np.ndarray:
+    sums = np.empty(len(points))
+    for rows in chunks(len(points), len(points)):
+        sums[rows] = _cubic(points[rows], points).sum(1)
+    return sums - ((points**2).sum(1) / points.shape[1] + 1) ** 3
+
+
+def _cubic(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return polynomial_kernel(a, b, degree=3, coef0=1)
+
+
+def _kid(rr: np.ndarray, ss: np.ndarray, rs: np.ndarray, _sr: np.ndarray) -> float:
+    n, m = len(rr), len(ss)
+    return float(rr.sum() / (n * (n - 1)) + ss.sum() / (m * (m - 1)) - 2 * rs.sum() / (n * m))
+
+
+def _without(
+    points: np.ndarray, codes: np.ndarray, own: np.ndarray, across: np.ndarray, others: np.ndarray
+) -> np.ndarray:
+    """(groups,): KID with each group of `points` left out. own, across: its sums; others: the other side's own."""
+    n, m = len(points), len(others)
+    found = []
+    for rows in (np.flatnonzero(codes == code) for code in range(codes.max() + 1)):
+        inside = _within(points[rows]).sum() if len(rows) > 1 else 0.0
+        left = n - len(rows)
+        within = (own.sum() - 2 * own[rows].sum() + inside) / (left * (left - 1))
+        found.append(within + others.sum() / (m * (m - 1)) - 2 * (across.sum() - across[rows].sum()) / (left * m))
+    return np.array(found)
+
+
+def _jackknife(left_out: np.ndarray) -> float:
+    count = len(left_out)
+    return float((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
+
+
+def allows_fid(real: np.ndarray, synthetic: np.ndarray) -> bool:
+    """Whether both sets have more vectors than features: with fewer, a covariance is not even of full rank."""
+    return min(len(real), len(synthetic)) > real.shape[1]
+
+
+def fid(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Frechet distance of two Gaussians with the sets' means and covariances (Heusel et al. 2017, eq. 6).
+
+    Biased upward, and more so the fewer vectors there are (Chong and Forsyth 2020): compare only at the same N and M.
+    """
+    difference = real.mean(0) - synthetic.mean(0)
+    one, other = np.cov(real, rowvar=False), np.cov(synthetic, rowvar=False)
+    # The trace of the root of a product of two covariances: the product's eigenvalues are real and not negative.
+    values, vectors = np.linalg.eigh(one)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    shared = np.sqrt(np.maximum(eigvalsh(root @ other @ root), 0)).sum()
+    return float(difference @ difference + np.trace(one) + np.trace(other) - 2 * shared)
 
 
 def mmd(real: np.ndarray, synthetic: np.ndarray) -> float:
-    """Unbiased squared MMD with a Gaussian kernel as wide as the median distance within `real`.
+    """Unbiased squared MMD with a Gaussian kernel as wide as the median distance within `real` (of 1000 at most).
 
     Bounded, so that a few odd samples can't rule it as they do KID's cubic kernel (Gretton et al. 2012, eq. 3).
     """
     n, m = len(real), len(synthetic)
-    within_real = euclidean_distances(real)
-    width = max(float(np.median(within_real[np.triu_indices(n, 1)])), 1e-12)
+    paired = real[np.unique(np.linspace(0, n - 1, _MOST_PAIRED).round().astype(int))]
+    width = max(float(np.median(euclidean_distances(paired)[np.triu_indices(len(paired), 1)])), 1e-12)
 
-    def kernel(distances: np.ndarray) -> np.ndarray:
-        return np.exp(-((distances / width) ** 2) / 2)
+    def total(a: np.ndarray, b: np.ndarray) -> float:
+        return sum(float(np.exp(-((found / width) ** 2) / 2).sum()) for _, found in _distances(a, b))
 
-    rr, ss = kernel(within_real), kernel(euclidean_distances(synthetic))
-    within = (rr.sum() - n) / (n * (n - 1)) + (ss.sum() - m) / (m * (m - 1))
-    return float(within - 2 * kernel(euclidean_distances(real, synthetic)).mean())
+    within = (total(real, real) - n) / (n * (n - 1)) + (total(synthetic, synthetic) - m) / (m * (m - 1))
+    return within - 2 * total(real, synthetic) / (n * m)
 
 
 def radii(points: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
     """(N,): each point's distance to its k-th nearest other point (k is lowered where there are fewer)."""
-    distances = np.sort(euclidean_distances(points), axis=1)
-    return distances[:, min(neighbours, len(points) - 1)]
+    place = min(neighbours, len(points) - 1)
+    found = np.empty(len(points))
+    for rows, distances in _distances(points, points):
+        found[rows] = np.partition(distances, place, axis=1)[:, place]
+    return found
 
 
 def coverage(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
     """Share of real points with a synthetic one within their k-th neighbour's distance (Naeem et al. 2020, eq. 7)."""
-    return float((euclidean_distances(real, synthetic).min(1) <= radii(real, neighbours)).mean())
+    nearest = np.concatenate([distances.min(1) for _, distances in _distances(real, synthetic)])
+    return float((nearest <= radii(real, neighbours)).mean())
 
 
 def density(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
     """Mean number of real neighbourhoods that a synthetic point lies in, over k (Naeem et al. 2020, eq. 6)."""
-    inside = euclidean_distances(real, synthetic) <= radii(real, neighbours)[:, None]
-    return float(inside.sum(0).mean() / neighbours)
+    return float(_inside(real, synthetic, neighbours).mean() / neighbours)
 
 
 def precision(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
     """Share of synthetic points inside the union of real neighbourhoods (Kynkaanniemi et al. 2019, eq. 1)."""
-    inside = euclidean_distances(real, synthetic) <= radii(real, neighbours)[:, None]
-    return float(inside.any(0).mean())
+    return float((_inside(real, synthetic, neighbours) > 0).mean())
 
 
 def recall(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
     """Share of real points inside the union of synthetic neighbourhoods (Kynkaanniemi et al. 2019, eq. 2)."""
     return precision(synthetic, real, neighbours)
+
+
+def _inside(real: np.ndarray, synthetic: np.ndarray, neighbours: int) -> np.ndarray:
+    """(M,): how many neighbourhoods of real points each synthetic point lies in."""
+    reach = radii(real, neighbours)
+    counts = [(distances <= reach).sum(1) for _, distances in _distances(synthetic, real)]
+    return np.concatenate(counts)

@@ -13,7 +13,7 @@ from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.data.sources import open_lesions
 from augmentor.errors import ShortfallError, UsageError
-from augmentor.evaluation.evaluate import Fidelity, evaluate
+from augmentor.evaluation.evaluate import Evaluation, evaluate
 from augmentor.expansion.expand import expand
 from augmentor.model.checkpoint import file_hash, write_atomically
 from augmentor.progress import Progress
@@ -47,7 +47,7 @@ class Outcome:
     out: Path
     run: Run | None = None
     expanded: Lesions | None = None
-    fidelity: Fidelity | None = None
+    evaluation: Evaluation | None = None
     results: Results | None = None
     report: Path | None = None  # one page of all steps
     shortfall: ShortfallError | None = None
@@ -75,7 +75,7 @@ def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
     if "expand" in recipe.steps:
         _expand(recipe, outcome, progress)
     if "evaluate" in recipe.steps:
-        outcome.fidelity = evaluate(outcome.run or open_run(None), progress=progress)
+        outcome.evaluation = evaluate(outcome.run or open_run(None), progress=progress)
     if "benchmark" in recipe.steps:
         outcome.results = benchmark(lesions, recipe, out / "benchmark", progress)
     if {"fit", "expand", "benchmark"} & set(recipe.steps):

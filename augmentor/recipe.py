@@ -16,7 +16,7 @@ from augmentor.errors import UsageError
 
 Step = Literal["phantom", "check", "fit", "expand", "evaluate", "benchmark"]
 ModelName = Literal["cgan", "dcgan", "acgan", "plain-dcgan", "monai"]
-ScreenLevel = Literal["off", "light", "strict"]
+ScreenLevel = Literal["off", "light", "strict", "label", "realism", "diversity"]
 Dims = Literal[2, 3]
 ArmName = Literal[
     "real",

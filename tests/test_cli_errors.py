@@ -13,7 +13,8 @@ from augmentor import cli
 from tests.scan_sets import write_case
 
 COMMANDS = (
-    *("extract", "check", "fit", "expand", "evaluate", "benchmark", "calibrate", "report", "bench", "demo", "run"),
+    *("extract", "check", "fit", "expand", "evaluate", "benchmark", "calibrate", "screens", "report", "bench", "demo"),
+    "run",
 )
 GROUPED = ("read make", "read score")
 

@@ -1,5 +1,11 @@
+import tracemalloc
+
 import numpy as np
+import prdc
 import pytest
+import torch
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
 
 from augmentor import measures
 
@@ -50,3 +56,88 @@ def test_standardise_uses_the_reference_only():
     assert reference.mean(0) == pytest.approx(0, abs=1e-9)
     assert reference.std(0) == pytest.approx(1)
     assert other.std(0).mean() < 0.5
+
+
+class _Features(torch.nn.Module):
+    """Takes vectors for images, so that the other implementation sees the same features."""
+
+    num_features = 8
+
+    def forward(self, images):
+        return images.reshape(len(images), -1)
+
+
+def test_kid_is_that_of_torchmetrics():
+    theirs = KernelInceptionDistance(feature=_Features(), subsets=1, subset_size=60).set_dtype(torch.float64)
+    theirs.update(torch.tensor(POINTS), real=True)
+    theirs.update(torch.tensor(OTHERS[:60]), real=False)
+    assert measures.kid(POINTS, OTHERS[:60]) == pytest.approx(float(theirs.compute()[0]), rel=1e-6)
+
+
+@pytest.mark.parametrize("other", [OTHERS, FAR])
+def test_fid_is_that_of_torchmetrics(other):
+    theirs = FrechetInceptionDistance(feature=_Features(), input_img_size=(1, 1, 8)).set_dtype(torch.float64)
+    theirs.update(torch.tensor(POINTS), real=True)
+    theirs.update(torch.tensor(other), real=False)
+    assert measures.fid(POINTS, other) == pytest.approx(float(theirs.compute()), rel=1e-6)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.7])
+def test_precision_recall_density_and_coverage_are_those_of_prdc(shift, capsys):
+    theirs = prdc.compute_prdc(POINTS, OTHERS + shift, nearest_k=measures.NEIGHBOURS)
+    capsys.readouterr()
+    for name, value in theirs.items():
+        assert getattr(measures, name)(POINTS, OTHERS + shift) == pytest.approx(float(value), rel=1e-6)
+
+
+def test_fid_is_offered_only_where_both_sets_outnumber_the_features():
+    assert measures.allows_fid(POINTS, OTHERS)
+    assert not measures.allows_fid(POINTS[:8], OTHERS)
+    assert not measures.allows_fid(POINTS, OTHERS[:8])
+
+
+def patients_of_three(rng, mean=0.0):
+    """60 points of 20 patients, whose own three are alike."""
+    own, each = rng.normal(mean, 0.7, (20, 1, 8)), rng.normal(0, 0.7, (20, 3, 8))
+    return (own + each).reshape(60, 8), np.repeat(np.arange(20), 3)
+
+
+def test_the_interval_of_kid_holds_its_mean_and_knows_patients():
+    rng, found, held = np.random.default_rng(1), [], []
+    for _ in range(60):
+        real, patients = patients_of_three(rng)
+        synthetic = rng.normal(0.3, 1, (80, 8))
+        found.append(measures.kid(real, synthetic))
+        held.append(measures.kid_interval(real, synthetic, patients))
+    assert np.mean([low <= np.mean(found) <= high for low, high in held]) >= 0.85
+    assert np.mean([high - low for low, high in held]) < 2 * 4 * np.std(found)
+    alone = measures.kid_interval(real, synthetic, np.arange(60))
+    assert held[-1][1] - held[-1][0] > alone[1] - alone[0]
+
+
+def test_kid_of_one_patient_has_no_interval():
+    assert measures.kid_interval(POINTS, OTHERS, np.zeros(60)) is None
+    assert measures.kid_interval(POINTS[:3], OTHERS, np.array([0, 0, 1])) is None
+
+
+@pytest.mark.parametrize(
+    "measure", [measures.kid, measures.mmd, measures.precision, measures.recall, measures.density, measures.coverage]
+)
+def test_chunks_change_no_measure(measure, monkeypatch):
+    whole = measure(POINTS, OTHERS)
+    monkeypatch.setattr(measures, "_CHUNK_NUMBERS", 7 * 60)
+    assert measure(POINTS, OTHERS) == pytest.approx(whole, rel=1e-9)
+
+
+@pytest.mark.parametrize("measure", [measures.kid, measures.recall, measures.density, measures.coverage])
+def test_memory_is_linear_in_the_number_of_points(measure, monkeypatch):
+    monkeypatch.setattr(measures, "_CHUNK_NUMBERS", 100_000)
+    peaks = []
+    for count in (1000, 4000):
+        points = RNG.normal(size=(count, 4))
+        tracemalloc.start()
+        measure(points, points[::-1].copy())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 6 * peaks[0]
+    assert peaks[1] < 4000 * 4000 * 8 / 4

@@ -5,36 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from sklearn.manifold import TSNE
-from sklearn.preprocessing import StandardScaler
 
 from augmentor.benchmarking.crossval import CellTask
 from augmentor.benchmarking.design import Design
+from augmentor.evaluation.plane import first_of_each, plane_of
 from augmentor.model.features import texture_features
 
 _PER_KIND = 100  # lesions a class and origin: more would hide each other
-_FEWEST = 10
 
 
 def embed(design: Design, out: Path) -> None:
-    """Write embedding.csv (x, y, label, origin: train, test or synthetic) where a GAN was fitted.
-
-    t-SNE (van der Maaten and Hinton 2008) with scikit-learn's defaults on standardised features, seed 0.
-    """
+    """Write embedding.csv (x, y, label, origin: train, test or synthetic) where a GAN was fitted."""
     tasks = [t for t in design.cells if (gan := t.gan) and gan.is_done]
     if not tasks:
         return
     kinds = _kinds(next((t for t in tasks if t.arm.gan == "cgan"), tasks[0]))
     images = np.concatenate([k[0] for k in kinds.values()])
-    if len(images) < _FEWEST:
-        return
-    features = StandardScaler().fit_transform(texture_features(images))
-    plane = TSNE(perplexity=min(30.0, (len(images) - 1) / 3), random_state=0).fit_transform(features)
     labels = np.concatenate([k[1] for k in kinds.values()])
     origins = np.repeat(list(kinds), [len(k[1]) for k in kinds.values()])
-    table = pd.DataFrame({"x": plane[:, 0], "y": plane[:, 1], "label": labels, "origin": origins})
-    table.to_csv(out / "embedding.csv", index=False, float_format="%.3f")
+    table = plane_of(texture_features(images), labels, origins)
+    if table is not None:
+        table.to_csv(out / "embedding.csv", index=False, float_format="%.3f")
 
 
 def _kinds(task: CellTask) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -48,5 +39,5 @@ def _kinds(task: CellTask) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _first(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    turn = pd.Series(labels).groupby(labels).cumcount().to_numpy()
-    return images[turn < _PER_KIND], labels[turn < _PER_KIND]
+    rows = first_of_each(labels, _PER_KIND)
+    return images[rows], labels[rows]

@@ -16,7 +16,7 @@ from augmentor.cli.reading import read
 from augmentor.cli.recipes import demo, run
 from augmentor.cli.reports import report
 from augmentor.cli.speed import bench
-from augmentor.cli.trial import benchmark, calibrate
+from augmentor.cli.trial import benchmark, calibrate, screens
 from augmentor.errors import AugmentorError
 
 app = typer.Typer(
@@ -30,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (extract, check, fit, expand, evaluate, benchmark, calibrate, report, bench, demo, run):
+COMMANDS = (extract, check, fit, expand, evaluate, benchmark, calibrate, screens, report, bench, demo, run)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(read)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +28,7 @@ from augmentor.cli.options import (
     read_data,
     recipe_with,
 )
-from augmentor.cli.show import show_counts, show_fidelity, show_fit
+from augmentor.cli.show import show_counts, show_evaluation, show_fit
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
@@ -150,23 +149,58 @@ def expand(
 
 def evaluate(
     run: RunFolder = None,
-    per_class: Annotated[int, typer.Option(help="Synthetic lesions a class to judge.", min=10)] = 200,
+    synthetic: Annotated[
+        str | None,
+        typer.Option(help="Judge these lesions instead of a run's: as --data of `check`.", show_default=False),
+    ] = None,
+    real: Annotated[
+        str | None,
+        typer.Option(help="The real lesions to judge them by. A column `split` tells training from held-out ones."),
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="A `.safetensors` file: weights of EfficientNet-Lite0 or of a MONAI network."),
+    ] = None,
+    per_class: Annotated[int, typer.Option(help="Lesions of the run a class to judge.", min=10)] = 200,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="With --synthetic. Default: `evaluation`.", show_default=False)
+    ] = None,
+    columns: Columns = None,
+    patient_pattern: Pattern = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Judge a run's synthetic lesions against held-out patients, beside what real lesions score.
+    """Judge synthetic lesions against held-out patients, beside what real lesions score, and look for copies.
 
-    Example: `augmentor evaluate --run runs/latest`
+    Either a run's (fresh ones, unscreened), or those in a folder. Leaves `evaluation.json`, pictures, `report.html`.
+
+    Example: `augmentor evaluate --run runs/latest`, or `augmentor evaluate --synthetic made/ --real lesions/`
     """
+    if (synthetic is None) != (real is None) or (synthetic and run):
+        raise UsageError("Give either --run, or --synthetic and --real together.")
+    if out_folder and not synthetic:
+        raise UsageError("--out goes with --synthetic and --real; a run's evaluation is written into the run.")
     from dataclasses import asdict
 
-    from augmentor.evaluation.evaluate import evaluate as evaluate_run
+    from augmentor.evaluation import evaluate as evaluation
+    from augmentor.model.checkpoint import to_json
+    from augmentor.report.html import report
     from augmentor.training.run import open_run
 
-    fidelity = evaluate_run(open_run(run), per_class, TerminalProgress(err))
+    progress = TerminalProgress(err)
+    if synthetic and real:
+        folder = evaluation.require_own(out_folder or Path("evaluation"))
+        plain = recipe_with()
+        sets = read_data(synthetic, columns, None, plain), read_data(real, columns, patient_pattern, plain)
+        found = evaluation.evaluate_sets(*sets, folder, progress, features)
+    else:
+        opened = open_run(run)
+        folder = opened.folder
+        found = evaluation.evaluate(opened, per_class, progress, features)
+    page = report([folder], folder)
     if as_json:
-        print(json.dumps(asdict(fidelity), indent=1, default=float))
+        print(to_json(asdict(found)))
         return
-    show_fidelity(fidelity)
+    show_evaluation(found, page)
 
 
 def _choose_factor(run: Any, classifier: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ Screen = Annotated[
     str | None,
     typer.Option(
         help="`off` (near-copies only), `light` (default: also what is clearly of another class or like no real "
-        "lesion) or `strict`.",
+        "lesion) or `strict` (also what adds least variety). `label`, `realism`, `diversity`: one rule alone.",
         show_default=False,
     ),
 ]

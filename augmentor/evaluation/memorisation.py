@@ -3,55 +3,67 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from augmentor.evaluation.volume_likeness import volume_alignments, volume_thumbnails
+from augmentor.evaluation.volume_likeness import VOLUME_THUMBNAIL, volume_mirrored, volume_thumbnails, volume_views
 
 _SIDE = 16  # of the thumbnails that are compared
 THUMBNAIL = _SIDE**2  # numbers in one
+_MARGIN = 16  # the share of a side that is left out all around: 4 pixels of 64
+_SHIFTS, _SHARE = (-2, -1, 0, 1, 2), 32  # pixels; and where it is more, this part of a side
 _TURN, _ZOOM = 8.0, 1.09  # degrees; a side's ratio
+_CHUNK = 256  # images that are turned and shrunk at a time
 _CHUNK_NUMBERS = 16_000_000  # likenesses held at a time: 64 MB
 _PERCENTILE = 1.0
+_LEAST = 0.1  # nearer than this is one picture, however near the real lesions of a set come to each other
+WINDOW = 512  # synthetic lesions that another one is compared with
 _MOST_COMPARED = 500
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """(N, C, S, S) -> (N, 256) float32 of unit length: grey 16x16 means, brightness and contrast taken out.
+    """(N, C, S, S) -> (N, 256) float32 of unit length: grey 16x16 means of an image without its margin, brightness and
+    contrast taken out. The margin is left out: what came in at an edge when a copy was shifted must not count.
 
-    Of volumes: (N, 512), 8x8x8 means."""
+    Of volumes (N, C, S, S, S): (N, 512), 8x8x8 means."""
     if images.ndim == 5:
         return volume_thumbnails(images)
-    grey = images.mean(1)
-    edges = np.linspace(0, grey.shape[1], _SIDE + 1).round().astype(int)
-    small = np.add.reduceat(np.add.reduceat(grey, edges[:-1], axis=1), edges[:-1], axis=2)
-    small = small / np.outer(np.diff(edges), np.diff(edges))
-    return _unit(small)
+    shrink = _middle(images.shape[-1])
+    return _unit(shrink @ images.mean(1) @ shrink.T)
 
 
-def _unit(small: np.ndarray) -> np.ndarray:
-    flat = small.reshape(len(small), -1) - small.mean((1, 2))[:, None]
-    return (flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+def views(images: np.ndarray) -> np.ndarray:
+    """(N, C, S, S) -> (N, V, 256) float32: the thumbnails of an image under 25 small shifts (49 where S is above 64),
+    and under eight small turns and zooms. Of volumes: (N, 15, 512)."""
+    if images.ndim == 5:
+        return volume_views(images, _TURN, _ZOOM)
+    return np.concatenate([_views(images[i : i + _CHUNK].mean(1)) for i in range(0, len(images), _CHUNK)])
 
 
 def alignments(images: np.ndarray) -> np.ndarray:
-    """(N, C, S, S) -> (N, 136, 256) float32: thumbnails under the eight mirrorings and quarter turns, each with nine
-    small shifts and with eight small turns and zooms. S is even. Of volumes: (N, 240, 512)."""
-    if images.ndim == 5:
-        return volume_alignments(images, _TURN, _ZOOM)
-    made = []
-    for moved in (*_shifted(images), *_turned_and_zoomed(images)):
-        # A mirrored or turned image of even side has the mirrored or turned thumbnail: eight images fewer to shrink.
-        small = thumbnails(moved).reshape(-1, _SIDE, _SIDE)
-        for turns in range(4):
-            turned = np.rot90(small, turns, axes=(1, 2))
-            made += [turned, turned[..., ::-1]]
-    return np.stack(made, axis=1).reshape(len(images), len(made), THUMBNAIL)
+    """(N, C, S, S) -> (N, 8 V, 256) float32: its views, each under the eight mirrorings and quarter turns.
+
+    Of volumes: (N, 240, 512), under the sixteen that leave sections sections."""
+    seen = views(images)
+    numbers = seen.shape[-1]
+    turned = mirrored(seen.reshape(-1, numbers)).reshape(-1, len(images), seen.shape[1], numbers)
+    return np.moveaxis(turned, 0, 1).reshape(len(images), -1, numbers)
+
+
+def mirrored(small: np.ndarray) -> np.ndarray:
+    """(M, 256) thumbnails -> (8, M, 256): those of the mirrored and turned images, for both are squares.
+
+    Of volumes: (M, 512) -> (16, M, 512)."""
+    if small.shape[-1] == VOLUME_THUMBNAIL:
+        return volume_mirrored(small)
+    square = small.reshape(-1, _SIDE, _SIDE)
+    turned = [np.rot90(square, turns, axes=(1, 2)) for turns in range(4)]
+    return np.stack([x for one in turned for x in (one, one[..., ::-1])]).reshape(8, len(small), THUMBNAIL)
 
 
 def distance_of(likeness: np.ndarray) -> np.ndarray:
@@ -59,15 +71,46 @@ def distance_of(likeness: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(2 - 2 * likeness, 0))
 
 
-def _shifted(images: np.ndarray) -> Iterator[np.ndarray]:
-    step, size = max(1, images.shape[-1] // 32), images.shape[-1]  # 2 pixels at 64
-    padded = np.pad(images, ((0, 0), (0, 0), (step, step), (step, step)), mode="edge")
-    for down in (0, step, 2 * step):
-        for across in (0, step, 2 * step):
-            yield padded[:, :, down : down + size, across : across + size]
+def _unit(small: np.ndarray) -> np.ndarray:
+    """(..., 16, 16) -> (..., 256)."""
+    flat = small.reshape(*small.shape[:-2], THUMBNAIL)
+    flat = flat - flat.mean(-1, keepdims=True)
+    return (flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-6)).astype(np.float32)
 
 
-def _turned_and_zoomed(images: np.ndarray) -> Iterator[np.ndarray]:
+@lru_cache(maxsize=8)
+def _shrinking(size: int) -> np.ndarray:
+    """(5 or 7, 16, S) float32: for each shift the matrix that takes a row of S pixels to 16 means of equal width."""
+    margin = max(2.0, size / _MARGIN)
+    width = (size - 2 * margin) / _SIDE
+    far = max(_SHIFTS[-1], round(size / _SHARE))
+    shifts = np.array(sorted({*_SHIFTS, -far, far}))
+    start = margin + shifts[:, None, None] + width * np.arange(_SIDE)[:, None]
+    pixel = np.arange(size)
+    inside = np.minimum(start + width, pixel + 1) - np.maximum(start, pixel)
+    return (np.maximum(inside, 0) / width).astype(np.float32)
+
+
+def _middle(size: int) -> np.ndarray:
+    """(16, S): without a shift."""
+    shrinking = _shrinking(size)
+    return shrinking[len(shrinking) // 2]
+
+
+def _views(grey: np.ndarray) -> np.ndarray:
+    """(N, S, S) -> (N, V, 256)."""
+    shrink = _shrinking(grey.shape[-1])
+    shifts = len(shrink)
+    whole = shrink.reshape(shifts * _SIDE, -1)
+    shifted = (whole @ grey @ whole.T).reshape(len(grey), shifts, _SIDE, shifts, _SIDE)
+    middle = _middle(grey.shape[-1])
+    turned = np.stack([middle @ moved @ middle.T for moved in _turned_and_zoomed(grey)], axis=1)
+    shifted = shifted.swapaxes(2, 3).reshape(len(grey), shifts**2, _SIDE, _SIDE)
+    return _unit(np.concatenate([shifted, turned], axis=1))
+
+
+def _turned_and_zoomed(grey: np.ndarray) -> Iterator[np.ndarray]:
+    images = torch.tensor(grey)[:, None]
     for degrees in (-_TURN, 0.0, _TURN):
         for zoom in (1 / _ZOOM, 1.0, _ZOOM):
             if (degrees, zoom) != (0.0, 1.0):
@@ -75,22 +118,28 @@ def _turned_and_zoomed(images: np.ndarray) -> Iterator[np.ndarray]:
                 cosine, sine = math.cos(angle) * zoom, math.sin(angle) * zoom
                 matrix = torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]).expand(len(images), 2, 3)
                 grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-                moved = F.grid_sample(torch.tensor(images), grid, padding_mode="reflection", align_corners=False)
-                yield moved.numpy()
+                moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+                yield moved[:, 0].numpy()
 
 
 @dataclass(frozen=True)
 class CopyCheck:
     """Distances to the training lesions, and how near other patients' lesions come to each other.
 
-    A distance is sqrt(2 - 2 r), r the correlation of two thumbnails at the best of 136 alignments: 0 for a copy that
-    was mirrored, turned by 90 degrees, shifted a little or changed in brightness and contrast; about 1.4 for strangers.
+    A distance is sqrt(2 - 2 r), r the correlation of two thumbnails at the best of 264 alignments (456 above 64x64): 0
+    for a copy that was mirrored, turned by 90 degrees, shifted a little or changed in brightness and contrast; about
+    1.4 for strangers.
     The correlation is the normalised one of template matching (Lewis 1995); what counts as near is measured, not set.
     """
 
-    bank: np.ndarray  # (N, 136, 256), of volumes (N, 240, 512)
+    bank: np.ndarray  # (N, V, 256), of volumes (N, 15, 512): the views of the training lesions
     threshold: float  # a lesion nearer than this is a near-copy
     typical: float  # the median nearest distance of other patients' lesions
+    twins: float = math.inf  # a synthetic lesion nearer than this to another one repeats it
+
+    @property
+    def twin_threshold(self) -> float:
+        return min(self.threshold, self.twins)
 
     @cached_property
     def _flat(self) -> np.ndarray:
@@ -101,30 +150,36 @@ class CopyCheck:
 
         not_rows: (M, N) bool, training rows that an image is not compared with (those of its own patient).
         """
-        size = max(1, _CHUNK_NUMBERS // (self.bank.shape[0] * self.bank.shape[1]))
-        found = []
+        distances, rows = np.empty(len(images), np.float32), np.empty(len(images), np.int64)
+        for chosen, likeness in self.likenesses(images):
+            if not_rows is not None:
+                likeness[not_rows[chosen]] = -1.0
+            rows[chosen] = likeness.argmax(1)
+            distances[chosen] = distance_of(likeness.max(1))
+        return distances, rows
+
+    def likenesses(self, images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """The correlation of each image with each training lesion, in chunks of rows: (rows, (m, N) float32)."""
+        size = max(1, _CHUNK_NUMBERS // max(1, self._flat.shape[1]))
         for start in range(0, len(images), size):
-            skipped = None if not_rows is None else not_rows[start : start + size]
-            found.append(self._nearest(images[start : start + size], skipped))
-        return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
-
-    def _nearest(self, images: np.ndarray, skipped: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        likeness = (thumbnails(images) @ self._flat).reshape(len(images), len(self.bank), -1).max(2)
-        if skipped is not None:
-            likeness[skipped] = -1.0
-        best = likeness.argmax(1)
-        return distance_of(likeness[np.arange(len(images)), best]), best
+            small = thumbnails(images[start : start + size])
+            likeness = np.full((len(small), len(self.bank)), -1.0, np.float32)
+            for turned in mirrored(small):
+                found = (turned @ self._flat).reshape(len(small), len(self.bank), -1).max(2)
+                np.maximum(likeness, found, out=likeness)
+            yield slice(start, start + len(small)), likeness
 
 
-def make_copy_check(training: np.ndarray, patients: list[str], others: np.ndarray | None) -> CopyCheck:
+def make_copy_check(training: np.ndarray, patients: Sequence[Hashable], others: np.ndarray | None) -> CopyCheck:
     """Calibrate on real lesions of other patients.
 
     training: (N, C, S, S) with the patient of each row. others: held-out lesions, if there are any. Each of them, and
     of up to 500 training lesions, is compared with the training lesions of the other patients: both sides together, for
     the 1st percentile of thirty held-out lesions alone would be the nearest of them. That percentile of the nearest
-    distances is the threshold.
+    distances is the threshold. Among more lesions the nearest is nearer by chance: where synthetic lesions are compared
+    with 512 others and there are N training lesions, fewer than that, the percentile is N / 512 instead.
     """
-    check = CopyCheck(alignments(training), 0.0, 1.0)
+    check = CopyCheck(views(training), 0.0, 1.0)
     nearest = []
     if others is not None and len(others):
         nearest.append(check.distances(others)[0])
@@ -133,4 +188,6 @@ def make_copy_check(training: np.ndarray, patients: list[str], others: np.ndarra
         names = np.asarray(patients)
         nearest.append(check.distances(training[rows], names[rows][:, None] == names[None])[0])
     distances = np.concatenate(nearest)
-    return CopyCheck(check.bank, float(np.percentile(distances, _PERCENTILE)), float(np.median(distances)))
+    shares = _PERCENTILE * np.array([1.0, min(1.0, len(training) / WINDOW)])
+    threshold, twins = np.maximum(np.percentile(distances, shares), _LEAST)
+    return CopyCheck(check.bank, float(threshold), float(np.median(distances)), float(twins))

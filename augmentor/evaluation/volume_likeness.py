@@ -11,7 +11,8 @@ import torch.nn.functional as F
 
 from augmentor.model.warping import rotation
 
-_SIDE = 8  # of a thumbnail: 512 numbers
+_SIDE = 8  # of a thumbnail
+VOLUME_THUMBNAIL = _SIDE**3  # numbers in one
 
 
 def volume_thumbnails(volumes: np.ndarray) -> np.ndarray:
@@ -25,17 +26,22 @@ def volume_thumbnails(volumes: np.ndarray) -> np.ndarray:
     return (flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)).astype(np.float32)
 
 
-def volume_alignments(volumes: np.ndarray, degrees: float, zoom: float) -> np.ndarray:
-    """(N, C, S, S, S) -> (N, 240, 512) float32: thumbnails under the 16 mirrorings and quarter turns that leave
-    sections sections, each as it is, with six small shifts, six small turns and two small zooms. S is even."""
+def volume_views(volumes: np.ndarray, degrees: float, zoom: float) -> np.ndarray:
+    """(N, C, S, S, S) -> (N, 15, 512) float32: thumbnails of a volume as it is, with six small shifts, six small turns
+    and two small zooms."""
+    moved = (*_shifted(volumes), *_turned_and_zoomed(volumes, degrees, zoom))
+    return np.stack([volume_thumbnails(one) for one in moved], axis=1)
+
+
+def volume_mirrored(small: np.ndarray) -> np.ndarray:
+    """(M, 512) thumbnails -> (16, M, 512): those of the volumes under the mirrorings and quarter turns that leave
+    sections sections."""
+    cube = small.reshape(-1, *[_SIDE] * 3)
     made = []
-    for moved in (*_shifted(volumes), *_turned_and_zoomed(volumes, degrees, zoom)):
-        # A mirrored or turned volume of even side has the mirrored or turned thumbnail: fifteen fewer to shrink.
-        small = volume_thumbnails(moved).reshape(-1, *[_SIDE] * 3)
-        for turns in range(4):
-            turned = np.rot90(small, turns, axes=(2, 3))
-            made += [turned, turned[..., ::-1], turned[:, ::-1], turned[:, ::-1, :, ::-1]]
-    return np.stack(made, axis=1).reshape(len(volumes), len(made), _SIDE**3)
+    for turns in range(4):
+        turned = np.rot90(cube, turns, axes=(2, 3))
+        made += [turned, turned[..., ::-1], turned[:, ::-1], turned[:, ::-1, :, ::-1]]
+    return np.stack(made).reshape(len(made), len(small), VOLUME_THUMBNAIL)
 
 
 def _shifted(volumes: np.ndarray) -> Iterator[np.ndarray]:

@@ -91,9 +91,7 @@ def _write_synthetic(lesion: Synthetic, number: int, writer: SetWriter, source: 
     card = writer.card
     note = f"SYNTHETIC lesion by augmentor {VERSION}, checkpoint {source['checkpoint']}, seed {lesion.seed}"
     measured = {rule: round(value, 4) for rule, value in lesion.measured.items()}
-    spacing = card.spacing_mm
-    if lesion.roi_side_mm:  # it was made for this size
-        spacing = (lesion.roi_side_mm / card.model.size,) * card.model.spatial_dims
+    spacing = card.spacing_of(lesion.roi_side_mm)
     columns: dict[str, Any] = {"seed": lesion.seed} | measured | source
     writer.add(lesion.image, lesion.mask, lesion.label, "synthetic", number, note, spacing, **columns)
 
@@ -102,7 +100,7 @@ def _require_filled(screen: Screen, wanted: dict[str, int], out: Path) -> None:
     short = [label for label, count in wanted.items() if screen.kept[label] < count]
     if short:
         told = "; ".join(_told(screen, label, wanted[label]) for label in short)
-        off = " or --screen off" if screen.level == "light" else " or a lighter --screen" if screen.texture else ""
+        off = {"off": "", "strict": " or a lighter --screen"}.get(screen.level, " or --screen off")
         raise ShortfallError(
             f"{out}: the factor could not be filled: {told}. What passed is written, nothing that was refused. "
             f"Fit longer or with more patients, or expand with a lower --factor{off}."

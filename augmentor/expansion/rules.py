@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import StandardScaler
 
-from augmentor.evaluation.memorisation import distance_of, thumbnails
+from augmentor.evaluation.memorisation import WINDOW, distance_of, thumbnails
 from augmentor.expansion.labels import LabelCheck, fit_label_check
 from augmentor.measures import NEIGHBOURS, radii
 from augmentor.model.features import texture_features
@@ -25,7 +25,16 @@ REASONS: dict[Rule, str] = {
     "diversity": "left out for variety",
 }
 
-_WINDOW = 512
+# What each level looks at, beside near-copies, which are refused at all of them. One rule alone, at its light strength,
+# is for studies of what it does.
+LEVELS: dict[ScreenLevel, tuple[Rule, ...]] = {
+    "off": (),
+    "light": ("label", "realism"),
+    "strict": ("label", "realism", "diversity"),
+    "label": ("label",),
+    "realism": ("realism",),
+    "diversity": ("diversity",),
+}
 _PERCENTILE_AND_MARGIN = {"light": (99.0, 1.1), "strict": (95.0, 1.0)}
 
 
@@ -52,21 +61,21 @@ class Synthetic:
     measured: dict[str, float] = field(default_factory=dict)
     rule: Rule | None = None
     features: np.ndarray = field(default_factory=_nothing, repr=False)  # (D,), where a rule needs texture
-    aligned: np.ndarray = field(default_factory=_nothing, repr=False)  # (136, 256), while twins are looked for
+    aligned: np.ndarray = field(default_factory=_nothing, repr=False)  # (264, 256), while twins are looked for
 
 
 class Twins:
     """Near-copies among the synthetic lesions of one class: a generator that repeats itself (mode collapse).
 
     The distance is `CopyCheck`'s, and so is the threshold. It is measured to the last 512 lesions that were kept:
-    512 KB whatever the factor, and one product of 136 x 256 and 256 x 512 numbers a lesion. What repeats itself more
-    often than once in 512 is found. A longer window would find likenesses by chance: the threshold is a nearest
-    distance among a few hundred lesions, and nearest distances shrink as more are compared.
+    512 KB whatever the factor, and one product of 264 x 256 and 256 x 512 numbers a lesion. What repeats itself more
+    often than once in 512 is found. A longer window would find likenesses by chance, for nearest distances shrink as
+    more lesions are compared.
     """
 
     def __init__(self, threshold: float):
         self.threshold = threshold
-        self._window = np.empty((_WINDOW, 0), np.float32)
+        self._window = np.empty((WINDOW, 0), np.float32)
         self._kept = 0
 
     def judge(self, lesion: Synthetic) -> None:
@@ -79,8 +88,8 @@ class Twins:
         if lesion.rule is None:
             thumbnail = thumbnails(lesion.image[None])[0]
             if not self._kept:
-                self._window = np.empty((_WINDOW, len(thumbnail)), np.float32)
-            self._window[self._kept % _WINDOW] = thumbnail
+                self._window = np.empty((WINDOW, len(thumbnail)), np.float32)
+            self._window[self._kept % WINDOW] = thumbnail
             self._kept += 1
         lesion.aligned = _nothing()
 
@@ -141,40 +150,74 @@ def covering_order(points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarr
 
 @dataclass(frozen=True)
 class TextureRules:
-    """Label agreement and realism, which share their features (about 2 ms a lesion at 64x64)."""
+    """Label agreement, realism and variety, which share their features (about 2 ms a lesion at 64x64).
 
-    labels: LabelCheck
+    labels: None where the level has no such rule.
+    """
+
+    labels: LabelCheck | None
     realism: Realism
     level: ScreenLevel
 
     @property
+    def rules(self) -> tuple[Rule, ...]:
+        return LEVELS[self.level]
+
+    @property
+    def _strict(self) -> bool:
+        return self.level == "strict"
+
+    @property
     def least(self) -> float:
-        """Label agreement under which a lesion is refused. Strict: chance. Light: half of chance, or what 19 of 20
+        """Label agreement under which a lesion is refused. Strict: chance. Light: half of chance, or what 99 of 100
         training lesions reach where that is less: classes that can't be told apart must not decide."""
+        assert self.labels
         chance = 1.0 / self.labels.classes
-        return chance if self.level == "strict" else min(chance / 2, float(np.percentile(self.labels.own, 5)))
+        return chance if self._strict else min(chance / 2, float(np.percentile(self.labels.own, 1)))
 
     @property
     def farthest(self) -> float:
         """Realism above which a lesion is refused: the training lesions' own 99th percentile and a tenth (light), or
         their 95th (strict)."""
-        percentile, margin = _PERCENTILE_AND_MARGIN[self.level]
+        percentile, margin = _PERCENTILE_AND_MARGIN["strict" if self._strict else "light"]
         return float(np.percentile(self.realism.ratios, percentile)) * margin
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What the rules of the level ask for."""
+        asked = {"label": "label_agreement_at_least", "realism": "realism_at_most"}
+        found = {"label": lambda: self.least, "realism": lambda: self.farthest}
+        return {asked[rule]: found[rule]() for rule in self.rules if rule in asked}
 
     def judge(self, lesions: list[Synthetic], nearest: np.ndarray, target: int) -> None:
         """Judge lesions meant for class `target`; nearest: (M,) the row of the training lesion nearest to each.
 
-        Strict: beyond chance, no other class may have more agreement than the intended one.
+        Strict: beyond chance, no other class may have more agreement than the intended one. A lesion that two rules
+        refuse counts for its label.
         """
         features = texture_features(np.stack([lesion.image for lesion in lesions]))
-        chances, realism = self.labels.probabilities(features, nearest), self.realism.measure(features, target)
-        doubted = chances[:, target] < self.least
-        if self.level == "strict":
-            doubted |= chances.argmax(1) != target
         for row, lesion in enumerate(lesions):
-            lesion.rule = "label" if doubted[row] else "realism" if realism[row] > self.farthest else None
-            lesion.measured |= {"label_agreement": float(chances[row, target]), "realism": float(realism[row])}
             lesion.features = features[row]
+        if "realism" in self.rules:
+            self._judge_realism(lesions, features, target)
+        if self.labels:
+            self._judge_labels(self.labels, lesions, features, nearest, target)
+
+    def _judge_realism(self, lesions: list[Synthetic], features: np.ndarray, target: int) -> None:
+        for lesion, far in zip(lesions, self.realism.measure(features, target), strict=True):
+            lesion.measured["realism"] = float(far)
+            lesion.rule = "realism" if far > self.farthest else lesion.rule
+
+    def _judge_labels(
+        self, labels: LabelCheck, lesions: list[Synthetic], features: np.ndarray, nearest: np.ndarray, target: int
+    ) -> None:
+        chances = labels.probabilities(features, nearest)
+        doubted = chances[:, target] < self.least
+        if self._strict:
+            doubted |= chances.argmax(1) != target
+        for lesion, chance, doubt in zip(lesions, chances[:, target], doubted, strict=True):
+            lesion.measured["label_agreement"] = float(chance)
+            lesion.rule = "label" if doubt else lesion.rule
 
     def cover(self, lesions: list[Synthetic], count: int, target: int) -> list[Synthetic]:
         """The `count` judged lesions of class `target` that cover all of them best, in an order whose beginnings cover
@@ -191,5 +234,5 @@ def fit_texture_rules(
 ) -> TextureRules:
     """From the training lesions: images (N, C, S, S) in [-1, 1], targets (N,) in 0..classes - 1, patients (N,)."""
     features = texture_features(images)
-    labels = fit_label_check(images, features, targets, patients)
+    labels = fit_label_check(images, features, targets, patients) if "label" in LEVELS[level] else None
     return TextureRules(labels, fit_realism(features, targets), level)

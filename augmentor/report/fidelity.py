@@ -18,7 +18,7 @@ MARKS: dict[str, dict[str, Any]] = {  # differ in shape as well as in colour; th
     "floor": {"marker": "D", "markerfacecolor": "none", "color": BLUE, "markersize": 8},
     "synthetic": {"marker": "o", "color": VERMILLION, "markersize": 5},
 }
-NAMES = {"synthetic": "synthetic", "floor": "floor: real lesions", "training": "training lesions"}
+NAMES = {"synthetic": "synthetic", "floor": "floor: real lesions", "training": "training halves"}
 
 
 @matplotlib.rc_context(STYLE)

@@ -51,9 +51,9 @@ def _require_own(out: Path, folders: Sequence[Path]) -> None:
 def _title(sources: Sources) -> str:
     if sources.benchmarks:
         return "Do synthetic lesions help?"
-    if sources.readings and not (sources.fits or sources.enlarged):
+    if sources.readings and not (sources.evaluated or sources.enlarged):
         return "Can readers tell real from synthetic lesions?"
-    named = [*sources.fits, *sources.enlarged, *sources.readings]
+    named = [*sources.evaluated, *sources.enlarged, *sources.readings]
     return "Synthetic lesions of " + ", ".join(source.name or source.folder.name for source in named)
 
 

@@ -93,6 +93,16 @@ class Fit(Source):
         return all((self.folder / name).exists() for name in ("lesions.csv", "splits.json"))
 
 
+class Judged(Fit):
+    """What `augmentor evaluate --synthetic --real` left: an evaluation without a run."""
+
+    marks = ("evaluation.json",)
+
+    @classmethod
+    def found_in(cls, folder: Path) -> Self | None:
+        return None if Fit.found_in(folder) else super().found_in(folder)
+
+
 class Benchmark(Source):
     """The folder of a finished benchmark."""
 
@@ -153,6 +163,12 @@ class Sources:
     enlarged: list[Enlarged]
     readings: list[Reading]
     checks: list[Check]
+    judged: list[Judged]
+
+    @property
+    def evaluated(self) -> list[Fit]:
+        """All that evaluation.json may be in."""
+        return [*self.fits, *self.judged]
 
     @property
     def shown(self) -> list[Fit]:
@@ -174,7 +190,7 @@ def find_sources(folders: Sequence[Path]) -> Sources:
         if not here:
             raise UsageError(
                 f"{folder}: {'holds nothing to report' if folder.is_dir() else 'no such folder'}. Give the folder of a "
-                "finished `augmentor fit`, `expand`, `benchmark`, `run` or `read score`."
+                "finished `augmentor fit`, `expand`, `evaluate`, `benchmark`, `run` or `read score`."
             )
         found += here
     return Sources(
@@ -183,11 +199,12 @@ def find_sources(folders: Sequence[Path]) -> Sources:
         _named(found, Enlarged),
         _named(found, Reading),
         _named(found, Check),
+        _named(found, Judged),
     )
 
 
 def _kinds(folder: Path) -> list[Source]:
-    kinds: tuple[type[Source], ...] = (Benchmark, Fit, Enlarged, Reading, Check)
+    kinds: tuple[type[Source], ...] = (Benchmark, Fit, Enlarged, Reading, Check, Judged)
     return [source for kind in kinds if (source := kind.found_in(folder))]
 
 

@@ -46,6 +46,14 @@ def cut_grid(file: Path) -> list[Row]:
     return rows
 
 
+def cut_rows(file: Path, rows: int) -> list[list[Pixels]]:
+    """A picture of so many rows of square lesions without gaps."""
+    picture = np.asarray(Image.open(file))
+    size = picture.shape[0] // rows
+    lines = [picture[top : top + size] for top in range(0, rows * size, size)]
+    return [[line[:, left : left + size] for left in range(0, line.shape[1], size)] for line in lines]
+
+
 def read_tile(file: str, run: Run) -> Pixels | None:
     """A lesion image as the run's network sees it; None where this machine does not have it."""
     card = json.loads(run.chosen_checkpoint.with_suffix(".json").read_text(encoding="utf-8"))

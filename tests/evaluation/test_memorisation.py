@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from augmentor.evaluation.memorisation import make_copy_check, thumbnails
+from augmentor.evaluation.memorisation import alignments, make_copy_check, thumbnails, views
 
 
 def smooth_images(count: int, seed: int, size: int = 64) -> np.ndarray:
@@ -14,24 +14,45 @@ def smooth_images(count: int, seed: int, size: int = 64) -> np.ndarray:
 TRAINING, OTHERS = smooth_images(60, 0), smooth_images(60, 1)
 CHECK = make_copy_check(TRAINING, [str(i) for i in range(60)], OTHERS)
 
+
+def shifted(images: np.ndarray, filled: float) -> np.ndarray:
+    """Two pixels down and to the left; what comes in at the edges is `filled`."""
+    moved = np.full_like(images, filled)
+    moved[:, :, 2:, :-2] = images[:, :, :-2, 2:]
+    return moved
+
+
 DISGUISES = {
     "exact": lambda x: x,
     "flipped": lambda x: x[..., ::-1],
     "upside down": lambda x: x[..., ::-1, :],
     "turned": lambda x: np.rot90(x, 1, (2, 3)),
     "turned and flipped": lambda x: np.rot90(x[..., ::-1], 3, (2, 3)),
-    "shifted": lambda x: np.roll(x, (2, -2), (2, 3)),
-    "noisy": lambda x: x + 0.02 * np.random.default_rng(2).normal(size=x.shape).astype(np.float32),
+    "shifted, round the edge": lambda x: np.roll(x, (2, -2), (2, 3)),
+    "shifted, black comes in": lambda x: shifted(x, -1.0),
+    "shifted, white comes in": lambda x: shifted(x, 1.0),
+    "shifted by one": lambda x: np.roll(x, (1, 0), (2, 3)),
+    "noisy": lambda x: x + 0.04 * np.random.default_rng(2).normal(size=x.shape).astype(np.float32),
     "turned a little": lambda x: rotate(x, 8, (2, 3), reshape=False, order=1, mode="nearest"),
     "brighter": lambda x: 0.8 * x + 0.15,
+    "brighter, and cut off": lambda x: np.clip(x + 0.2, -1, 1),
 }
 
 
 @pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES.keys())
-def test_a_planted_copy_is_found_and_its_origin_named(disguise):
-    distances, rows = CHECK.distances(disguise(TRAINING))
-    assert (distances < CHECK.threshold).mean() >= 0.99
-    assert (rows == np.arange(60)).mean() >= 0.99
+@pytest.mark.parametrize("size", [28, 64, 128])
+def test_a_planted_copy_is_found_and_its_origin_named(disguise, size):
+    training = smooth_images(60, 0, size)
+    check = make_copy_check(training, range(60), smooth_images(60, 1, size))
+    distances, rows = check.distances(np.ascontiguousarray(disguise(training)))
+    assert (distances < check.threshold).mean() >= 0.98
+    assert (rows == np.arange(60)).mean() >= 0.98
+
+
+def test_a_copy_in_colour_is_found():
+    coloured = np.repeat(TRAINING, 3, axis=1) * np.array([0.9, 0.7, 0.5], np.float32)[:, None, None]
+    check = make_copy_check(coloured, range(60), None)
+    assert (check.distances(coloured[:, ::-1])[0] < check.threshold).all()
 
 
 def test_lesions_of_other_patients_pass():
@@ -51,12 +72,33 @@ def test_without_held_out_lesions_other_training_patients_calibrate():
     assert check.threshold == pytest.approx(CHECK.threshold, rel=0.2)
 
 
+def test_a_set_full_of_doubles_still_refuses_an_exact_copy():
+    doubles = np.concatenate([TRAINING, TRAINING])  # under another patient's name
+    check = make_copy_check(doubles, range(120), None)
+    assert (check.distances(TRAINING)[0] < check.threshold).all()
+
+
+def test_twins_are_held_to_no_more_than_copies():
+    assert 0 < CHECK.twin_threshold <= CHECK.threshold
+
+
 def test_chunks_do_not_change_the_distances(monkeypatch):
     whole, _ = CHECK.distances(OTHERS)
-    monkeypatch.setattr("augmentor.evaluation.memorisation._CHUNK_NUMBERS", 136 * 60 * 7)
+    monkeypatch.setattr("augmentor.evaluation.memorisation._CHUNK_NUMBERS", 33 * 60 * 7)
+    monkeypatch.setattr("augmentor.evaluation.memorisation._CHUNK", 25)
     assert CHECK.distances(OTHERS)[0] == pytest.approx(whole, abs=1e-6)
+    assert views(TRAINING) == pytest.approx(CHECK.bank, abs=1e-6)
 
 
 @pytest.mark.parametrize("size", [16, 28, 64, 100])
 def test_thumbnails_have_unit_length_at_any_size(size):
     assert np.linalg.norm(thumbnails(smooth_images(3, 4, size)), axis=1) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("size", "count"), [(28, 264), (64, 264), (128, 456)])
+def test_the_thumbnail_of_every_mirrored_image_is_among_the_alignments(size, count):
+    images = smooth_images(2, 5, size)
+    found = alignments(images)
+    assert found.shape == (2, count, 256)
+    turned = thumbnails(np.ascontiguousarray(np.rot90(images, 1, (2, 3))))
+    assert np.einsum("nak,nk->na", found, turned).max(1) == pytest.approx(1, abs=1e-5)

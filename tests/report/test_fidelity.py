@@ -20,7 +20,7 @@ def test_a_panel_shows_every_side_of_a_measure():
     axes = fidelity_plot(scores(["cyst", "mean"])).axes
     assert len(axes) == len(MEASURES)
     drawn = {line.get_label(): line.get_xdata().tolist() for line in axes[0].lines}
-    assert drawn == {"training lesions": [0.1] * 2, "floor: real lesions": [0.2] * 2, "synthetic": [0.4] * 2}
+    assert drawn == {"training halves": [0.1] * 2, "floor: real lesions": [0.2] * 2, "synthetic": [0.4] * 2}
 
 
 def test_a_side_that_was_not_measured_is_left_out():

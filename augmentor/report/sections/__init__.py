@@ -12,6 +12,7 @@ from augmentor.report.sections.curves import curves
 from augmentor.report.sections.data import data
 from augmentor.report.sections.failures import failures
 from augmentor.report.sections.fidelity import fidelity
+from augmentor.report.sections.interpolations import interpolations
 from augmentor.report.sections.lesions import lesions
 from augmentor.report.sections.made import made
 from augmentor.report.sections.pairs import pairs
@@ -31,6 +32,7 @@ SECTIONS: tuple[Callable[[Sources, Path], Section | None], ...] = (
     lesions,
     pairs,
     plane,
+    interpolations,
     training,
     fidelity,
     reading,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from augmentor.report import evaluation
-from augmentor.report.blocks import Block, Folded, Part, Picture, Section, Table, Text
+from augmentor.report.blocks import Block, Folded, Notes, Part, Picture, Section, Table, Text
 from augmentor.report.fidelity import NAMES, fidelity_plot
 from augmentor.report.numbers import known, number, words
 from augmentor.report.pictures import chart
@@ -15,10 +15,13 @@ from augmentor.report.sources import Fit, Sources
 
 MEANINGS = {
     "near_copies": "Share of near-copies of training lesions, which expand refuses",
+    "trtr": "Trained on real lesions, tested on held-out real ones: what TSTR can be compared with",
     "tstr": "Trained on synthetic lesions, tested on held-out real ones (TSTR)",
     "trts": "Trained on real lesions, tested on synthetic ones (TRTS)",
     "real_or_synthetic_auc": "AUC with which a classifier tells real from synthetic (0.5: it cannot)",
-    "authenticity": "Share of synthetic lesions that are no closer to a training lesion than real ones are",
+    "authenticity": "Authenticity: share of synthetic lesions that are farther from the nearest training lesion than "
+    "that is from its own nearest other one",
+    "authenticity_held_out": "The same of held-out real lesions",
     "membership_auc": "AUC with which training lesions are told from held-out ones by their nearest synthetic lesion "
     "(0.5: they cannot)",
 }
@@ -26,7 +29,7 @@ MEANINGS = {
 
 def fidelity(sources: Sources, out: Path) -> Section | None:
     blocks: list[Block] = []
-    for fit in sources.fits:
+    for fit in sources.evaluated:
         found = _of(fit, out)
         blocks += [Part(fit.name, found)] if fit.name and found else found
     return Section("Fidelity beside its floor", blocks) if blocks else None
@@ -42,6 +45,8 @@ def _of(fit: Fit, out: Path) -> list[Block]:
         blocks += _space(fit, out, str(space), scores[scores["space"] == space].drop(columns="space"))
     if whole := evaluation.whole(fit.evaluation):
         blocks.append(_whole_table(whole))
+    if notes := fit.evaluation.get("notes"):
+        blocks.append(Notes(notes))
     return blocks
 
 
@@ -77,7 +82,10 @@ def _table(caption: str, groups: dict[str, pd.DataFrame]) -> Table:
         title: [
             [
                 words(row["measure"]),
-                *(number(row[side], ".3f") for side in sides),
+                *(
+                    _bounded({"value": row[side]} | {e: row.get(f"{side}_{e}") for e in ("low", "high")})
+                    for side in sides
+                ),
                 evaluation.BETTER.get(row["measure"], ""),
             ]
             for row in table.to_dict("records")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from augmentor.report.blocks import Block, Lesions, Part, Section, Text, Tiles
 from augmentor.report.figures import save
 from augmentor.report.numbers import number
 from augmentor.report.sources import Fit, Sources
-from augmentor.report.tiles import Pixels, draw_tiles, make_tile, mosaic, read_tile
+from augmentor.report.tiles import Pixels, cut_rows, draw_tiles, make_tile, mosaic, read_tile
 
 SHOWN = 10
 
@@ -20,7 +21,7 @@ Pair = tuple[Pixels | None, Pixels | None]  # synthetic, real
 
 def pairs(sources: Sources, out: Path) -> Section | None:
     blocks: list[Block] = []
-    for fit in sources.fits:
+    for fit in sources.evaluated:
         if nearest := (fit.evaluation.get("copies") or [])[:SHOWN]:
             found = _of(fit, nearest, out)
             blocks += [Part(fit.name, found)] if fit.name else found
@@ -61,7 +62,10 @@ def _name(copy: dict[str, Any]) -> str:
     return f"synthetic lesion {Path(copy['path']).name if 'path' in copy else copy['seed']}"
 
 
-def _pictures(fit: Fit, nearest: list[dict[str, Any]]) -> list[Pair]:
+def _pictures(fit: Fit, nearest: list[dict[str, Any]]) -> Sequence[Pair]:
+    kept = fit.folder / "evaluation" / "pairs.png"
+    if kept.is_file():
+        return list(zip(*cut_rows(kept, 2), strict=True))[: len(nearest)]
     if not fit.summary:
         return [(None, None)] * len(nearest)
     real = [read_tile(copy["nearest"], fit.run) for copy in nearest]

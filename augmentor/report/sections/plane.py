@@ -7,12 +7,12 @@ from pathlib import Path
 from augmentor.report import embedding
 from augmentor.report.blocks import Block, Part, Picture, Section
 from augmentor.report.pictures import chart
-from augmentor.report.sources import Source, Sources, read_cells
+from augmentor.report.sources import Benchmark, Source, Sources, read_cells
 
 
 def plane(sources: Sources, out: Path) -> Section | None:
     blocks: list[Block] = []
-    for source in [*sources.benchmarks, *sources.fits]:
+    for source in [*sources.benchmarks, *sources.evaluated]:
         if source.embedding.exists():
             picture = _picture(source, out)
             blocks.append(Part(source.name, [picture]) if source.name else picture)
@@ -25,12 +25,13 @@ def _picture(source: Source, out: Path) -> Picture:
     counts = ", ".join(f"{(points['origin'] == key).sum()} {name}" for key, name in embedding.NAMES.items())
     left_out = points["label"].nunique() - len(shown)
     more = f" The {len(shown)} largest classes; the CSV beside the picture also holds the others." if left_out else ""
+    whose = "Lesions of the first fold" if isinstance(source, Benchmark) else "Lesions of both sides (test: held out)"
     return chart(
         lambda columns: embedding.embedding_plot(points, columns),
         source.figure(out, "embedding"),
         points,
         alt=f"Scatter plot of lesions on a plane by t-SNE, one panel for each class ({', '.join(shown)}): {counts}.",
-        caption="Lesions of the first fold on a plane, by t-SNE of their texture features; lesions that look alike lie "
+        caption=f"{whose} on a plane, by t-SNE of their texture features; lesions that look alike lie "
         "together, and the axes have no unit. Grey: the other classes. Synthetic lesions should lie where the real "
         f"ones of their class lie, all over the class and not on single lesions.{more}",
         columns=(3, 2),

@@ -15,7 +15,7 @@ def verdict(sources: Sources, _: Path) -> Section | None:
     said: list[Block] = [Text(b.summary["verdict"], "verdict", b.name) for b in sources.benchmarks]
     if not said:
         said = [Text(_of_fit(fit), "verdict", fit.name) for fit in sources.fits]
-    alarms = ((evaluation.alarm(fit.evaluation), fit.name) for fit in sources.fits)
+    alarms = ((evaluation.alarm(fit.evaluation), fit.name) for fit in sources.evaluated)
     said += [Text(told, "alarm", name) for told, name in alarms if told]
     return Section("", said) if said else None
 

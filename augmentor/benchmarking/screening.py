@@ -1,0 +1,129 @@
+"""What each rule of the screen does: to the synthetic lesions of every fold, and to classifiers that train on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from augmentor.benchmarking.arms import ARMS, BASELINE, Labelled, build_training_set
+from augmentor.benchmarking.classifiers import make_classifier
+from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
+from augmentor.benchmarking.design import make_design
+from augmentor.benchmarking.locks import locked
+from augmentor.benchmarking.statistics import measure
+from augmentor.data.check import require_usable
+from augmentor.data.lesions import Lesions
+from augmentor.errors import AugmentorError
+from augmentor.expansion.mix import wanted_counts
+from augmentor.expansion.screen import screen_of
+from augmentor.measures import coverage, kid, standardise
+from augmentor.model.checkpoint import load_checkpoint, write_atomically
+from augmentor.model.features import texture_features
+from augmentor.progress import Progress
+from augmentor.recipe import Recipe, ScreenLevel
+from augmentor.sampling import sample, seed_of
+from augmentor.training.run import Run
+
+Setting = Literal["none", "off", "label", "realism", "diversity", "light", "strict"]
+SETTINGS: tuple[Setting, ...] = ("none", "off", "label", "realism", "diversity", "light", "strict")
+_ARM = "classic+gan"
+
+
+def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress | None = None) -> pd.DataFrame:
+    """A row a fold, seed and setting of the screen, and one for `classic`, the arm without synthetic lesions.
+
+    `none` keeps everything that the generator makes, near-copies too, which no command writes: it is what the others
+    are compared with. Columns: drawn and kept lesions; kid and coverage of those kept against the fold's test lesions,
+    mean over classes, in texture features; each classifier's macro sensitivity there with the arm classic+gan.
+    The GANs lie in OUT/gans, the rows in OUT/screen.csv: what is there is taken as it is.
+    """
+    progress = progress or Progress()
+    lesions = require_usable(lesions).lesions.at_most(recipe.data.max_per_class, 0)
+    design = make_design(lesions, recipe.with_options(benchmark={"arms": [BASELINE, _ARM]}), out)
+    file = out / "screen.csv"
+    with locked(out / ".lock", f"{out}: a study is at work in this folder. Wait for it, or give another --out."):
+        rows: list[Any] = pd.read_csv(file, dtype={"fold": str}).to_dict("records") if file.exists() else []
+        known = {(row["fold"], row["seed"], row["setting"]) for row in rows}
+        folds = [gan.data for gan in design.gans]
+        with progress.task("Studying the screen", len(folds) * (1 + len(SETTINGS))) as update:
+            for data in folds:
+                for row in _rows(data, recipe, known, progress):
+                    rows.append(row)
+                    write_atomically(file, pd.DataFrame(rows).to_csv(index=False))
+                    update(len(rows), f"fold {row['fold']}, seed {row['seed']}, {row['setting']}")
+    return pd.DataFrame(rows)
+
+
+def summarise_study(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a setting: means over folds and seeds; for each classifier the gain over `classic`, with the smallest and
+    the largest of the seeds' gains (each a mean over folds)."""
+    classifiers = [name for name in table.columns if name.startswith("sensitivity_")]
+    classic = table[table["setting"] == BASELINE].set_index(["fold", "seed"])[classifiers]
+    found = []
+    for setting, rows in table[table["setting"] != BASELINE].groupby("setting", sort=False):
+        gains = rows.set_index(["fold", "seed"])[classifiers] - classic
+        by_seed = gains.groupby("seed").mean()
+        told: dict[str, Any] = {"setting": setting, "refused": 1 - rows["kept"].sum() / rows["drawn"].sum()}
+        told |= {name: rows[name].mean() for name in ("kid", "coverage")}
+        for name in classifiers:
+            short = name.removeprefix("sensitivity_")
+            told |= {f"gain_{short}": by_seed[name].mean(), f"least_{short}": by_seed[name].min()}
+            told[f"most_{short}"] = by_seed[name].max()
+        found.append(told)
+    return pd.DataFrame(found)
+
+
+def _rows(
+    data: FoldData, recipe: Recipe, known: set[tuple[str, int, str]], progress: Progress
+) -> Iterator[dict[str, Any]]:
+    where = {"fold": data.fold.name, "seed": data.seed}
+    wanted = [s for s in SETTINGS if (*where.values(), s) not in known]
+    if (*where.values(), BASELINE) not in known:
+        yield where | {"setting": BASELINE} | _sensitivities(data, recipe, None)
+    if wanted and (error := fit_gan(GanTask(data, "cgan"), progress).error):
+        raise AugmentorError(f"The GAN of fold {data.fold.name}, seed {data.seed} failed: {error}")
+    for setting in wanted:
+        synthetic, drawn = _draw(data, setting, recipe.benchmark.factor)
+        row = where | {"setting": setting, "drawn": drawn, "kept": len(synthetic[1])}
+        yield row | _fidelity(data, synthetic) | _sensitivities(data, recipe, synthetic)
+
+
+def _draw(data: FoldData, setting: Setting, factor: float) -> tuple[Labelled, int]:
+    """The lesions that a setting keeps, and how many were drawn for them."""
+    generator, card = load_checkpoint(Run(data.gan_folder("cgan")).chosen_checkpoint)
+    wanted, order = wanted_counts(data.train.counts(), factor), {c: i for i, c in enumerate(data.lesions.classes)}
+    if setting == "none":
+        numbers = [(card.classes.index(label), i) for label, count in wanted.items() for i in range(count)]
+        seeds = [seed_of(data.seed, target, i) for target, i in numbers]
+        images = [image.numpy() for image in sample(generator, [target for target, _ in numbers], seeds)]
+        return (np.stack(images), np.array([order[card.classes[c]] for c, _ in numbers], np.int64)), len(numbers)
+    level: ScreenLevel = setting
+    screen = screen_of(Run(data.gan_folder("cgan")), card, level)
+    passed = list(screen.draw(generator, card, wanted, data.seed))
+    labels = np.array([order[lesion.label] for lesion in passed], np.int64)
+    return (np.stack([lesion.image for lesion in passed]), labels), screen.drawn.total()
+
+
+def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
+    truth = data._targets(data.test)
+    real, made = standardise(texture_features(data.test_images), texture_features(synthetic[0]))
+    pairs = [(real[truth == c], made[synthetic[1] == c]) for c in np.unique(truth)]
+    return {
+        name: float(np.mean([f(*pair) for pair in pairs])) for name, f in {"kid": kid, "coverage": coverage}.items()
+    }
+
+
+def _sensitivities(data: FoldData, recipe: Recipe, synthetic: Labelled | None) -> dict[str, float]:
+    arm, asked = ARMS[BASELINE if synthetic is None else "classic+gan"], recipe.benchmark
+    training = build_training_set(arm, data.real, synthetic, asked.factor, data.seed)
+    channels, size = training.images.shape[1:3]
+    found = {}
+    for name in asked.classifiers:
+        model = make_classifier(name, channels, size, len(data.lesions.classes), asked.steps, recipe.training.device)
+        model.fit(training, data.seed, lambda _done, _note: None)
+        found[f"sensitivity_{name}"] = measure(data._targets(data.test), model.predict(data.test_images))["sensitivity"]
+    return found

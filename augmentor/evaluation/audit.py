@@ -1,0 +1,98 @@
+"""Does the generator give its training patients away?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from augmentor.evaluation.intervals import Bounded, auc, share
+from augmentor.evaluation.memorisation import CopyCheck, distance_of, make_copy_check, views
+from augmentor.evaluation.sides import Sides
+
+MOST_NEAR, MOST_AUC = 0.05, 0.8  # above which the alarm is raised, beyond chance
+UNKNOWN: Bounded = {"value": None, "low": None, "high": None}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """ratios: (M,) how near each synthetic lesion is to the nearest real one that the generator may have seen: 1 is as
+    near as another patient's lesion comes, 0 a copy. nearest: (M,) its row. near: (M,) bool, nearer than the nearest
+    hundredth of other patients' lesions.
+
+    authenticity: share of synthetic lesions that are farther from the nearest training lesion than that is from its own
+    nearest other one (Alaa et al. 2022, section 3); authenticity_held_out is the same of held-out lesions.
+    membership_auc: that a training lesion is nearer to its nearest synthetic lesion than a held-out one is (Chen et al.
+    2020, GAN-Leaks, section 5.2); 0.5 gives nothing away.
+    """
+
+    ratios: np.ndarray
+    nearest: np.ndarray
+    near: np.ndarray
+    authenticity: Bounded
+    authenticity_held_out: Bounded
+    membership_auc: Bounded
+
+    @property
+    def near_copies(self) -> Bounded:
+        return share(self.near)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the alarm is raised; empty where it is not."""
+        found, near, member = [], self.near_copies, self.membership_auc
+        if (near["low"] or 0) > MOST_NEAR:
+            found.append(
+                f"{near['value']:.1%} of the synthetic lesions ({near['low']:.1%} to {near['high']:.1%}) are nearer to "
+                "a real lesion that the generator may have seen than 99 % of other patients' lesions come (alarm above "
+                f"{MOST_NEAR:.0%})"
+            )
+        if (member["low"] or 0) > MOST_AUC:
+            found.append(
+                "by its nearest synthetic lesion, a training lesion is told from a held-out one with an AUC of "
+                f"{member['value']:.2f} ({member['low']:.2f} to {member['high']:.2f}; alarm above {MOST_AUC})"
+            )
+        return found
+
+    @property
+    def sentence(self) -> str:
+        if not self.reasons:
+            near = self.near_copies["value"] or 0
+            return f"No alarm: {near:.1%} of the synthetic lesions are near-copies of real ones, which expand refuses."
+        advice = "Fit on more lesions, or shorter, before anything leaves; expand refuses near-copies."
+        return f"Memorisation: {'; '.join(self.reasons)}. {advice}"
+
+
+def audit(sides: Sides) -> Audit:
+    """Compare every synthetic lesion with every real one, in chunks."""
+    seen, others = sides.seen, sides.held_out
+    check = make_copy_check(seen.images, seen.groups.tolist(), others.images if sides.known else None)
+    nearest, distances, back = _both_ways(check, sides.synthetic.images)
+    apart = check.distances(seen.images, np.eye(len(seen), dtype=bool))[0] if len(seen) > 1 else np.array([np.inf])
+    authenticity_held_out, membership = UNKNOWN, UNKNOWN
+    if sides.known:
+        far, rows = check.distances(others.images)
+        authenticity_held_out = share(far > apart[rows])
+        unseen = _both_ways(CopyCheck(views(others.images), 0.0, 1.0), sides.synthetic.images)[2]
+        members = np.repeat([True, False], [len(back), len(unseen)])
+        patients = np.concatenate([2 * seen.groups, 2 * others.groups + 1])
+        membership = auc(members, -np.concatenate([back, unseen]), patients)
+    return Audit(
+        distances / check.typical,
+        nearest,
+        distances < check.threshold,
+        share(distances > apart[nearest]),
+        authenticity_held_out,
+        membership,
+    )
+
+
+def _both_ways(check: CopyCheck, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(M, C, S, S) -> (M,) row and (M,) distance of the nearest lesion of the bank; (N,) how near each of those is to
+    its nearest image."""
+    rows, likest = np.empty(len(images), np.int64), np.empty(len(images), np.float32)
+    back = np.full(len(check.bank), -1.0, np.float32)
+    for chosen, likeness in check.likenesses(images):
+        rows[chosen], likest[chosen] = likeness.argmax(1), likeness.max(1)
+        np.maximum(back, likeness.max(0), out=back)
+    return rows, distance_of(likest), distance_of(back)

@@ -1,0 +1,109 @@
+"""Likeness and variety in each feature space, beside what real lesions score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from augmentor.evaluation.sides import Side, Sides
+from augmentor.measures import (
+    allows_fid,
+    coverage,
+    density,
+    fid,
+    kid,
+    kid_interval,
+    mmd,
+    precision,
+    recall,
+    standardise,
+)
+from augmentor.model.features import Embedder
+from augmentor.progress import Update
+
+Measure = Callable[[np.ndarray, np.ndarray], float]
+Scores = dict[str, dict[str, float]]  # class or "mean" -> measure -> value
+MEASURES: dict[str, Measure] = {"kid": kid, "mmd": mmd, "precision": precision, "density": density}
+# These rise with the number of lesions that are judged, so that they take as many as there are training lesions.
+COUNTED: dict[str, Measure] = {"recall": recall, "coverage": coverage}
+FID_CAVEAT = (
+    "FID is given only where a class has more lesions on both sides than the space has features. It is biased upward, "
+    "the more the fewer lesions there are: compare it only at equal counts, and trust KID."
+)
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """By space, class (or "mean") and measure: synthetic lesions against held-out ones, training lesions against
+    held-out ones (the floor), and one half of the training lesions against the other."""
+
+    spaces: dict[str, Scores]
+    floor: dict[str, Scores]
+    training: dict[str, Scores]
+
+
+def measure_fidelity(sides: Sides, embedders: Sequence[Embedder], update: Update) -> Fidelity:
+    """Measure in every space; features are standardised by both sides of real lesions together."""
+    found = Fidelity({}, {}, {})
+    for number, embedder in enumerate(embedders):
+        update(number / len(embedders), f"{embedder.name} features")
+        features = [embedder(side.images) for side in (sides.synthetic, sides.training, sides.held_out)]
+        made, ours, theirs = standardise(np.concatenate(features[1:]), *features)[1:]
+        synthetic, training, held_out = sides.synthetic, sides.training, sides.held_out
+        found.spaces[embedder.name] = _scores((theirs, held_out), (made, synthetic), training)
+        found.floor[embedder.name] = _scores((theirs, held_out), (ours, training), training)
+        one, other = _halves(training)
+        found.training[embedder.name] = _scores(
+            (ours[one], training.rows(one)), (ours[other], training.rows(other)), training
+        )
+    update(1.0, "")
+    return found
+
+
+def _scores(real: tuple[np.ndarray, Side], other: tuple[np.ndarray, Side], training: Side) -> Scores:
+    """Of each class with two lesions or more on both sides, and their mean."""
+    scores: Scores = {}
+    for name in np.unique(real[1].labels):
+        a, b = real[0][real[1].labels == name], other[0][other[1].labels == name]
+        if len(a) > 1 and len(b) > 1:
+            most = int((training.labels == name).sum())
+            scores[str(name)] = _measures(a, b, real[1].groups[real[1].labels == name], most)
+    if scores:
+        scores["mean"] = _mean(list(scores.values()))
+    return scores
+
+
+def _measures(real: np.ndarray, other: np.ndarray, groups: np.ndarray, most: int) -> dict[str, float]:
+    found = {name: measure(real, other) for name, measure in MEASURES.items()}
+    if interval := kid_interval(real, other, groups):
+        found |= {"kid_low": interval[0], "kid_high": interval[1]}
+    few = other[_drawn(len(other), most)]
+    found |= {name: measure(real, few) for name, measure in COUNTED.items() if len(few) > 1}
+    return found | ({"fid": fid(real, other)} if allows_fid(real, other) else {})
+
+
+def _mean(classes: list[dict[str, float]]) -> dict[str, float]:
+    """Of the measures that every class has; the intervals of classes are independent."""
+    shared = [name for name in classes[0] if all(name in scores for scores in classes)]
+    found = {name: float(np.mean([scores[name] for scores in classes])) for name in shared}
+    if "kid_low" in found:
+        half = np.sqrt(np.sum([((s["kid_high"] - s["kid_low"]) / 2) ** 2 for s in classes])) / len(classes)
+        found |= {"kid_low": found["kid"] - half, "kid_high": found["kid"] + half}
+    return {name: float(value) for name, value in found.items()}
+
+
+def _drawn(count: int, most: int) -> np.ndarray:
+    """At most `most` of `count` rows, by chance but always the same."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
+def _halves(side: Side) -> tuple[np.ndarray, np.ndarray]:
+    """Two random halves of each class: rows of one patient may be in both, so that no two sets can be more alike."""
+    order = np.random.default_rng(0).permutation(len(side))
+    turn = np.empty(len(side), np.int64)
+    for name in np.unique(side.labels):
+        rows = order[side.labels[order] == name]
+        turn[rows] = np.arange(len(rows))
+    return np.flatnonzero(turn % 2 == 0), np.flatnonzero(turn % 2 == 1)

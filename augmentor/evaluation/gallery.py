@@ -1,0 +1,47 @@
+"""Pictures of an evaluation: the closest pairs, and lesions on the way from one latent to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from augmentor.model.blocks import Generator
+from augmentor.model.checkpoint import Card
+from augmentor.sampling import latents_of, seed_of
+
+PAIRS, INTERPOLATIONS = "pairs.png", "interpolations.png"
+STEPS = 8
+_SEED = 3_000
+
+
+def save_mosaic(rows: Sequence[Sequence[np.ndarray]], file: Path) -> None:
+    """Images (C, S, S) in [-1, 1], row by row without a gap, as an 8-bit PNG at their own size; of volumes the middle
+    sections."""
+    lines = [np.concatenate([_to_pixels(image) for image in row], axis=1) for row in rows]
+    Image.fromarray(np.concatenate(lines)).save(file, optimize=True)
+
+
+def _to_pixels(image: np.ndarray) -> np.ndarray:
+    image = image[:, image.shape[1] // 2] if image.ndim == 4 else image
+    eight = np.clip((image + 1) * 127.5, 0, 255).round().astype(np.uint8)
+    return eight[0] if len(eight) == 1 else np.moveaxis(eight, 0, -1)
+
+
+@torch.no_grad()
+def interpolate(generator: Generator, card: Card) -> list[list[np.ndarray]]:
+    """A row a class: eight lesions (C, S, S) from one latent to another, along the sphere that normal latents lie near
+    (White 2016). A generator that learned its lesions by heart jumps from one to the next; cgan's latents also name the
+    two lesions that it starts from, so that its rows hold a few jumps by design."""
+    rows = []
+    for label in range(len(card.classes)):
+        one, other = latents_of([seed_of(_SEED, label, i) for i in range(2)], generator.latent_dim)
+        angle = torch.arccos((one @ other / one.norm() / other.norm()).clamp(-1, 1))
+        shares = torch.linspace(0, 1, STEPS)[:, None]
+        latents = (torch.sin((1 - shares) * angle) * one + torch.sin(shares * angle) * other) / torch.sin(angle)
+        lesions, _ = generator(latents, torch.full((STEPS,), label))
+        rows.append(list(lesions[:, : card.channels].float().clamp(-1, 1).numpy()))
+    return rows

@@ -1,0 +1,190 @@
+"""What is judged, and the real lesions that it is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from augmentor.data.check import inspect
+from augmentor.data.images import load_images, read_image
+from augmentor.data.lesions import Lesions
+from augmentor.data.masks import load_masks
+from augmentor.data.splits import groups, guard, holdout
+from augmentor.errors import DataError, UsageError
+from augmentor.model.checkpoint import Card, load_checkpoint
+from augmentor.progress import Update
+from augmentor.sampling import draw, seed_of
+from augmentor.training.run import Run
+
+_SEED = 2_000  # of the lesions that are judged; never one that `expand` writes
+_LARGEST = 256  # pixels a side at which two sets are compared
+_UNKNOWN = (
+    "Which real lesions the generator was fitted on is not known: copies are looked for among all of them, their "
+    "patients were halved for the references, and membership can't be told. A column `split` would say it."
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """images: (N, C, S, S) float32 in [-1, 1]. labels: (N,) class names. groups: (N,) int64, rows of one patient share
+    one. paths and seeds: (N,), where there are files, or where a run drew them. masks: (N, 1, S, S), above 0 in the
+    lesion, and sides_mm: (N,), where a run has them. Images and masks may be volumes."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    paths: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    masks: np.ndarray | None = None
+    sides_mm: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, chosen: np.ndarray) -> Side:
+        """The chosen rows (positions)."""
+        names = ("paths", "seeds", "sides_mm")
+        kept = {name: [getattr(self, name)[i] for i in chosen] if getattr(self, name) else [] for name in names}
+        masks = None if self.masks is None else self.masks[chosen]
+        return Side(self.images[chosen], self.labels[chosen], self.groups[chosen], masks=masks, **kept)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Synthetic lesions and two sides of real ones that share no patient.
+
+    known: whether the generator was fitted on `training` and on nothing of `held_out`. Where that is not known, both
+    are halves of the real lesions, any of which it may have seen. notes: what a reader must know.
+    """
+
+    synthetic: Side
+    training: Side
+    held_out: Side
+    known: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> Side:
+        """The real lesions that the generator may have copied."""
+        if self.known:
+            return self.training
+        both = self.training, self.held_out
+        images, labels, numbers = (
+            np.concatenate([getattr(s, n) for s in both]) for n in ("images", "labels", "groups")
+        )
+        return Side(images, labels, numbers, self.training.paths + self.held_out.paths)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Lesions of each side and class."""
+        sides = {"synthetic": self.synthetic, "training": self.training, "held_out": self.held_out}
+        return {name: {str(c): int((s.labels == c).sum()) for c in np.unique(s.labels)} for name, s in sides.items()}
+
+
+def sides_of_run(run: Run, per_class: int, update: Update) -> Sides:
+    """`per_class` fresh lesions a class of the run's chosen snapshot, unscreened, and the run's own two sides.
+
+    Raises UsageError where the run held no lesions out.
+    """
+    if not len(run.held_out):
+        raise UsageError(f"{run.folder}: nothing was held out, so nothing can be judged. Fit with --holdout 0.2.")
+    generator, card = load_checkpoint(run.chosen_checkpoint)
+    numbers = [(c, i) for c in range(len(card.classes)) for i in range(per_class)]
+    seeds, drawn = [seed_of(_SEED, c, i) for c, i in numbers], []
+    for lesion in draw(generator, card, [c for c, _ in numbers], seeds):
+        drawn.append(lesion)
+        update(len(drawn) / len(numbers), f"{len(drawn)} drawn")
+    synthetic = Side(
+        np.stack([lesion.image for lesion in drawn]),
+        np.array([card.classes[c] for c, _ in numbers]),
+        np.arange(len(numbers)),
+        seeds=seeds,
+        masks=np.stack([x.mask for x in drawn if x.mask is not None]) if card.model.with_mask else None,
+        sides_mm=[lesion.roi_side_mm for lesion in drawn if lesion.roi_side_mm is not None],
+    )
+    training, held_out = (_side_of_run(lesions, card) for lesions in (run.training, run.held_out))
+    return Sides(synthetic, training, held_out)
+
+
+def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
+    """Two sets of lesions. Of an enlarged set (as `expand` writes it) each side takes what is of its origin.
+
+    Where the real set brings a split, its training rows are taken for those that the generator was fitted on, and the
+    others are held out; else its patients are halved. Images of both are brought to the synthetic ones' side.
+    Raises UsageError where a set is empty, or the synthetic one has a class that the real one lacks.
+    """
+    synthetic, real = _of_origin(synthetic, "synthetic"), _of_origin(real, "real")
+    missing = set(synthetic.classes) - set(real.classes)
+    if missing:
+        raise UsageError(
+            f"--synthetic has the class {', '.join(sorted(missing))}, which --real lacks (it has "
+            f"{', '.join(real.classes)}). Name the folders of both by the same classes."
+        )
+    real, synthetic = _readable(real), _readable(synthetic)
+    training, held_out, known = _halves(real, seed)
+    first = read_image(synthetic.paths[0]).pixels
+    size = min(_LARGEST, max(first.shape[1:]))
+    images, intensity = load_images(real.paths, size)
+    theirs, own = load_images(synthetic.paths, size)[1], tuple[str, ...]()
+    if theirs.dtype != intensity.dtype:
+        own = (
+            f"The synthetic files hold {theirs.dtype} values and the real ones {intensity.dtype}: each set's own range "
+            "was taken for full scale. Brightness is compared only as far as that holds.",
+        )
+    made, _ = load_images(synthetic.paths, size, theirs if own else intensity)
+    if made.shape[1] != images.shape[1]:
+        raise UsageError(
+            f"--synthetic has {made.shape[1]} channels and --real {images.shape[1]}. Convert one of them: grey and "
+            "colour can't be compared."
+        )
+    whole, made_side = _side(real, images), _side(synthetic, made)
+    made_side = replace(made_side, groups=np.arange(len(made_side)))
+    notes = own if known else (_UNKNOWN, *own)
+    return Sides(made_side, whole.rows(training), whole.rows(held_out), known, notes)
+
+
+def _side_of_run(lesions: Lesions, card: Card) -> Side:
+    side = _side(lesions, load_images(lesions.paths, card.model.size, card.intensity)[0])
+    return replace(side, masks=load_masks(lesions, card.model.size)) if card.model.with_mask else side
+
+
+def _side(lesions: Lesions, images: np.ndarray) -> Side:
+    return Side(images, lesions.table["label"].to_numpy(str), groups(lesions), lesions.paths)
+
+
+def _of_origin(lesions: Lesions, origin: str) -> Lesions:
+    """The rows of this origin; all, of a set that does not tell origins apart."""
+    origins = lesions.table["origin"]
+    chosen = lesions.rows((origins == origin).to_numpy()) if origins.nunique() > 1 else lesions
+    if not len(chosen):
+        raise UsageError(f"{lesions.source}: holds no {origin} lesions. Give another folder to --{origin}.")
+    return chosen
+
+
+def _readable(lesions: Lesions) -> Lesions:
+    """With the hash of each image's pixels. Raises DataError where images can't be compared with each other."""
+    found = inspect(lesions)
+    if found.unreadable:
+        raise DataError(found.unreadable)
+    for what, kinds in (("channels", found.channels), ("kinds of numbers", found.dtypes)):
+        if len(kinds) > 1:
+            told = ", ".join(f"{count} with {kind}" for kind, count in kinds.items())
+            raise DataError(f"{lesions.source}: images of different {what}: {told}. Convert them to one.")
+    return found.lesions
+
+
+def _halves(real: Lesions, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Positions of both sides, and whether the set itself told them apart."""
+    split = real.table["split"].to_numpy()
+    training = split == "train"
+    if training.any() and not training.all():
+        sides = np.flatnonzero(training), np.flatnonzero(~training)
+        guard(real.rows(sides[0]), real.rows(sides[1]))
+        return *sides, True
+    try:
+        return *holdout(replace(real, table=real.table.assign(split="")), 0.5, seed), False
+    except DataError as error:
+        raise UsageError(
+            f"--real {real.source}: {error} The references need two sides of real lesions, by patient."
+        ) from error

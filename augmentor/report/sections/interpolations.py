@@ -1,0 +1,35 @@
+"""Synthetic lesions on the way from one latent to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from augmentor.report.blocks import Block, Lesions, Part, Section, Text, Tiles
+from augmentor.report.sources import Fit, Sources
+from augmentor.report.tiles import cut_rows, make_tile
+
+TOLD = (
+    "Each row leads in equal steps from one latent to another of a class. A generator that learned its lesions by "
+    "heart jumps from one to the next. cgan's latents also name the two training lesions that a synthetic one starts "
+    "from, so its rows jump where another one is named."
+)
+
+
+def interpolations(sources: Sources, _: Path) -> Section | None:
+    blocks: list[Block] = []
+    for fit in sources.evaluated:
+        file = fit.folder / "evaluation" / "interpolations.png"
+        if file.is_file():
+            found = _of(fit, file)
+            blocks.append(Part(fit.name, [found]) if fit.name else found)
+    return Section("From one latent to another", [Text(TOLD), *blocks]) if blocks else None
+
+
+def _of(fit: Fit, file: Path) -> Lesions:
+    labels = sorted(fit.summary.get("classes") or {}) or ["synthetic"]
+    rows = zip(labels, cut_rows(file, len(labels)), strict=True)
+    groups = [
+        Tiles(label, [make_tile(tile, f"{label}, step {step} on the way") for step, tile in enumerate(row, 1)])
+        for label, row in rows
+    ]
+    return Lesions(groups, "Interpolations, a row a class.")

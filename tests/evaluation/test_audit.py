@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from augmentor.evaluation.audit import audit
+from tests.evaluation.made import make_sides
+
+
+def test_a_generator_that_copies_raises_the_alarm_and_says_why():
+    found = audit(make_sides(copied=0.5))
+    assert found.near_copies["value"] == pytest.approx(0.5, abs=0.05)
+    assert len(found.reasons) >= 1
+    assert found.sentence.startswith("Memorisation: ")
+    assert "Fit on more lesions" in found.sentence
+
+
+def test_a_generator_of_new_lesions_does_not():
+    found = audit(make_sides())
+    assert found.near_copies["value"] < 0.05
+    assert not found.reasons
+    assert found.sentence.startswith("No alarm: ")
+    assert found.membership_auc["low"] < 0.5 < found.membership_auc["high"]
+    assert found.authenticity["value"] == pytest.approx(found.authenticity_held_out["value"], abs=0.2)
+    assert np.median(found.ratios) == pytest.approx(1, abs=0.1)
+
+
+def test_members_are_told_from_others_where_all_of_them_were_copied():
+    found = audit(make_sides(copied=1.0, per_class=120))
+    assert found.membership_auc["low"] > 0.8
+    assert found.authenticity["value"] < 0.1
+    assert len(found.reasons) == 2
+
+
+def test_each_copy_names_its_origin():
+    sides = make_sides(copied=1.0)
+    found = audit(sides)
+    origin = sides.training.images[found.nearest][..., ::-1]
+    assert np.abs(sides.synthetic.images - origin).mean() < 0.05
+
+
+def test_where_members_are_not_known_copies_of_either_side_are_found():
+    sides = make_sides(copied=0.5, known=False)
+    found = audit(sides)
+    assert len(sides.seen) == 160
+    assert found.near_copies["value"] >= 0.45
+    assert found.membership_auc == found.authenticity_held_out == {"value": None, "low": None, "high": None}
+
+
+def test_a_few_near_copies_are_no_alarm_while_chance_can_explain_them():
+    assert not audit(make_sides(copied=0.06, per_class=20)).reasons

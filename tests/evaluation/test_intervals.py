@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from augmentor.evaluation.intervals import auc, macro_sensitivity, share
+
+RNG = np.random.default_rng(0)
+
+
+def test_a_share_has_wilsons_interval():
+    found = share(np.arange(100) < 5)
+    assert found["value"] == 0.05
+    assert (found["low"], found["high"]) == pytest.approx((0.0215, 0.1118), abs=5e-4)
+
+
+def test_macro_sensitivity_is_scikit_learns_and_its_interval_holds_it():
+    truth, predicted = RNG.integers(0, 3, 90), RNG.integers(0, 3, 90)
+    found = macro_sensitivity(truth, predicted, np.arange(90) // 3)
+    assert found["value"] == pytest.approx(balanced_accuracy_score(truth, predicted))
+    assert found["low"] < found["value"] < found["high"]
+
+
+def test_an_auc_is_scikit_learns_and_few_patients_widen_it():
+    truth = np.repeat([True, False], 60)
+    patients = np.arange(120) // 6
+    scores = truth + RNG.normal(0, 1, 20)[patients]
+    by_patient, by_lesion = auc(truth, scores, patients), auc(truth, scores, np.arange(120))
+    assert by_patient["value"] == pytest.approx(roc_auc_score(truth, scores))
+    assert by_patient["high"] - by_patient["low"] > by_lesion["high"] - by_lesion["low"]
+
+
+def test_one_patient_of_a_kind_has_no_interval():
+    found = auc(np.array([True, True, False, False]), np.arange(4.0), np.array([0, 0, 1, 2]))
+    assert found == {"value": 0.0, "low": None, "high": None}

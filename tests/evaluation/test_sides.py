@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from augmentor.data.readers import read_lesions
+from augmentor.errors import DataError, LeakageError, UsageError
+from augmentor.evaluation.sides import sides_of_sets
+from tests.lesion_sets import write_set
+
+
+@pytest.fixture
+def real(tmp_path):
+    return write_set(tmp_path / "real", patients=6, per_patient=2)
+
+
+@pytest.fixture
+def made(tmp_path):
+    return write_set(tmp_path / "made", patients=3, per_patient=3, seed=1)
+
+
+def with_splits(lesions, splits):
+    return lesions.__class__(lesions.table.assign(split=splits), lesions.source)
+
+
+def test_without_a_split_the_patients_are_halved_and_it_is_said(real, made):
+    sides = sides_of_sets(made, real)
+    assert not sides.known
+    assert len(sides.synthetic) == 18
+    assert len(sides.training) + len(sides.held_out) == len(sides.seen) == 24
+    patients = [{p.rsplit("_", 1)[0] for p in side.paths} for side in (sides.training, sides.held_out)]
+    assert not patients[0] & patients[1]
+    assert "is not known" in sides.notes[0]
+    assert sides.counts["synthetic"] == {"a": 9, "b": 9}
+
+
+def test_a_split_tells_the_training_lesions(real, made):
+    patients = real.table["patient"]
+    training = patients.str.endswith(("0", "1", "2", "3"))
+    sides = sides_of_sets(made, with_splits(real, np.where(training, "train", "test")))
+    assert sides.known
+    assert not sides.notes
+    assert sides.training.paths == real.table["path"][training].tolist() == sides.seen.paths
+
+
+def test_a_split_that_tears_a_patient_apart_is_refused(real, made):
+    with pytest.raises(LeakageError):
+        sides_of_sets(made, with_splits(real, ["train", "test"] * 12))
+
+
+def test_a_set_of_test_lesions_alone_is_halved(real, made):
+    assert not sides_of_sets(made, with_splits(real, ["test"] * 24)).known
+
+
+def test_of_an_enlarged_set_each_side_takes_its_own(real, made):
+    table = real.table.assign(origin=["real", "real", "synthetic"] * 8)
+    both = real.__class__(table, real.source)
+    assert len(sides_of_sets(both, real).synthetic) == 8
+    assert len(sides_of_sets(made, both).seen) == 16
+
+
+def test_a_class_that_the_real_set_lacks_is_named(tmp_path, made):
+    other = write_set(tmp_path / "three", classes=3)
+    with pytest.raises(UsageError, match="has the class c, which --real lacks"):
+        sides_of_sets(other, made)
+
+
+def test_a_class_of_one_patient_can_not_be_halved(tmp_path, made):
+    with pytest.raises(UsageError, match="two sides of real lesions"):
+        sides_of_sets(made, write_set(tmp_path / "one", patients=1))
+
+
+def test_sets_of_another_size_are_brought_to_the_synthetic_ones(tmp_path, made):
+    sides = sides_of_sets(made, write_set(tmp_path / "large", size=40))
+    assert sides.training.images.shape[1:] == sides.synthetic.images.shape[1:] == (1, 16, 16)
+
+
+@pytest.mark.usefixtures("made")
+def test_an_image_that_can_not_be_read_is_named(tmp_path, real):
+    broken = tmp_path / "made" / "a" / "ap0_0.png"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"ap0_0.png: can't be read"):
+        sides_of_sets(read_lesions(tmp_path / "made", patient_pattern="<patient>_<anything>"), real)

@@ -1,0 +1,82 @@
+"""A generator that gives what it is told, and 200 disguised training lesions among 2000 samples."""
+
+import numpy as np
+import torch
+
+from augmentor.data.images import Intensity
+from augmentor.expansion.screen import Screen
+from augmentor.model.blocks import Generator
+from augmentor.model.checkpoint import Card
+from augmentor.recipe import ModelSection
+
+BATCH = 32
+
+
+def shifted(images, filled=-1.0):
+    moved = np.full_like(images, filled)
+    moved[:, :, 2:, :-2] = images[:, :, :-2, 2:]
+    return moved
+
+
+DISGUISES = {
+    "exact": lambda x: x,
+    "flipped": lambda x: x[..., ::-1],
+    "turned by 90 degrees": lambda x: np.rot90(x, 1, (2, 3)),
+    "shifted by 2 pixels": shifted,
+    "shifted by 2 pixels, round the edge": lambda x: np.roll(x, (-2, 2), (2, 3)),
+    "with 2 % noise": lambda x: x + 0.04 * np.random.default_rng(2).standard_normal(x.shape, np.float32),
+    "brighter": lambda x: np.clip(x + 0.2, -1, 1),
+    "of more contrast": lambda x: np.clip(1.2 * x, -1, 1),
+}
+
+
+class Smuggler(Generator):
+    """Gives a class's images in their order, whatever the latents are."""
+
+    def __init__(self, images: np.ndarray):
+        super().__init__()
+        self.anchor = torch.nn.Parameter(torch.zeros(1))
+        self.latent_dim = 1
+        filled = -len(images) % BATCH
+        self.empty = torch.zeros(BATCH, *images.shape[1:])  # what comes when all have been given
+        self.batches = iter(torch.cat([torch.from_numpy(images), self.empty[:filled]]).split(BATCH))
+
+    def forward(self, latents, labels):
+        del latents, labels
+        return next(self.batches, self.empty), None
+
+
+def disguise(lesions: np.ndarray) -> np.ndarray:
+    """Each of them once, the disguises in turn."""
+    kinds = list(DISGUISES.values())
+    return np.stack([np.ascontiguousarray(kinds[i % len(kinds)](x[None]))[0] for i, x in enumerate(lesions)])
+
+
+def refused(screen: Screen, classes: tuple[str, ...], images: np.ndarray, targets: np.ndarray) -> dict:
+    """Row of `images` -> the rule that refused it, for those that were."""
+    channels, size = images.shape[1:3]
+    card = Card(ModelSection(size=size), classes, channels, (), Intensity(0, 1, "uint8"), None, 0, "")
+    found = {}
+    for target, label in enumerate(classes):
+        rows = np.flatnonzero(targets == target)
+        judged = _Recorder(screen.copies, screen.texture)
+        list(judged.draw(Smuggler(images[rows]), card, {label: len(rows)}, 0))
+        found |= {rows[i]: rule for i, rule in enumerate(judged.rules[: len(rows)])}
+    return {row: rule for row, rule in found.items() if rule}
+
+
+class _Recorder(Screen):
+    """Remembers the rule of every lesion that was drawn."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.lesions = []
+
+    def _candidates(self, *arguments):
+        for lesion in super()._candidates(*arguments):
+            self.lesions.append(lesion)
+            yield lesion
+
+    @property
+    def rules(self):
+        return [lesion.rule for lesion in self.lesions]
