@@ -89,7 +89,7 @@ def evaluate(
     found = _judge(sides, spaces, progress)
     with _new_folder(run.folder) as part:
         generator, card = load_checkpoint(run.chosen_checkpoint)
-        save_mosaic(interpolate(generator, card), part / INTERPOLATIONS)
+        save_mosaic(interpolate(generator, len(card.classes), card.channels), part / INTERPOLATIONS)
         names = _write_lesions(run, card, found, part)
         _save_pairs(found, part)
     files = [str(run.folder / FOLDER / name) for name in names]

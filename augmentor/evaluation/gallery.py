@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from augmentor.model.blocks import Generator
-from augmentor.model.checkpoint import Card
 from augmentor.sampling import latents_of, seed_of
 
 PAIRS, INTERPOLATIONS = "pairs.png", "interpolations.png"
@@ -32,16 +31,17 @@ def _to_pixels(image: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def interpolate(generator: Generator, card: Card) -> list[list[np.ndarray]]:
+def interpolate(generator: Generator, classes: int, channels: int) -> list[list[np.ndarray]]:
     """A row a class: eight lesions (C, S, S) from one latent to another, along the sphere that normal latents lie near
     (White 2016). A generator that learned its lesions by heart jumps from one to the next; cgan's latents also name the
-    two lesions that it starts from, so that its rows hold a few jumps by design."""
+    two lesions that it starts from, so that its rows hold a few jumps by design. channels: of an image, its mask not
+    counted."""
     rows = []
-    for label in range(len(card.classes)):
+    for label in range(classes):
         one, other = latents_of([seed_of(_SEED, label, i) for i in range(2)], generator.latent_dim)
         angle = torch.arccos((one @ other / one.norm() / other.norm()).clamp(-1, 1))
         shares = torch.linspace(0, 1, STEPS)[:, None]
         latents = (torch.sin((1 - shares) * angle) * one + torch.sin(shares * angle) * other) / torch.sin(angle)
         lesions, _ = generator(latents, torch.full((STEPS,), label))
-        rows.append(list(lesions[:, : card.channels].float().clamp(-1, 1).numpy()))
+        rows.append(list(lesions[:, :channels].float().clamp(-1, 1).numpy()))
     return rows

@@ -146,7 +146,7 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
 
 def _side_of_run(lesions: Lesions, card: Card) -> Side:
     side = _side(lesions, load_images(lesions.paths, card.model.size, card.intensity)[0])
-    return replace(side, masks=load_masks(lesions, card.model.size)) if card.model.with_mask else side
+    return replace(side, masks=load_masks(lesions, card.model.size) > 0) if card.model.with_mask else side
 
 
 def _side(lesions: Lesions, images: np.ndarray) -> Side:

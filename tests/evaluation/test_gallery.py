@@ -9,7 +9,7 @@ from tests.expansion.fake import FakeGenerator
 
 def test_interpolations_begin_and_end_at_latents_of_their_own_and_move_in_small_steps():
     generator = FakeGenerator()
-    rows = interpolate(generator, 2)
+    rows = interpolate(generator, 2, 1)
     assert [len(row) for row in rows] == [STEPS] * 2
     ends = latents_of([seed_of(3_000, 1, i) for i in range(2)], generator.latent_dim)
     expected = generator(ends, torch.ones(2, dtype=torch.int64))[0].numpy()
