@@ -181,6 +181,6 @@ def require_usable(
         raise DataError(
             f"{lesions.source}: holds {kind} ({size}), and {dims} spatial dimensions are asked for. "
             f"Give {advice} (model.spatial_dims in a recipe)"
-            + (", or cut a section for each lesion." if dims == 2 else ".")
+            + (", or cut a section of each lesion: augmentor extract." if dims == 2 else ".")
         )
     return found
