@@ -20,7 +20,7 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.readers import read_lesions
 from augmentor.data.scans import Scan
 from augmentor.data.sheet import write_sheet
-from augmentor.data.windows import DEEPEST, Window, parse_window
+from augmentor.data.windows import DEEPEST, RECORD, Window, parse_window
 from augmentor.errors import AugmentorError, DataError, UsageError
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
@@ -74,7 +74,7 @@ def extract(
         doubts = _judged(found, section, window)
         rows = [row for one in found for row in one.rows]
         pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(part / "lesions.csv", index=False)
-        (part / "extract.toml").write_text(tomli_w.dumps(_record(section, window)))
+        (part / RECORD).write_text(tomli_w.dumps(_record(section, window)))
         write_sheet(part, rows, part / "extracted.png")
         _appear(part, out)
     finally:

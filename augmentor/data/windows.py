@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from augmentor.errors import UsageError
+from augmentor.errors import DataError, UsageError
 
 # Level and width in Hounsfield units, as readers set them.
 NAMED = {
@@ -21,6 +23,7 @@ NAMED = {
     "stroke": (40, 40),
     "subdural": (75, 215),
 }
+RECORD = "extract.toml"  # what `extract` leaves beside its lesions
 DEEPEST = 65535  # of a 16-bit picture, over which a window is spread
 _MOST_SAMPLES = 100_000
 
@@ -99,3 +102,18 @@ def _by_numbers(text: str) -> Window:
     if percentile and not 0 <= low < high <= 100:
         raise UsageError(f"--window {text}: percentiles lie in 0..100.")
     return Window(low, high, percentile)
+
+
+def units_of(image: str) -> tuple[float, float]:
+    """(slope, intercept) from what a lesion image holds to the modality's units, which `extract` kept beside its set.
+
+    (1, 0) for images that hold units themselves: all but the 16-bit pictures over which a window was spread.
+    """
+    record = Path(image).parent.parent / RECORD
+    if not image.lower().endswith(".png") or not record.is_file():
+        return 1.0, 0.0
+    try:
+        spread = tomllib.loads(record.read_text(encoding="utf-8")).get("png", {"slope": 1.0, "intercept": 0.0})
+        return float(spread["slope"]), float(spread["intercept"])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{record}: can't be read ({error}). Restore it, or extract the lesions again.") from error

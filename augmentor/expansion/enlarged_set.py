@@ -20,6 +20,7 @@ _COLUMNS = (
     *("path", "label", "patient", "mask", "roi_side_mm", "origin", "seed"),
     *(*_MEASURED, "checkpoint", "recipe"),
 )
+_WHOLE_SPAN = 50  # a window narrower than this is none of Hounsfield units
 _MASKS = "masks"  # the top folder that is no class
 
 
@@ -27,12 +28,16 @@ _MASKS = "masks"  # the top folder that is no class
 class SetWriter:
     """Writes one set into a folder; `rows` becomes the manifest.
 
+    units: (slope, intercept) from what the training files hold to the modality's units. A PNG holds what they hold;
+    every other format, which can, the units themselves.
+
     Nothing is copied from a source: a file holds pixels, spacing and a note.
     """
 
     folder: Path
     form: FileFormat
     card: Card
+    units: tuple[float, float] = (1.0, 0.0)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -43,8 +48,17 @@ class SetWriter:
             raise UsageError("--format png: a PNG holds no volume. Choose nifti, npy or dicom.")
 
     @property
+    def original(self) -> Intensity:
+        """In the modality's units: Hounsfield units are whole numbers, shares of a range are not."""
+        if self.units == (1.0, 0.0):
+            return self.card.intensity
+        slope, intercept = self.units
+        low, high = (value * slope + intercept for value in (self.card.intensity.low, self.card.intensity.high))
+        return Intensity(low, high, "int16" if high - low >= _WHOLE_SPAN else "float32")
+
+    @property
     def stored(self) -> Intensity:
-        return storage(self.card.intensity, self.form)
+        return storage(self.card.intensity if self.form == "png" else self.original, self.form)
 
     def add(
         self,
@@ -61,7 +75,7 @@ class SetWriter:
         files = image.ndim == 3 or self.form != "dicom"  # a volume in DICOM is a folder
         path = f"{file_name(label)}/{origin}_{number:06d}{SUFFIX[self.form] if files else ''}"
         self._write(
-            self.stored.from_network(image), path, spacing_mm, note, slope_intercept(self.card.intensity, self.stored)
+            self.stored.from_network(image), path, spacing_mm, note, slope_intercept(self.original, self.stored)
         )
         row = {"path": path, "label": label, "patient": "", "origin": origin}
         if mask is not None:
@@ -92,13 +106,13 @@ class SetWriter:
         manifest["seed"] = pd.array([row.get("seed") for row in self.rows], dtype="Int64")  # floats would round them
         manifest.to_csv(self.folder / "manifest.csv", index=False)
         (self.folder / "datalist.json").write_text(json.dumps(self._datalist(), indent=1))
-        slope, intercept = slope_intercept(self.card.intensity, self.stored)
+        slope, intercept = slope_intercept(self.original, self.stored)
         description = {
             "Name": name,
             "GeneratedBy": [made_by],
             "Warning": "Rows of origin 'synthetic' are no patients. Never test or validate on them.",
             "Counts": manifest.groupby(["label", "origin"]).size().unstack(fill_value=0).to_dict("index"),
-            "Intensity": {"slope": slope, "intercept": intercept, "original_dtype": self.card.intensity.dtype},
+            "Intensity": {"slope": slope, "intercept": intercept, "original_dtype": self.original.dtype},
             "Screen": screen,
         }
         (self.folder / "dataset_description.json").write_text(json.dumps(description, indent=1))

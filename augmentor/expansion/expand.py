@@ -14,6 +14,7 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.masks import read_mask
 from augmentor.data.readers import read_lesions
 from augmentor.data.sizes import spacing_at
+from augmentor.data.windows import units_of
 from augmentor.errors import ShortfallError
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.mix import wanted_counts
@@ -61,7 +62,8 @@ def _write_set(
     run: Run, folder: Path, section: ExpandSection, wanted: dict[str, int], factor: float, progress: Progress
 ) -> Screen:
     generator, card = load_checkpoint(run.chosen_checkpoint)
-    writer = SetWriter(folder, section.format or file_format(run.training.paths[0]), card)
+    first = run.training.paths[0]
+    writer = SetWriter(folder, section.format or file_format(first), card, units_of(first))
     screen = screen_of(run, card, section.screen)
     _write_real(run.training, writer)
     source = {"checkpoint": file_hash(run.chosen_checkpoint), "recipe": card.recipe_hash}
