@@ -303,6 +303,49 @@ def test_a_folder_that_is_no_run(augmentor, command, lesion_folder):
     assert outcome.says(lesion_folder, "is no run folder", "augmentor fit --data")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--synthetic", "made"), "either --run, or --synthetic and --real together"),
+        (("--real", "lesions"), "either --run, or --synthetic and --real together"),
+        (("--synthetic", "made", "--real", "lesions", "--run", "runs/latest"), "either --run, or --synthetic and"),
+        (("--out", "there"), "--out goes with --synthetic and --real"),
+        (("--synthetic", "no/such", "--real", "no/such"), "no/such: no such file or folder"),
+    ],
+)
+def test_what_is_judged_must_be_one_thing(augmentor, arguments, told):
+    outcome = augmentor("evaluate", *arguments)
+    assert outcome.code == 2
+    assert outcome.says(told)
+
+
+def test_features_that_are_no_safetensors_are_told_before_anything_is_judged(augmentor, lesion_folder, tmp_path):
+    sets = ("--synthetic", lesion_folder, "--real", lesion_folder, "--out", tmp_path / "out")
+    outcome = augmentor("evaluate", *sets, "--features", tmp_path / "own.pth")
+    assert outcome.code == 2
+    assert outcome.says("must be a .safetensors file", "can run code")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_evaluation_does_not_overwrite_files(augmentor, lesion_folder, tmp_path):
+    save(tmp_path / "out" / "precious.png", noise(4, 4))
+    outcome = augmentor("evaluate", "--synthetic", lesion_folder, "--real", lesion_folder, "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert outcome.says("holds other files (precious.png)", "another --out")
+
+
+@pytest.mark.slow
+def test_an_evaluation_prints_json_and_nothing_else(augmentor, lesion_folder, tmp_path):
+    sets = ("--synthetic", lesion_folder, "--real", lesion_folder, "--patient-pattern", "<patient>_<n>")
+    outcome = augmentor("evaluate", *sets, "--out", tmp_path / "out", "--json")
+    assert outcome.code == 0
+    content = json.loads(outcome.out)
+    assert content == json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert all(copy["ratio"] < 0.01 and copy["path"] == copy["nearest"] for copy in content["copies"])
+    assert content["alarm"] is True
+    assert (tmp_path / "out" / "report.html").exists()
+
+
 def test_a_resumed_fit_takes_no_new_data(augmentor, lesion_folder):
     outcome = augmentor("fit", "--resume", "--data", lesion_folder)
     assert outcome.code == 2

@@ -17,6 +17,16 @@ def test_a_side_that_is_absent_has_no_column():
     assert evaluation.scores({}).empty
 
 
+def test_the_ends_of_an_interval_stand_beside_their_measure():
+    measured = {"kid": 0.4, "kid_low": 0.3, "kid_high": 0.5, "lonely_low": 1.0}
+    table = evaluation.scores({"spaces": {"texture": {"mean": measured}}})
+    assert table.to_dict("records")[0] == {
+        **{"space": "texture", "class": "mean", "measure": "kid"},
+        **{"synthetic": 0.4, "synthetic_low": 0.3, "synthetic_high": 0.5},
+    }
+    assert table["measure"].tolist() == ["kid", "lonely_low"]
+
+
 def test_numbers_about_the_whole_are_found_with_and_without_an_interval():
     found = evaluation.whole(
         SCORES | {"near_copies": 0.1, "tstr": {"value": 0.7, "low": 0.6, "high": 0.8}, "alarm": True}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from augmentor.errors import UsageError
 from augmentor.reading.score import score_reading
@@ -358,3 +359,30 @@ def test_an_unfinished_fit_makes_a_page(tmp_path):
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "st')
     assert "has not ended" in Page(report([run], run)).source
+
+
+def test_an_evaluation_of_two_sets_is_told_without_a_run(tmp_path):
+    run = write_run(tmp_path / "run", np.random.default_rng(0), steps=10)
+    write_evaluation(run, np.random.default_rng(0))
+    judged = tmp_path / "judged"
+    (judged / "evaluation").mkdir(parents=True)
+    (run / "evaluation.json").rename(judged / "evaluation.json")
+    pairs = np.random.default_rng(0).integers(0, 256, (2 * 16, 10 * 16), dtype=np.uint8)
+    Image.fromarray(pairs).save(judged / "evaluation" / "pairs.png")
+    page = Page(report([judged], judged))
+    assert "Fidelity beside its floor" in page.source
+    assert "Membership can be told: &lt;AUC&gt; 0.71." in page.source
+    assert sum("pair " in (image["alt"] or "") for image in page.attributes("img")) == 20
+    assert (judged / "figures" / "pairs.png").exists()
+
+
+def test_interpolations_are_shown_a_row_a_class(tmp_path):
+    run = write_run(tmp_path / "run", np.random.default_rng(0), steps=10)
+    summary = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(summary | {"classes": {"b": 2, "a": 3}}))
+    (run / "evaluation").mkdir()
+    rows = np.random.default_rng(0).integers(0, 256, (2 * 16, 8 * 16), dtype=np.uint8)
+    Image.fromarray(rows).save(run / "evaluation" / "interpolations.png")
+    page = Page(report([run], run))
+    shown = [image["alt"] for image in page.attributes("img") if "on the way" in (image["alt"] or "")]
+    assert shown == [f"{label}, step {step} on the way" for label in "ab" for step in range(1, 9)]
