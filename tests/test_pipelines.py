@@ -53,7 +53,7 @@ def test_the_demo_of_volumes_makes_pairs_and_judges_their_masks(tmp_path):
     }
     model = TINY["model"] | {"spatial_dims": 3, "with_mask": True}
     outcome = run_recipe(make_recipe(recipe.model_dump() | TINY | few | {"model": model}, "test"), Progress())
-    assert outcome.fidelity.masks.real > 0
+    assert outcome.evaluation.masks.real > 0
     assert all(Path(path).exists() for path in outcome.expanded.table["mask"])
 
 

@@ -17,6 +17,15 @@ from augmentor.evaluation.evaluate import evaluate, evaluate_sets, require_own
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
 
+# The command line, and its own peak memory as the last word: ru_maxrss would begin with that of the process that starts it.
+COMMAND = """
+import sys
+from augmentor.cli import main
+try:
+    main()
+finally:
+    print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")), file=sys.stderr)
+"""
 WHOLE = ("tstr", "trts", "trtr", "real_or_synthetic_auc", "authenticity", "authenticity_held_out", "membership_auc")
 
 
@@ -133,7 +142,7 @@ def test_two_thousand_lesions_beside_a_thousand_stay_within_time_and_memory(tmp_
     """The requirement is 60 s on two cores and 2 GiB; here in processor seconds of one thread."""
     for name, count, seed in (("real", 1000, 0), ("made", 2000, 1)):
         write_smooth(tmp_path / name, count, seed, size=64)
-    command = [sys.executable, "-m", "augmentor", "evaluate", "--synthetic", "made", "--real", "real", "--json"]
+    command = [sys.executable, "-c", COMMAND, "evaluate", "--synthetic", "made", "--real", "real", "--json"]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, cwd=tmp_path, env=os.environ | threads, capture_output=True, check=False)
@@ -141,4 +150,4 @@ def test_two_thousand_lesions_beside_a_thousand_stay_within_time_and_memory(tmp_
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"]["synthetic"] == {"a": 1000, "b": 1000}
     assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < 100
-    assert used.ru_maxrss < 2 * 1024**2  # KiB
+    assert int(done.stderr.split()[-1]) < 2 * 1024**2  # KiB

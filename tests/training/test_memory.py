@@ -10,30 +10,32 @@ from augmentor.data.phantom import write_phantom
 pytestmark = pytest.mark.slow
 GIB = 2**20  # KiB, in which Linux counts
 
+# VmHWM is this program's own peak; ru_maxrss would begin with that of the process that started it.
+PEAK = """
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
 FIT = """
-import resource, sys
+import sys
 from pathlib import Path
 from augmentor import fit, read_lesions
 from augmentor.recipe import Recipe
 recipe = Recipe().with_options(training={"kimg": float(sys.argv[2]), "snapshots": 1, "device": "cpu"})
 fit(read_lesions(sys.argv[1]), recipe, Path(sys.argv[3]), latest=False)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 EXPAND = """
-import resource, sys
+import sys
 from pathlib import Path
 from augmentor import expand
 from augmentor.recipe import ExpandSection
 from augmentor.training.run import open_run
 section = ExpandSection(factor=float(sys.argv[2]), screen="off", format="png")
 expand(open_run(Path(sys.argv[1])), out=Path(sys.argv[3]), section=section)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 def peak(script, *arguments) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script + PEAK, *map(str, arguments)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return int(done.stdout.split()[-1])
