@@ -17,7 +17,7 @@ from augmentor.evaluation.evaluate import evaluate, evaluate_sets, require_own
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
 
-# The command line, and its own peak memory as the last word: ru_maxrss would begin with that of the process that starts it.
+# The command line, and its own peak memory as the last word: ru_maxrss would begin with that of who starts it.
 COMMAND = """
 import sys
 from augmentor.cli import main
