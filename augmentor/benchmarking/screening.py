@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +18,14 @@ from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.statistics import measure
 from augmentor.data.check import require_usable
 from augmentor.data.lesions import Lesions
+from augmentor.data.splits import groups
 from augmentor.errors import AugmentorError
+from augmentor.evaluation.fidelity import measure_fidelity
+from augmentor.evaluation.sides import Side, Sides
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import screen_of
-from augmentor.measures import coverage, kid, standardise
 from augmentor.model.checkpoint import load_checkpoint, write_atomically
-from augmentor.model.features import texture_features
+from augmentor.model.features import Embedder, has_pretrained, pretrained_features, texture_features
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, ScreenLevel
 from augmentor.sampling import sample, seed_of
@@ -37,8 +40,8 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     """A row a fold, seed and setting of the screen, and one for `classic`, the arm without synthetic lesions.
 
     `none` keeps everything that the generator makes, near-copies too, which no command writes: it is what the others
-    are compared with. Columns: drawn and kept lesions; kid and coverage of those kept against the fold's test lesions,
-    mean over classes, in texture features; each classifier's macro sensitivity there with the arm classic+gan.
+    are compared with. Columns: drawn and kept lesions; KID and coverage of those kept against the fold's test lesions,
+    mean over classes, in each fixed feature space; each classifier's macro sensitivity there with the arm classic+gan.
     The GANs lie in OUT/gans, the rows in OUT/screen.csv: what is there is taken as it is.
     """
     progress = progress or Progress()
@@ -60,19 +63,22 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
 
 def summarise_study(table: pd.DataFrame) -> pd.DataFrame:
     """A row a setting: means over folds and seeds; for each classifier the gain over `classic`, with the smallest and
-    the largest of the seeds' gains (each a mean over folds)."""
+    the largest of the seeds' gains (each a mean over folds), and the standard error of the gain over `none`, from the
+    differences of all folds and seeds (which share test lesions: it is rather too small)."""
     classifiers = [name for name in table.columns if name.startswith("sensitivity_")]
     classic = table[table["setting"] == BASELINE].set_index(["fold", "seed"])[classifiers]
+    unscreened = table[table["setting"] == "none"].set_index(["fold", "seed"])[classifiers]
     found = []
     for setting, rows in table[table["setting"] != BASELINE].groupby("setting", sort=False):
         gains = rows.set_index(["fold", "seed"])[classifiers] - classic
         by_seed = gains.groupby("seed").mean()
         told: dict[str, Any] = {"setting": setting, "refused": 1 - rows["kept"].sum() / rows["drawn"].sum()}
-        told |= {name: rows[name].mean() for name in ("kid", "coverage")}
+        told |= {name: rows[name].mean() for name in map(str, rows) if name.startswith(("kid_", "coverage_"))}
         for name in classifiers:
             short = name.removeprefix("sensitivity_")
             told |= {f"gain_{short}": by_seed[name].mean(), f"least_{short}": by_seed[name].min()}
             told[f"most_{short}"] = by_seed[name].max()
+            told[f"error_{short}"] = (gains[name] + classic[name] - unscreened[name]).sem()
         found.append(told)
     return pd.DataFrame(found)
 
@@ -109,12 +115,24 @@ def _draw(data: FoldData, setting: Setting, factor: float) -> tuple[Labelled, in
 
 
 def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
-    truth = data._targets(data.test)
-    real, made = standardise(texture_features(data.test_images), texture_features(synthetic[0]))
-    pairs = [(real[truth == c], made[synthetic[1] == c]) for c in np.unique(truth)]
-    return {
-        name: float(np.mean([f(*pair) for pair in pairs])) for name, f in {"kid": kid, "coverage": coverage}.items()
-    }
+    """KID and coverage of each space, mean over classes."""
+    made = Side(*synthetic, np.arange(len(synthetic[1])))
+    training, test = (
+        Side(images, targets, groups(lesions))
+        for (images, targets), lesions in (
+            (data.real, data.train),
+            ((data.test_images, data._targets(data.test)), data.test),
+        )
+    )
+    found = measure_fidelity(Sides(made, training, test), _spaces(), lambda _done, _note: None).spaces
+    return {f"{name}_{space}": found[space]["mean"][name] for space in found for name in ("kid", "coverage")}
+
+
+@lru_cache(maxsize=1)
+def _spaces() -> tuple[Embedder, ...]:
+    """None of them learns from the lesions; the screen's own rules are made of texture features."""
+    spaces = (Embedder("texture", texture_features),)
+    return (Embedder("pretrained", pretrained_features), *spaces) if has_pretrained() else spaces
 
 
 def _sensitivities(data: FoldData, recipe: Recipe, synthetic: Labelled | None) -> dict[str, float]:

@@ -124,13 +124,15 @@ def show_study(found: dict[str, float]) -> None:
 
 
 def show_screens(table: Any) -> None:
+    """A row a setting; gains in points of macro sensitivity over classic augmentation."""
     classifiers = [name.removeprefix("gain_") for name in table.columns if name.startswith("gain_")]
-    heads = [f"gain over classic, {name} (of the seeds)" for name in classifiers]
-    shown = Table("screen", "refused", "KID", "coverage", *heads)
+    measured = [name for name in table.columns if name.startswith(("kid_", "coverage_"))]
+    shown = Table("screen", "refused", *(name.replace("_", " ") for name in measured), *classifiers)
     for row in table.to_dict("records"):
         gains = [
             f"{row[f'gain_{name}'] * 100:+.1f} ({row[f'least_{name}'] * 100:+.1f} to {row[f'most_{name}'] * 100:+.1f})"
             for name in classifiers
         ]
-        shown.add_row(row["setting"], f"{row['refused']:.1%}", f"{row['kid']:.3f}", f"{row['coverage']:.3f}", *gains)
+        shown.add_row(row["setting"], f"{row['refused']:.1%}", *(f"{row[name]:.3f}" for name in measured), *gains)
     out.print(shown)
+    out.print("Classifiers: points of macro sensitivity gained over classic augmentation (least to most of the seeds).")

@@ -1,17 +1,21 @@
 import pandas as pd
 import pytest
 
-from augmentor.benchmarking.screening import SETTINGS, study_screen, summarise_study
+from augmentor.benchmarking import screening
+from augmentor.benchmarking.screening import study_screen, summarise_study
+from augmentor.model.features import Embedder, texture_features
 from tests.lesion_sets import tiny_recipe, write_set
 
 
 @pytest.mark.slow
-def test_a_study_has_a_row_a_setting_and_goes_on_where_it_stopped(tmp_path):
+def test_a_study_has_a_row_a_setting_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(screening, "SETTINGS", ("none", "strict"))
+    monkeypatch.setattr(screening, "_spaces", lambda: (Embedder("texture", texture_features),))
     lesions = write_set(tmp_path / "lesions", patients=9, per_patient=3)
-    recipe = tiny_recipe(benchmark={"folds": 3, "classifiers": ["logistic"], "factor": 2.0})
+    recipe = tiny_recipe(benchmark={"folds": 2, "classifiers": ["logistic"], "factor": 2.0})
     table = study_screen(lesions, recipe, tmp_path / "out")
-    assert len(table) == 3 * (1 + len(SETTINGS))
-    assert set(table["setting"]) == {"classic", *SETTINGS}
+    assert len(table) == 2 * 3
+    assert set(table["setting"]) == {"classic", "none", "strict"}
     plain = table[table["setting"] == "none"]
     assert (plain["kept"] == plain["drawn"]).all()
     assert (table["kept"].dropna() <= table["drawn"].dropna()).all()
@@ -23,7 +27,7 @@ def test_a_study_has_a_row_a_setting_and_goes_on_where_it_stopped(tmp_path):
 
 def test_gains_are_paired_by_fold_and_averaged_over_seeds():
     rows = [
-        {"fold": fold, "seed": seed, "setting": setting, "drawn": 10, "kept": kept, "kid": 0.1, "coverage": 0.5}
+        {"fold": fold, "seed": seed, "setting": setting, "drawn": 10, "kept": kept, "kid_texture": 0.1}
         | {"sensitivity_logistic": 0.5 + 0.1 * fold + gain * (1 + seed)}
         for fold in (1, 2)
         for seed in (0, 1)
@@ -33,4 +37,6 @@ def test_gains_are_paired_by_fold_and_averaged_over_seeds():
     assert list(found.index) == ["none", "light"]
     assert found.loc["light", "refused"] == pytest.approx(0.2)
     assert found.loc["light", "gain_logistic"] == pytest.approx(0.06)
+    assert found.loc["none", "error_logistic"] == 0
+    assert found.loc["light", "kid_texture"] == pytest.approx(0.1)
     assert (found.loc["light", "least_logistic"], found.loc["light", "most_logistic"]) == pytest.approx((0.04, 0.08))

@@ -49,7 +49,7 @@ def test_unseen_patients_lesions_pass_in_each_data_set(planted):
 
 @pytest.fixture(params=["phantom", "brain tumours"])
 def smuggled(request):
-    """Training lesions, held-out ones and other patients': images in [-1, 1], targets and patients of each."""
+    """Training lesions, held-out ones and lesions of other patients: images, targets and patients of each."""
     if request.param == "phantom":
         drawn, more = phantom(40, 80, 0), phantom(180, 600, 2)
         mapping = intensity_of(float(drawn[0].min()), float(drawn[0].max()), drawn[0].dtype)
