@@ -117,7 +117,12 @@ def load_checkpoint(file: Path) -> tuple[Generator, Card]:
     empty = torch.zeros(len(labels), card.channels + card.model.with_mask, *card.shape[1:])
     sides = torch.ones(len(labels)) if card.model.condition_on else None  # the weights bring the true ones
     generator = build_generator(card.model, empty, labels, len(card.classes), sides)
-    generator.load_state_dict(load_tensors(file))
+    try:
+        generator.load_state_dict(load_tensors(file))
+    except RuntimeError as error:  # weights that are missing, too many, or of another shape
+        raise UsageError(
+            f"{file}: was made by another version of augmentor, with other networks. Fit again."
+        ) from error
     return generator.eval().requires_grad_(False), card
 
 

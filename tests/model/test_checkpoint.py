@@ -6,7 +6,7 @@ import torch
 
 from augmentor.data.images import Intensity
 from augmentor.errors import UsageError
-from augmentor.model.checkpoint import Card, load_checkpoint, save_checkpoint
+from augmentor.model.checkpoint import Card, load_checkpoint, save_checkpoint, save_tensors
 from augmentor.model.gan import build_generator
 from augmentor.recipe import ModelSection
 from augmentor.sampling import draw, sample
@@ -81,3 +81,12 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 def test_a_missing_card_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json"):
         load_checkpoint(tmp_path / "none.safetensors")
+
+
+def test_weights_of_other_networks_are_told(tmp_path):
+    generator, _ = saved(tmp_path)
+    weights = dict(generator.state_dict())
+    weights.pop("out.weight")
+    save_tensors(tmp_path / "c.safetensors", weights)
+    with pytest.raises(UsageError, match=r"c\.safetensors: was made by another version .* Fit again"):
+        load_checkpoint(tmp_path / "c.safetensors")
