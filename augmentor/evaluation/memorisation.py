@@ -143,7 +143,8 @@ class CopyCheck:
 
     @cached_property
     def _flat(self) -> np.ndarray:
-        return self.bank.reshape(-1, self.bank.shape[-1]).T
+        """(256, V N): the lesions beside each other, so that the best of V views is found in long rows."""
+        return np.ascontiguousarray(self.bank.swapaxes(0, 1).reshape(-1, self.bank.shape[-1]).T)
 
     def distances(self, images: np.ndarray, not_rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(M, C, S, S) -> (M,) distance to the nearest training lesion, (M,) its row.
@@ -165,7 +166,7 @@ class CopyCheck:
             small = thumbnails(images[start : start + size])
             likeness = np.full((len(small), len(self.bank)), -1.0, np.float32)
             for turned in mirrored(small):
-                found = (turned @ self._flat).reshape(len(small), len(self.bank), -1).max(2)
+                found = (turned @ self._flat).reshape(len(small), -1, len(self.bank)).max(1)
                 np.maximum(likeness, found, out=likeness)
             yield slice(start, start + len(small)), likeness
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 _FEWEST = 10
 
@@ -18,7 +19,8 @@ def plane_of(features: np.ndarray, labels: np.ndarray, origins: np.ndarray) -> p
     if len(features) < _FEWEST:
         return None
     standard = StandardScaler().fit_transform(features)
-    plane = TSNE(perplexity=min(30.0, (len(features) - 1) / 3), random_state=0).fit_transform(standard)
+    with threadpool_limits(1):  # a few hundred points: threads would wait for each other three times as long
+        plane = TSNE(perplexity=min(30.0, (len(features) - 1) / 3), random_state=0).fit_transform(standard)
     return pd.DataFrame({"x": plane[:, 0], "y": plane[:, 1], "label": labels, "origin": origins})
 
 
