@@ -94,18 +94,18 @@ def score(
 
 def show_reading(result: dict[str, Any]) -> None:
     """What `score_reading` returns: a row a reader, the agreement, and the verdicts."""
+    from augmentor.reading.score import agreement_sentence, several_people
+
     heads = ("reader", "right (95 %)", "p", "d'", "class: real", "synthetic", "seconds")
     table = Table(*(Column(head, no_wrap=True) for head in heads))
     for reader in result["readers"]:
         table.add_row(*_row(reader))
-    if sum(reader["reader"] != "model" for reader in result["readers"]) > 1:
+    if several_people(result):
         table.add_section()
         table.add_row(*_row(result["all"]))
     out.print(table)
-    agreement = result["agreement"]
-    if agreement["statistic"]:
-        told = ", ".join(f"{what} {_kappa(agreement[name])}" for name, what in _QUESTIONS.items())
-        out.print(f"Agreement of the readers ({agreement['statistic']}'s kappa): {told}.", **_PLAIN)
+    if agreement := agreement_sentence(result):
+        out.print(agreement, **_PLAIN)
     if result["awaited"]:
         out.print(f"No answers yet of {', '.join(result['awaited'])}.", style="yellow", **_PLAIN)
     out.print(result["class_verdict"], **_PLAIN)
@@ -113,7 +113,6 @@ def show_reading(result: dict[str, Any]) -> None:
 
 
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
-_QUESTIONS = {"kind": "real or synthetic", "label": "class"}
 
 
 def _row(reader: dict[str, Any]) -> list[str]:
@@ -127,7 +126,3 @@ def _row(reader: dict[str, Any]) -> list[str]:
         f"{label['synthetic']['accuracy'] * 100:.0f} %",
         f"{reader['seconds']['median']:.3g}",
     ]
-
-
-def _kappa(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.2f}"

@@ -20,11 +20,12 @@ _SEED = 3_000
 def save_mosaic(rows: Sequence[Sequence[np.ndarray]], file: Path) -> None:
     """Images (C, S, S) in [-1, 1], row by row without a gap, as an 8-bit PNG at their own size; of volumes the middle
     sections."""
-    lines = [np.concatenate([_to_pixels(image) for image in row], axis=1) for row in rows]
+    lines = [np.concatenate([to_pixels(image) for image in row], axis=1) for row in rows]
     Image.fromarray(np.concatenate(lines)).save(file, optimize=True)
 
 
-def _to_pixels(image: np.ndarray) -> np.ndarray:
+def to_pixels(image: np.ndarray) -> np.ndarray:
+    """(C, S, S) float in [-1, 1] -> (S, S) or (S, S, 3) uint8; of a volume the middle section."""
     image = image[:, image.shape[1] // 2] if image.ndim == 4 else image
     eight = np.clip((image + 1) * 127.5, 0, 255).round().astype(np.uint8)
     return eight[0] if len(eight) == 1 else np.moveaxis(eight, 0, -1)

@@ -65,15 +65,15 @@ def _packed(pixels: np.ndarray, bits: int) -> str:
     return base64.b64encode(np.moveaxis(pixels, 0, -1).astype(f"<u{bits // 8}").tobytes()).decode()
 
 
-def write_page(page: Page, file: Path) -> None:
-    environment = Environment(
-        loader=PackageLoader("augmentor.reading"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def page_templates(package: str) -> Environment:
+    """The templates of a package's pages: all text is escaped, and a name that is not given is an error."""
+    return Environment(
+        loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    text = environment.get_template("page.html").render(page=page, content=asdict(page))
+
+
+def write_page(page: Page, file: Path) -> None:
+    text = page_templates("augmentor.reading").get_template("page.html").render(page=page, content=asdict(page))
     write_atomically(file, text)
 
 

@@ -168,6 +168,21 @@ def _class_verdict(label: dict[str, Any]) -> str:
     return f"The class was named right in {told}, which {beyond} beyond chance (p = {label['p']:.2g})."
 
 
+def several_people(result: dict[str, Any]) -> bool:
+    """Whether more than one person has read; the classifier is none."""
+    return sum(reader["reader"] != MODEL for reader in result["readers"]) > 1
+
+
+def agreement_sentence(result: dict[str, Any]) -> str | None:
+    """None for fewer than two readers, who can't agree."""
+    agreement = result["agreement"]
+    if not agreement["statistic"]:
+        return None
+    kappas = {what: agreement[name] for name, what in (("kind", "real or synthetic"), ("label", "class"))}
+    told = ", ".join(f"{what} {'undefined' if kappa is None else f'{kappa:.2f}'}" for what, kappa in kappas.items())
+    return f"Agreement of the readers, {agreement['statistic']}'s kappa: {told}."
+
+
 def _percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 

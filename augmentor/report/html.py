@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from augmentor.errors import UsageError
 from augmentor.model.checkpoint import write_atomically
+from augmentor.reading.page import page_templates
 from augmentor.report.blocks import Block, Section
 from augmentor.report.sections import SECTIONS
 from augmentor.report.sources import Benchmark, Sources, find_sources
@@ -71,13 +71,7 @@ def _save_tables(benchmark: Benchmark, folder: Path) -> None:
 
 def _render(title: str, sections: list[Section], path: Path) -> Path:
     """Fill the template; all text is escaped."""
-    environment = Environment(
-        loader=PackageLoader("augmentor.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("augmentor.report")
     environment.filters |= {"kind": _kind, "unbroken": _unbroken}
     environment.tests["interval"] = _INTERVAL.fullmatch
     content = environment.get_template("page.html").render(title=title, sections=sections, version=VERSION)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from augmentor.data.images import Intensity, file_format, intensity_of, read_image, storage, to_square
 from augmentor.errors import DataError
+from augmentor.evaluation.gallery import to_pixels
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.report.blocks import Tile
 from augmentor.sampling import draw
@@ -71,13 +72,6 @@ def draw_tiles(run: Run, labels: Sequence[str], seeds: Sequence[int]) -> list[Pi
     generator, card = load_checkpoint(run.chosen_checkpoint)
     targets = [card.classes.index(label) for label in labels]
     return [to_pixels(lesion.image) for lesion in draw(generator, card, targets, seeds)]
-
-
-def to_pixels(image: np.ndarray) -> Pixels:
-    """(C, S, S) float in [-1, 1] -> 8 bit; of a volume the middle section."""
-    image = image[:, image.shape[1] // 2] if image.ndim == 4 else image
-    eight = np.clip((image + 1) * 127.5, 0, 255).round().astype(np.uint8)
-    return eight[0] if len(eight) == 1 else np.moveaxis(eight, 0, -1)
 
 
 def make_tile(pixels: Pixels, alt: str) -> Tile:

@@ -22,6 +22,7 @@ from augmentor.training.loop import Trainer
 _CLASSES, _A_CLASS = 3, 60
 _STEPS = 8  # a round: one of them with the gradient penalty
 _CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default)
+_COUNT = 128  # lesions that are sampled
 TEXTBOOK_WIDTH = 64
 
 
@@ -89,9 +90,6 @@ def measure_speed(size: int = 64, rounds: int = 3, device: str = "auto", progres
     told = {name: median(values[1:]) for name, values in found.items()}  # the first round warms up
     steps_a_second = told["images"] / (_STEPS * default.section.batch)
     return Speed(torch.get_num_threads(), default.section.precision, flop_rate=flops["all"] * steps_a_second, **told)
-
-
-_COUNT = 128
 
 
 def _trainer(name: ModelName, size: int, device: str, precision: str = "auto") -> Trainer:

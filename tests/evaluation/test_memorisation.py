@@ -3,6 +3,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
 from augmentor.evaluation.memorisation import alignments, make_copy_check, thumbnails, views
+from tests.expansion.smuggled import shifted
 
 
 def smooth_images(count: int, seed: int, size: int = 64) -> np.ndarray:
@@ -13,13 +14,6 @@ def smooth_images(count: int, seed: int, size: int = 64) -> np.ndarray:
 
 TRAINING, OTHERS = smooth_images(60, 0), smooth_images(60, 1)
 CHECK = make_copy_check(TRAINING, [str(i) for i in range(60)], OTHERS)
-
-
-def shifted(images: np.ndarray, filled: float) -> np.ndarray:
-    """Two pixels down and to the left; what comes in at the edges is `filled`."""
-    moved = np.full_like(images, filled)
-    moved[:, :, 2:, :-2] = images[:, :, :-2, 2:]
-    return moved
 
 
 DISGUISES = {

@@ -13,6 +13,7 @@ BATCH = 32
 
 
 def shifted(images, filled=-1.0):
+    """Two pixels down and to the left; what comes in at the edges is `filled`."""
     moved = np.full_like(images, filled)
     moved[:, :, 2:, :-2] = images[:, :, :-2, 2:]
     return moved

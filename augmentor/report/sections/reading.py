@@ -7,15 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from augmentor.reading.answers import MODEL
 from augmentor.reading.key import KINDS
+from augmentor.reading.score import agreement_sentence, several_people
 from augmentor.report import dots
 from augmentor.report.blocks import Block, Notes, Part, Picture, Section, Table, Text
 from augmentor.report.numbers import known, number, probability
 from augmentor.report.pictures import single
 from augmentor.report.sources import Reading, Sources
-
-_QUESTIONS = {"kind": "real or synthetic", "label": "class"}
 
 
 def reading(sources: Sources, out: Path) -> Section | None:
@@ -28,21 +26,14 @@ def reading(sources: Sources, out: Path) -> Section | None:
 
 def _of(one: Reading, out: Path) -> list[Block]:
     score = one.score
-    readers = [*score["readers"], *([score["all"]] if _several(score) else [])]
+    readers = [*score["readers"], *([score["all"]] if several_people(score) else [])]
     blocks: list[Block] = [Text(score["verdict"]), Text(score["class_verdict"]), _picture(one, out, readers)]
     blocks += [_readers_table(readers), _classes_table(score)]
-    agreement = score["agreement"]
-    if agreement["statistic"]:
-        told = ", ".join(f"{what} {_kappa(agreement[name])}" for name, what in _QUESTIONS.items())
-        blocks.append(Text(f"Agreement of the readers, {agreement['statistic']}'s kappa: {told}."))
+    if agreement := agreement_sentence(score):
+        blocks.append(Text(agreement))
     if score["awaited"]:
         blocks.append(Notes([f"No answers yet of {', '.join(score['awaited'])}."]))
     return blocks
-
-
-def _several(score: dict[str, Any]) -> bool:
-    """Whether more than one person has read; the classifier is none."""
-    return sum(reader["reader"] != MODEL for reader in score["readers"]) > 1
 
 
 def _picture(one: Reading, out: Path, readers: list[dict[str, Any]]) -> Picture:
@@ -93,7 +84,3 @@ def _share(found: dict[str, Any]) -> str:
     if not known(found["accuracy"]):
         return "no answer"
     return f"{100 * found['accuracy']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
-
-
-def _kappa(value: float | None) -> str:
-    return number(value, ".2f") if known(value) else "undefined"
