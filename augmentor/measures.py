@@ -17,10 +17,17 @@ _CHUNK_NUMBERS = 4_000_000  # distances held at a time: 32 MB
 _MOST_PAIRED = 1000  # points whose median distance sets a kernel's width
 
 
-def standardise(reference: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Zero mean and unit variance by the reference's own columns; constant columns become 0 there."""
+def standardise(reference: np.ndarray, *others: np.ndarray, least: float = 0.0) -> tuple[np.ndarray, ...]:
+    """Zero mean and unit variance by the reference's own columns; constant columns become 0 there.
+
+    least: a column that varies less than this share of the median one is divided by that share instead. A network's
+    feature that the reference hardly ever shows would otherwise become millions where another set shows it.
+    """
     mean, deviation = reference.mean(0), reference.std(0)
-    deviation = np.where(deviation < 1e-9, 1.0, deviation)
+    constant = deviation < 1e-9
+    if least and not constant.all():
+        deviation = np.maximum(deviation, least * np.median(deviation[~constant]))
+    deviation = np.where(constant, 1.0, deviation)
     return tuple((x - mean) / deviation for x in (reference, *others))
 
 

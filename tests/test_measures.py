@@ -58,6 +58,17 @@ def test_standardise_uses_the_reference_only():
     assert other.std(0).mean() < 0.5
 
 
+def test_a_column_that_the_reference_hardly_shows_does_not_rule():
+    """As a pretrained feature that fires once in the real lesions, by a millionth, and often in synthetic ones."""
+    rare = np.zeros((len(POINTS), 1))
+    rare[0] = 1e-6
+    reference, shown = np.hstack([POINTS, rare]), np.hstack([OTHERS, np.full((len(OTHERS), 1), 0.5)])
+    assert measures.kid(*measures.standardise(reference, shown)) > 1e6
+    plain, least = measures.standardise(reference, shown), measures.standardise(reference, shown, least=0.1)
+    assert measures.kid(*least) < 1e3
+    assert all(np.array_equal(a[:, :-1], b[:, :-1]) for a, b in zip(plain, least, strict=True))
+
+
 class _Features(torch.nn.Module):
     """Takes vectors for images, so that the other implementation sees the same features."""
 

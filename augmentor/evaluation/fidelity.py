@@ -32,6 +32,7 @@ FID_CAVEAT = (
     "FID is given only where a class has more lesions on both sides than the space has features. It is biased upward, "
     "the more the fewer lesions there are: compare it only at equal counts, and trust KID."
 )
+_LEAST_DEVIATION = 0.1  # of a feature, as a share of the median feature's
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def measure_fidelity(sides: Sides, embedders: Sequence[Embedder], update: Update
     for number, embedder in enumerate(embedders):
         update(number / len(embedders), f"{embedder.name} features")
         features = [embedder(side.images) for side in (sides.synthetic, sides.training, sides.held_out)]
-        made, ours, theirs = standardise(np.concatenate(features[1:]), *features)[1:]
+        made, ours, theirs = standardise(np.concatenate(features[1:]), *features, least=_LEAST_DEVIATION)[1:]
         synthetic, training, held_out = sides.synthetic, sides.training, sides.held_out
         found.spaces[embedder.name] = _scores((theirs, held_out), (made, synthetic), training)
         found.floor[embedder.name] = _scores((theirs, held_out), (ours, training), training)
