@@ -10,12 +10,13 @@ import pandas as pd
 from scipy import stats
 
 from augmentor.benchmarking.arms import ARMS, Labelled, Use, build_training_set
-from augmentor.benchmarking.classifiers import can_pretrain, make_classifier
+from augmentor.benchmarking.classifiers import can_pretrain, train_classifier
 from augmentor.benchmarking.pool import pool
 from augmentor.data.images import load_images
+from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.errors import UsageError
 from augmentor.expansion.mix import wanted_counts
-from augmentor.model.checkpoint import load_checkpoint
+from augmentor.model.checkpoint import Card, load_checkpoint
 from augmentor.progress import Update
 from augmentor.recipe import ClassifierName, ScreenLevel
 from augmentor.training.run import Run
@@ -101,13 +102,12 @@ class _Inner:
             )
         self.run, self.classifier, self.steps, self.seed = run, classifier, steps, seed
         card = load_checkpoint(run.chosen_checkpoint)[1]
-        self.order = {name: i for i, name in enumerate(card.classes)}
-        size = card.model.size
-        self.real: Labelled = (load_images(run.training.paths, size, card.intensity)[0], self._targets(run.training))
-        self.held_out = load_images(run.held_out.paths, size, card.intensity)[0], self._targets(run.held_out)
+        self.classes = card.classes
+        self.real, self.held_out = (self._load(side, card) for side in (run.training, run.held_out))
 
-    def _targets(self, side: Any) -> np.ndarray:
-        return side.table["label"].map(self.order).to_numpy(np.int64)
+    def _load(self, side: Lesions, card: Card) -> Labelled:
+        images, _ = load_images(side.paths, card.model.size, card.intensity)
+        return images, class_numbers(side.table["label"], self.classes)
 
     def baseline(self) -> Trial:
         self.without = self._scores(Plan())
@@ -127,14 +127,11 @@ class _Inner:
             arm = ARMS["pretrain-gan" if plan.use == "pretrain" else "classic+gan"]
             wanted = wanted_counts(self.run.training.counts(), plan.factor)
             images, labels = pool(self.run, wanted, self.seed, plan.screen)
-            synthetic = images, np.array([self.order[label] for label in labels], np.int64)
+            synthetic = images, class_numbers(labels, self.classes)
         data = build_training_set(arm, self.real, synthetic, plan.factor, self.seed)
-        channels, size = data.images.shape[1:3]
         device = self.run.recipe.training.device
-        dims = data.images.ndim - 2
-        model = make_classifier(self.classifier, channels, size, len(self.order), self.steps, device, dims)
-        model.fit(data, self.seed, lambda _done, _note: None)
+        model = train_classifier(self.classifier, data, len(self.classes), self.steps, self.seed, device)
         images, truth = self.held_out
-        wrong = model.predict(images) - np.eye(len(self.order))[truth]
+        wrong = model.predict(images) - np.eye(len(self.classes))[truth]
         patients = self.run.held_out.table["patient"].to_numpy()
         return pd.Series((wrong**2).sum(1)).groupby(patients).mean()

@@ -64,6 +64,22 @@ def make_classifier(
     return _FeatureClassifier(*_ESTIMATORS[name], classes)
 
 
+def train_classifier(
+    name: ClassifierName,
+    data: TrainingSet,
+    classes: int,
+    steps: int,
+    seed: int,
+    device: DeviceName = "cpu",
+    update: Update = lambda _done, _note: None,
+) -> Classifier:
+    """A classifier of such images as `data` has, trained on them. Raises what `make_classifier` raises."""
+    channels, size = data.images.shape[1:3]
+    model = make_classifier(name, channels, size, classes, steps, device, data.images.ndim - 2)
+    model.fit(data, seed, update)
+    return model
+
+
 def require_classifier(name: ClassifierName) -> None:
     """Raise UsageError where what the classifier needs is not installed: now, not after the GANs have been fitted."""
     if name == "pretrained":

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from augmentor.benchmarking.arms import ARMS, Arm, Labelled, TrainingSet, build_training_set
+from augmentor.benchmarking.arms import ARMS, Arm, Labelled, build_training_set
 from augmentor.benchmarking.auto import Plan, choose
 from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, beside_of, data_of, key_of
-from augmentor.benchmarking.classifiers import make_classifier
+from augmentor.benchmarking.classifiers import train_classifier
 from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.pool import pool
 from augmentor.benchmarking.statistics import measure
 from augmentor.data.images import Intensity, file_name, load_images
-from augmentor.data.lesions import Lesions
+from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import Fold, guard
 from augmentor.errors import AugmentorError, InterruptedFitError, LeakageError, UsageError
 from augmentor.expansion.mix import wanted_counts
@@ -66,8 +66,7 @@ class FoldData:
         return _load(tuple(self.train.paths), self.recipe.model.size)
 
     def _targets(self, side: Lesions) -> np.ndarray:
-        order = {name: i for i, name in enumerate(self.lesions.classes)}
-        return side.table["label"].map(order).to_numpy(np.int64)
+        return class_numbers(side.table["label"], self.lesions.classes)
 
     def synthetic(self, model: ModelName, factor: float, screen: ScreenLevel) -> tuple[Labelled, list[str]]:
         """Lesions of the fold's own GAN that bring each class to `factor` times its size; warnings where too few."""
@@ -79,8 +78,7 @@ class FoldData:
                 f"Fold {self.fold.name}, seed {self.seed}: {len(labels)} of {sum(wanted.values())} synthetic lesions "
                 f"of {model} passed the screen ({screen}); its arm has only these."
             )
-        order = {name: i for i, name in enumerate(self.lesions.classes)}
-        return (images, np.array([order[label] for label in labels], np.int64)), warnings
+        return (images, class_numbers(labels, self.lesions.classes)), warnings
 
     def gan_recipe(self, model: ModelName) -> Recipe:
         """The recipe of the fold's GAN: the benchmark's length, the cell's seed."""
@@ -259,7 +257,9 @@ def _compute(task: CellTask, update: Update) -> Cell:
     training = build_training_set(arm, data.real, synthetic, factor, data.seed)
     if not len(training.labels):
         raise AugmentorError("No lesion is left to train on: none passed the screen. Raise factor, or loosen screen.")
-    probabilities = _train_and_predict(task, training, update)
+    classes, device = len(data.lesions.classes), data.recipe.training.device
+    model = train_classifier(spec.classifier, training, classes, asked.steps, data.seed, device, update)
+    probabilities = model.predict(data.test_images)
     truth = data._targets(data.test)
     run_lists = _gan_paths(task)
     return task.cell(
@@ -283,17 +283,6 @@ def _gan_paths(task: CellTask) -> dict[str, list[str]]:
         return {}
     run = Run(task.data.gan_folder(task.arm.gan))
     return {"gan_train": run.training.paths, "gan_held_out": run.held_out.paths}
-
-
-def _train_and_predict(task: CellTask, training: TrainingSet, update: Update) -> np.ndarray:
-    """(N_test, classes) probabilities."""
-    data = task.data
-    channels, size = training.images.shape[1:3]
-    classes, steps = len(data.lesions.classes), data.recipe.benchmark.steps
-    device = data.recipe.training.device
-    model = make_classifier(task.spec.classifier, channels, size, classes, steps, device, training.images.ndim - 2)
-    model.fit(training, data.seed, update)
-    return model.predict(data.test_images)
 
 
 def _told(error: Exception) -> str:

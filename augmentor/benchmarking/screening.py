@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, Labelled, build_training_set
-from augmentor.benchmarking.classifiers import make_classifier
+from augmentor.benchmarking.classifiers import train_classifier
 from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
 from augmentor.benchmarking.design import make_design
 from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.statistics import measure
 from augmentor.data.check import require_usable
-from augmentor.data.lesions import Lesions
+from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import groups
 from augmentor.errors import AugmentorError
 from augmentor.evaluation.fidelity import measure_fidelity
@@ -101,16 +101,17 @@ def _rows(
 def _draw(data: FoldData, setting: Setting, factor: float) -> tuple[Labelled, int]:
     """The lesions that a setting keeps, and how many were drawn for them."""
     generator, card = load_checkpoint(Run(data.gan_folder("cgan")).chosen_checkpoint)
-    wanted, order = wanted_counts(data.train.counts(), factor), {c: i for i, c in enumerate(data.lesions.classes)}
+    wanted, classes = wanted_counts(data.train.counts(), factor), data.lesions.classes
     if setting == "none":
         numbers = [(card.classes.index(label), i) for label, count in wanted.items() for i in range(count)]
         seeds = [seed_of(data.seed, target, i) for target, i in numbers]
         images = [image.numpy() for image in sample(generator, [target for target, _ in numbers], seeds)]
-        return (np.stack(images), np.array([order[card.classes[c]] for c, _ in numbers], np.int64)), len(numbers)
+        labels = class_numbers([card.classes[c] for c, _ in numbers], classes)
+        return (np.stack(images), labels), len(numbers)
     level: ScreenLevel = setting
     screen = screen_of(Run(data.gan_folder("cgan")), card, level)
     passed = list(screen.draw(generator, card, wanted, data.seed))
-    labels = np.array([order[lesion.label] for lesion in passed], np.int64)
+    labels = class_numbers([lesion.label for lesion in passed], classes)
     return (np.stack([lesion.image for lesion in passed]), labels), screen.drawn.total()
 
 
@@ -138,10 +139,8 @@ def _spaces() -> tuple[Embedder, ...]:
 def _sensitivities(data: FoldData, recipe: Recipe, synthetic: Labelled | None) -> dict[str, float]:
     arm, asked = ARMS[BASELINE if synthetic is None else "classic+gan"], recipe.benchmark
     training = build_training_set(arm, data.real, synthetic, asked.factor, data.seed)
-    channels, size = training.images.shape[1:3]
-    found = {}
+    classes, found = len(data.lesions.classes), {}
     for name in asked.classifiers:
-        model = make_classifier(name, channels, size, len(data.lesions.classes), asked.steps, recipe.training.device)
-        model.fit(training, data.seed, lambda _done, _note: None)
+        model = train_classifier(name, training, classes, asked.steps, data.seed, recipe.training.device)
         found[f"sensitivity_{name}"] = measure(data._targets(data.test), model.predict(data.test_images))["sensitivity"]
     return found

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_training_set
-from augmentor.benchmarking.classifiers import can_pretrain, make_classifier
+from augmentor.benchmarking.classifiers import can_pretrain, train_classifier
 from augmentor.benchmarking.comparison import compare
 from augmentor.benchmarking.statistics import measure
 from augmentor.benchmarking.summary import VERDICT_METRIC
@@ -124,8 +124,7 @@ def _cells(study: Study, arm: Arm, train: Labelled, test: Labelled, seed: int) -
     data = build_training_set(arm, train, synthetic, 1 + study.perfect if study.perfect else 3.0, seed)
     judges = _as_arrays(study, _JUDGES, 2 * _OTHERS)
     for name in study.classifiers:
-        model = make_classifier(name, 1, study.size, len(CLASSES), steps=1)
-        model.fit(data, seed, lambda _done, _note: None)
+        model = train_classifier(name, data, len(CLASSES), steps=1, seed=seed)
         scores = measure(test[1], model.predict(test[0]))
         judged = measure(judges[1], model.predict(judges[0]))[VERDICT_METRIC]
         yield {"classifier": name, "judged": judged} | scores

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from augmentor.data.lesions import class_numbers
+
 METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "brier", "ece")
 LOWER_IS_BETTER = frozenset({"brier", "ece"})
 _DRAWS, _BINS = 2000, 10
@@ -117,8 +119,7 @@ def patient_weights(patients: np.ndarray, draws: int, seed: int) -> tuple[np.nda
 
 def _encode(rows: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N,) truth, (N,) predicted and (N, C) probabilities of a predictions table."""
-    order = {name: i for i, name in enumerate(classes)}
-    truth, predicted = (rows[column].map(order).to_numpy(np.int64) for column in ("label", "predicted"))
+    truth, predicted = (class_numbers(rows[column], classes) for column in ("label", "predicted"))
     return truth, predicted, rows[[f"p_{c}" for c in classes]].to_numpy(float)
 
 

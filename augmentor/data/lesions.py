@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Lesions:
     @property
     def targets(self) -> np.ndarray:
         """(N,) int64: the index of each row's label in `classes`."""
-        return self.table["label"].map({name: i for i, name in enumerate(self.classes)}).to_numpy(np.int64)
+        return class_numbers(self.table["label"], self.classes)
 
     def rows(self, chosen: np.ndarray | Sequence[int]) -> Lesions:
         """The chosen rows (a boolean mask or positions), in the order given."""
@@ -72,6 +72,12 @@ class Lesions:
 
     def save(self, file: Path) -> None:
         self.table.to_csv(file, index=False)
+
+
+def class_numbers(labels: Iterable[str], classes: Sequence[str]) -> np.ndarray:
+    """(N,) int64: the place of each label in `classes`. Raises KeyError for a label that is none of them."""
+    order = {name: i for i, name in enumerate(classes)}
+    return np.array([order[label] for label in labels], np.int64)
 
 
 def _positions(chosen: np.ndarray | Sequence[int]) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from augmentor.data.images import load_images
+from augmentor.data.lesions import class_numbers
 from augmentor.data.splits import groups
 from augmentor.evaluation.memorisation import CopyCheck, alignments, make_copy_check
 from augmentor.expansion.rules import LEVELS, Rule, Synthetic, TextureRules, Twins, fit_texture_rules
@@ -131,8 +132,7 @@ def screen_of(run: Run, card: Card, level: ScreenLevel = "light") -> Screen:
     copies = make_copy_check(images, groups(training).tolist(), others)
     if level == "off":
         return Screen(copies)
-    order = {name: i for i, name in enumerate(card.classes)}
-    targets = training.table["label"].map(order).to_numpy(np.int64)
+    targets = class_numbers(training.table["label"], card.classes)
     return Screen(copies, fit_texture_rules(images, targets, groups(training), level))
 
 

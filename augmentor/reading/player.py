@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from augmentor.benchmarking.arms import TrainingSet
-from augmentor.benchmarking.classifiers import make_classifier
+from augmentor.benchmarking.classifiers import train_classifier
+from augmentor.data.lesions import class_numbers
 from augmentor.errors import UsageError
 from augmentor.expansion.screen import synthesise
 from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
@@ -89,16 +90,13 @@ def _training(run: Run, key: Key, treatment: Treatment, update: Update) -> tuple
 
 
 def _targets(card: Card, real: pd.Series, synthetic: list[str]) -> np.ndarray:
-    return np.array([card.classes.index(name) for name in [*real, *synthetic]], np.int64)
+    return class_numbers([*real, *synthetic], card.classes)
 
 
 def _predicted(images: np.ndarray, targets: np.ndarray, shown: np.ndarray, classes: int, key: Key) -> np.ndarray:
     """(lesions, classes) probabilities of a forest trained on the images."""
-    channels, size = images.shape[1:3]
-    forest = make_classifier("forest", channels, size, classes, steps=0)
     data = TrainingSet(images, targets, len(targets), len(targets), augment=False)
-    forest.fit(data, key.made["seed"], lambda _done, _note: None)
-    return forest.predict(shown)
+    return train_classifier("forest", data, classes, steps=0, seed=key.made["seed"]).predict(shown)
 
 
 def _confidence(probability: np.ndarray) -> np.ndarray:

@@ -76,15 +76,13 @@ def test_no_more_trainings_than_are_told_before(run, monkeypatch):
 
 def test_it_is_judged_on_held_out_patients_that_neither_gan_nor_classifier_saw(run, monkeypatch):
     seen = []
-    original = auto.make_classifier
+    original = auto.train_classifier
 
-    def recorded(*arguments, **names):
-        model = original(*arguments, **names)
-        fit_it = model.fit
-        model.fit = lambda data, *rest: (seen.append(data), fit_it(data, *rest))[1]
-        return model
+    def recorded(name, data, *arguments):
+        seen.append(data)
+        return original(name, data, *arguments)
 
-    monkeypatch.setattr(auto, "make_classifier", recorded)
+    monkeypatch.setattr(auto, "train_classifier", recorded)
     inner = auto._Inner(run, "svm", 1, 0)
     inner.baseline()
     inner.judge(Plan(2.0))

@@ -295,14 +295,14 @@ def _forbid_computing(monkeypatch) -> None:
     def refuse(*_arguments, **_names):
         raise AssertionError("this was computed before")
 
-    monkeypatch.setattr("augmentor.benchmarking.crossval.make_classifier", refuse)
+    monkeypatch.setattr("augmentor.benchmarking.crossval.train_classifier", refuse)
     monkeypatch.setattr("augmentor.training.fit.build_gan", refuse)
 
 
 def test_a_failed_cell_is_recorded_and_named_and_the_rest_goes_on(tmp_path, monkeypatch):
     from augmentor.benchmarking import crossval
 
-    original = crossval.make_classifier
+    original = crossval.train_classifier
 
     def broken(name, *arguments, **names):
         if name == "svm":
@@ -312,7 +312,7 @@ def test_a_failed_cell_is_recorded_and_named_and_the_rest_goes_on(tmp_path, monk
     lesions = write_set(tmp_path / "lesions")
     recipe = tiny_recipe(benchmark={"arms": ["real", "classic"], "classifiers": ["logistic", "svm"]})
     with monkeypatch.context() as patch:
-        patch.setattr(crossval, "make_classifier", broken)
+        patch.setattr(crossval, "train_classifier", broken)
         results = benchmark(lesions, recipe, tmp_path / "out")
     assert len(results.table) == 4
     assert [f["classifier"] for f in results.summary["failed"]] == ["svm"] * 4
@@ -338,7 +338,7 @@ def test_a_benchmark_in_which_everything_fails_says_so(tmp_path, monkeypatch):
     def broken(*_arguments, **_names):
         raise ValueError("no memory")
 
-    monkeypatch.setattr("augmentor.benchmarking.crossval.make_classifier", broken)
+    monkeypatch.setattr("augmentor.benchmarking.crossval.train_classifier", broken)
     recipe = tiny_recipe(benchmark={"arms": ["classic"], "classifiers": ["logistic"]})
     with pytest.raises(AugmentorError, match="no memory"):
         benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
