@@ -129,14 +129,14 @@ class TrainingSection(_Section):
 
     minutes: float | None = Field(None, gt=0)
     kimg: float | None = Field(None, gt=0)
-    batch: int = Field(32, ge=2)
+    batch: int | None = Field(None, ge=2, description="lesions a step; cgan 64, the others 32; half as many volumes")
     generator_lr: float | None = Field(None, gt=0)
     discriminator_lr: float | None = Field(None, gt=0)
     holdout: float = Field(0.2, ge=0, le=0.5)
     seed: int = Field(0, ge=0, lt=2**20)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "bf16-mixed", "32-true"] = Field("auto", description="auto: what the device is fast in")
-    snapshots: int = Field(8, ge=1, description="pictures and checkpoints along the way, evenly spaced")
+    snapshots: int = Field(8, ge=1, description="pictures and checkpoints along the way, denser early")
 
     @property
     def length(self) -> tuple[float | None, float | None]:

@@ -64,4 +64,4 @@ def _seconds_an_image(task: GanTask) -> float:
     begun = time.perf_counter()
     for _ in range(_STEPS):
         trainer.train_step()
-    return (time.perf_counter() - begun) / (_STEPS * recipe.training.batch)
+    return (time.perf_counter() - begun) / (_STEPS * trainer.batch)

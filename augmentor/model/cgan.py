@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from augmentor.model.blocks import (
+    SLOPE,
     Generator,
     SizeCode,
     StyledBlock,
@@ -60,8 +61,9 @@ class GraftGenerator(Generator):
         self.style = nn.Sequential(
             nn.Linear(2 * _STYLE_LATENTS, _STYLE), nn.LeakyReLU(0.2), nn.Linear(_STYLE, _STYLE), nn.LeakyReLU(0.2)
         )
-        # The graft, its two lesions and its edge enter in blocks of side 2, with one channel of noise.
-        self.down1 = StyledBlock(2**dims * (3 * channels + 1) + 1, width, _STYLE, dims=dims)
+        # The graft, its two lesions and its edge enter in blocks of side 2, with one channel of noise. Style, and the
+        # norm that it needs, stay out of the two finest layers, where they would cost as much as the convolutions.
+        self.down1 = convolution(2**dims * (3 * channels + 1) + 1, width, dims=dims)
         self.down2 = StyledBlock(width, 2 * width, _STYLE, 2, dims)
         self.down3 = StyledBlock(2 * width, 4 * width, _STYLE, 2, dims)
         self.middle = StyledBlock(4 * width, 4 * width, _STYLE, dims=dims)
@@ -69,7 +71,7 @@ class GraftGenerator(Generator):
         self.up2 = StyledBlock(4 * width, 2 * width, _STYLE, dims=dims)
         self.join2 = StyledBlock(2 * width, 2 * width, _STYLE, dims=dims)
         self.up1 = StyledBlock(2 * width, width, _STYLE, dims=dims)
-        self.join1 = StyledBlock(width, width, _STYLE, dims=dims)
+        self.join1 = convolution(width, width, dims=dims)
         self.out = convolution(width, 2**dims * (channels + 1), dims=dims)
         for weights in self.out.parameters():
             nn.init.zeros_(weights)
@@ -102,11 +104,11 @@ class GraftGenerator(Generator):
         return told if self.sizes is None or sides is None else told + self.sizes(sides)
 
     def _refine(self, x: Tensor, style: Tensor) -> Tensor:
-        fine = self.down1(in_fast_layout(x), style)
+        fine = F.leaky_relu(self.down1(in_fast_layout(x)), SLOPE)
         middle = self.down2(fine, style)
         x = self.middle(self.down3(middle, style), style)
         x = self.join2(F.interpolate(self.up2(x, style), size=middle.shape[2:]) + middle, style)
-        x = self.join1(F.interpolate(self.up1(x, style), size=fine.shape[2:]) + fine, style)
+        x = F.leaky_relu(self.join1(F.interpolate(self.up1(x, style), size=fine.shape[2:]) + fine), SLOPE)
         return self.out(x)
 
 

@@ -23,6 +23,7 @@ from augmentor.recipe import ModelName, ModelSection, Recipe, TrainingSection
 class Method:
     """How a model is trained; as published for DCGAN (Radford et al. 2016) where a model does not say otherwise."""
 
+    batch: int = 32  # images; half as many volumes
     generator_lr: float = 2e-4
     discriminator_lr: float = 2e-4
     beta1: float = 0.5
@@ -34,12 +35,14 @@ class Method:
     ema_halflife_kimg: float = 0.0  # of the generator's moving average; 0: none, the network itself is saved
     augment: Literal["differentiable", "real-only"] = "real-only"  # the real ones alone are augmented classically
     augment_share: float = 1.0
+    stop_early: bool = False  # once the discriminator knows the training lesions by heart
     one_class_a_step: bool = False
     batch_norm: bool = True  # it needs the whole batch in one process
 
 
 METHODS: dict[ModelName, Method] = {
     "cgan": Method(
+        batch=64,
         generator_lr=1e-4,
         discriminator_lr=1e-3,
         beta1=0.0,
@@ -50,6 +53,7 @@ METHODS: dict[ModelName, Method] = {
         ema_halflife_kimg=5.0,
         augment="differentiable",
         augment_share=0.5,
+        stop_early=True,
         batch_norm=False,
     ),
     "dcgan": Method(one_class_a_step=True),
@@ -61,7 +65,7 @@ METHODS: dict[ModelName, Method] = {
 
 # At the finest layer of images: generator, discriminator. Volumes have half as many: a quarter of the arithmetic.
 _CHANNELS: dict[ModelName, tuple[int, int]] = {
-    "cgan": (48, 64),
+    "cgan": (32, 40),
     "dcgan": (128, 64),
     "acgan": (128, 64),
     "plain-dcgan": (32, 32),
@@ -92,6 +96,7 @@ def resolve(recipe: Recipe) -> Recipe:
         training={
             "generator_lr": training.generator_lr or method.generator_lr,
             "discriminator_lr": training.discriminator_lr or method.discriminator_lr,
+            "batch": training.batch or method.batch // (model.spatial_dims - 1),
             "minutes": minutes,
             "kimg": kimg,
             "precision": precision_of(training, model.spatial_dims),

@@ -39,18 +39,13 @@ class _BareStrategy(DDPStrategy):
 def start_fabric(section: TrainingSection) -> Fabric:
     """One device, or this process's among those that torchrun started.
 
-    Raises UsageError where a device is missing or the batch can't be shared equally.
+    Raises UsageError where a device is missing.
     """
     require_device(section.device)
     processes = _torchrun("WORLD_SIZE", 1)
     if processes == 1:
         return Fabric(accelerator=section.device, devices=1, precision=precision_of(section))
     here = _torchrun("LOCAL_WORLD_SIZE", 1)
-    if section.batch % processes:
-        raise UsageError(
-            f"A batch of {section.batch} can't be shared equally by {processes} processes. "
-            f"Set training.batch to a multiple of {processes}, or start another number of processes."
-        )
     fabric = Fabric(
         accelerator=_accelerator(section.device, here),
         devices=here,
@@ -87,8 +82,14 @@ def _accelerator(device: str, processes: int) -> str:
     return "cuda"
 
 
-def require_shareable(fabric: Fabric, method: Method) -> None:
-    """Raise UsageError for a model with batch norm: each process would normalise its rows by themselves."""
+def require_shareable(fabric: Fabric, method: Method, batch: int) -> None:
+    """Raise UsageError for a model with batch norm (each process would normalise its rows by themselves), and for a
+    batch that can't be shared equally."""
+    if batch % fabric.world_size:
+        raise UsageError(
+            f"A batch of {batch} can't be shared equally by {fabric.world_size} processes. "
+            f"Set training.batch to a multiple of {fabric.world_size}, or start another number of processes."
+        )
     if fabric.world_size > 1 and method.batch_norm:
         raise UsageError(
             f"This model has batch norm, which needs the whole batch in one process, and there are {fabric.world_size}."

@@ -21,7 +21,7 @@ from lightning_fabric import Fabric
 
 from augmentor.data.check import Inspection, require_usable
 from augmentor.data.images import Intensity, load_images, read_image
-from augmentor.data.lesions import Lesions
+from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.masks import load_masks
 from augmentor.data.sizes import load_sides, spacing_at
 from augmentor.data.splits import guard, holdout
@@ -45,6 +45,10 @@ from augmentor.training.run import (
 from augmentor.training.samples import save_grid
 
 _RECORD_SECONDS = 1.0
+_WHY_STOPPED = (
+    "the discriminator knows the training lesions by heart, and more training would only copy them; "
+    "more patients would give it more to learn"
+)
 
 
 @dataclass
@@ -59,6 +63,7 @@ class _Fit:
     source: str  # of the lesions, as it was given
     seconds: float = 0.0  # of training, over all sittings
     halted: bool = False  # by Ctrl-C
+    stopped: bool = False  # by the monitor: more training would only copy
     snapshots: list[dict[str, Any]] = field(default_factory=list)
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=20))  # (seconds, kimg) of records
 
@@ -68,6 +73,10 @@ class _Fit:
         minutes, kimg = self.recipe.training.length
         by_time = self.seconds / (minutes * 60) if minutes else 0.0
         return max(by_time, self.trainer.kimg / kimg if kimg else 0.0)
+
+    @property
+    def ended(self) -> bool:
+        return self.stopped or self.share >= 1
 
 
 def fit(
@@ -144,13 +153,16 @@ def _complete(under_way: _Fit, latest: bool, progress: Progress) -> Run:
     lead(under_way.trainer.fabric, lambda: _finish(under_way))
     if latest and is_first() and not point_latest_to(run):
         progress.say(f"Warning: runs/latest could not be set. Name this run with --run {run.folder}.")
+    if under_way.halted:  # in its last step: whoever fits several must not begin the next
+        raise InterruptedFitError(f"Interrupted as the run in {run.folder} ended; it is complete.")
     return run
 
 
 def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
     recipe = resolve(recipe)
     fabric = start_fabric(recipe.training)
-    require_shareable(fabric, METHODS[recipe.model.name])
+    method = METHODS[recipe.model.name]
+    require_shareable(fabric, method, recipe.training.batch or method.batch)
     lesions = found.lesions.at_most(recipe.data.max_per_class, recipe.training.seed)
     train, held_out = _split(lesions, recipe)
     run = Run(lead(fabric, lambda: new_folder(out).resolve()))
@@ -203,7 +215,7 @@ def _load(
     if section.with_mask:
         images = np.concatenate([images, load_masks(lesions, section.size)], axis=1)
     sides = torch.tensor(load_sides(lesions)) if section.condition_on else None
-    labels = torch.tensor([classes.index(label) for label in lesions.table["label"]])
+    labels = torch.from_numpy(class_numbers(lesions.table["label"], classes))
     return Side(torch.tensor(images), labels, sides), intensity
 
 
@@ -243,17 +255,19 @@ def _train(under_way: _Fit, progress: Progress) -> None:
     name = f"Fitting {under_way.recipe.model.name} ({length})"
     fabric = under_way.trainer.fabric
     with progress.task(name, 1.0) as update, _interrupt_between_steps() as asked:
-        while under_way.share < 1:
+        while not under_way.ended:
             due = _next_snapshot(under_way)
             _train_until(under_way, due, update, asked)
             if under_way.share >= due:
-                lead(fabric, lambda: _take_snapshot(under_way))
-            if under_way.halted and under_way.share < 1:
+                under_way.stopped = lead(fabric, lambda: _take_snapshot(under_way))
+            if under_way.halted and not under_way.ended:
                 lead(fabric, lambda: _save_state(under_way))
                 raise InterruptedFitError(
                     f"Interrupted at step {under_way.trainer.step}; nothing is lost. "
                     f"Go on with `augmentor fit --resume --out {under_way.run.folder}`."
                 )
+    if under_way.stopped and under_way.share < 1:
+        progress.say(f"Stopped at {under_way.share:.0%} of the length: {_WHY_STOPPED}.")
 
 
 @contextmanager
@@ -271,9 +285,10 @@ def _interrupt_between_steps() -> Iterator[Event]:
 
 
 def _next_snapshot(under_way: _Fit) -> float:
-    """The share of the length at which the next snapshot is due."""
+    """The share of the length at which the next snapshot is due: k^2 of n^2, so that a fit of any length is looked at
+    early, when most happens."""
     count = under_way.recipe.training.snapshots
-    return min(1.0, (int(under_way.share * count + 1e-9) + 1) / count)
+    return min(1.0, ((math.floor(math.sqrt(under_way.share) * count + 1e-9) + 1) / count) ** 2)
 
 
 def _train_until(under_way: _Fit, share: float, update: Update, asked: Event) -> None:
@@ -321,8 +336,9 @@ def _record(under_way: _Fit, kind: str, values: dict[str, Any]) -> None:
         under_way.snapshots.append(where | values)
 
 
-def _take_snapshot(under_way: _Fit) -> None:
-    """Checkpoint, picture, measures, and the state for a resume."""
+def _take_snapshot(under_way: _Fit) -> bool:
+    """Checkpoint, picture, measures, and the state for a resume. Whether the training should stop here: this snapshot
+    and the one before are of a discriminator that knows the training lesions by heart."""
     trainer, name = under_way.trainer, f"{under_way.trainer.step:07d}"
     _require_finite({"weights": float(sum(w.abs().sum() for w in trainer.ema.parameters()))}, under_way)
     card = Card(**(under_way.card.__dict__ | {"step": trainer.step}))
@@ -333,6 +349,8 @@ def _take_snapshot(under_way: _Fit) -> None:
     snapshot = under_way.monitor.measure(trainer.ema, trainer.discriminator.module)
     _record(under_way, "snapshot", asdict(snapshot) | {"checkpoint": f"{name}.safetensors"})
     _save_state(under_way)
+    last = [s["by_heart"] for s in under_way.snapshots[-2:]]
+    return trainer.method.stop_early and last == [True, True]
 
 
 def _save_state(under_way: _Fit) -> None:
@@ -342,14 +360,14 @@ def _save_state(under_way: _Fit) -> None:
 
 def _finish(under_way: _Fit) -> None:
     """Choose a snapshot by the held-out patients, and drop what only a resume needs."""
-    run, last = under_way.run, under_way.snapshots[-1]
-    judged = [s for s in under_way.snapshots if s["mmd"] is not None]
-    chosen = min(judged, key=lambda s: s["mmd"]) if judged else last
+    run = under_way.run
+    chosen, why = _choose(under_way.snapshots, under_way.trainer.method.stop_early)
     save_summary(
         run,
         {
             "chosen": chosen["checkpoint"],
-            "chosen_because": "lowest held-out mmd" if judged else "last (nothing held out)",
+            "chosen_because": why,
+            "stopped_early": _WHY_STOPPED if under_way.stopped else None,
             "source": under_way.source,
             "steps": under_way.trainer.step,
             "kimg": round(under_way.trainer.kimg, 3),
@@ -364,3 +382,13 @@ def _finish(under_way: _Fit) -> None:
     )
     for file in (run.state, run.state.with_suffix(".json")):
         file.unlink(missing_ok=True)
+
+
+def _choose(snapshots: list[dict[str, Any]], by_heart_counts: bool) -> tuple[dict[str, Any], str]:
+    """The snapshot that is used, and why."""
+    able = [s for s in snapshots if not (by_heart_counts and s["by_heart"])] or snapshots
+    of = "" if len(able) == len(snapshots) else " of those before the discriminator knew the training lesions by heart"
+    judged = [s for s in able if s["mmd"] is not None]
+    if not judged:
+        return able[-1], f"last{of} (nothing held out)"
+    return min(judged, key=lambda s: s["mmd"]), f"lowest held-out mmd{of}"

@@ -59,8 +59,9 @@ class Trainer:
         Raises UsageError where several processes can't fit this model.
         """
         self.fabric = fabric or start_fabric(section)
-        require_shareable(self.fabric, gan.method)
-        self.rows = share(self.fabric, section.batch)  # of every batch, those of this process
+        self.batch = section.batch or gan.method.batch
+        require_shareable(self.fabric, gan.method, self.batch)
+        self.rows = share(self.fabric, self.batch)  # of every batch, those of this process
         self.method, self.section, self.step = gan.method, section, 0
         self.images, self.labels, self.masks, self.sides_mm = images, labels, gan.masks, sides_mm
         self.members = [(labels == c).nonzero()[:, 0] for c in range(int(labels.max()) + 1)]
@@ -78,7 +79,7 @@ class Trainer:
     @property
     def kimg(self) -> float:
         """Thousand real images shown so far."""
-        return self.step * self.section.batch / 1000
+        return self.step * self.batch / 1000
 
     def train_step(self) -> dict[str, Tensor]:
         """One batch for the discriminator and one for the generator; the losses of this process's rows, detached."""
@@ -89,7 +90,7 @@ class Trainer:
 
     def _train_step(self, randomness: Generator) -> dict[str, Tensor]:
         labels, real, sides_real = self._draw_real(randomness)
-        latents = torch.randn(self.section.batch, self.ema.latent_dim, generator=randomness)
+        latents = torch.randn(self.batch, self.ema.latent_dim, generator=randomness)
         latents = latents[self.rows].to(self.fabric.device)
         synthetic, start = self.generator(latents, labels)
         sides = self.ema.sides_mm(latents, labels)
@@ -137,7 +138,7 @@ class Trainer:
         return loss
 
     def _other_labels(self, labels: Tensor, randomness: Generator) -> Tensor:
-        by = torch.randint(1, len(self.members), (self.section.batch,), generator=randomness)
+        by = torch.randint(1, len(self.members), (self.batch,), generator=randomness)
         return (labels + by[self.rows].to(labels.device)) % len(self.members)
 
     def _judge(
@@ -163,10 +164,10 @@ class Trainer:
         whatever their sizes."""
         classes = len(self.members)
         if self.method.one_class_a_step:
-            labels = torch.full((self.section.batch,), self.step % classes)
+            labels = torch.full((self.batch,), self.step % classes)
         else:
-            labels = (torch.arange(self.section.batch) + self.step * self.section.batch) % classes
-        labels, chosen = labels[self.rows], torch.rand(self.section.batch, generator=randomness)[self.rows]
+            labels = (torch.arange(self.batch) + self.step * self.batch) % classes
+        labels, chosen = labels[self.rows], torch.rand(self.batch, generator=randomness)[self.rows]
         rows = torch.stack(
             [self.members[c][int(u * len(self.members[c]))] for c, u in zip(labels, chosen, strict=True)]
         )
@@ -186,7 +187,7 @@ class Trainer:
     def _update_average(self) -> None:
         """Exponential moving average of the generator's weights, half-life in images shown (Karras et al. 2024)."""
         half_life = min(self.method.ema_halflife_kimg, self.kimg * _EMA_RAMP)
-        decay = 0.5 ** (_EMA_EVERY * self.section.batch / 1000 / half_life) if half_life else 0.0
+        decay = 0.5 ** (_EMA_EVERY * self.batch / 1000 / half_life) if half_life else 0.0
         source = self.generator.module
         torch._foreach_lerp_(list(self.ema.parameters()), list(source.parameters()), 1 - decay)
         for mean, now in zip(self.ema.buffers(), source.buffers(), strict=True):

@@ -16,6 +16,7 @@ from augmentor.model.features import texture_features
 from augmentor.sampling import latents_of, sample, seed_of
 
 _A_CLASS = 64
+_LEARNED = 0.2  # of AUC
 _SEED = 1_000  # of the lesions that are looked at; never one that `expand` writes
 
 
@@ -24,14 +25,17 @@ class Snapshot:
     """Measures of one snapshot; None where nothing is held out.
 
     discrimination_train, discrimination_held_out: AUC with which the discriminator tells training (held-out) lesions
-    from synthetic ones: 0.5 is the equilibrium; a train value far above the held-out one is a discriminator that has
-    learned the training set by heart. mmd, coverage: of held-out lesions, mean over classes, in texture features.
+    from synthetic ones: 0.5 is the equilibrium. mmd, coverage: of held-out lesions, mean over classes, in texture
+    features. by_heart: whether the train value is so far above the held-out one (where nothing is held out: above 0.5)
+    that the discriminator has learned the training lesions by heart. From then on it pulls the generator towards these
+    lesions and away from others like them.
     """
 
     discrimination_train: float
     discrimination_held_out: float | None
     mmd: float | None
     coverage: float | None
+    by_heart: bool
 
 
 class Side(NamedTuple):
@@ -71,11 +75,16 @@ class Monitor:
         score: tuple[float | None, float | None] = (None, None)
         if self.held_out is not None:
             score = self._compare(self._features(made.images), made.labels.numpy())
-        return Snapshot(
-            _auc(_logits(discriminator, self.train), synthetic),
-            _auc(_logits(discriminator, self.held_out), synthetic) if self.held_out else None,
-            *score,
-        )
+        told = _auc(_logits(discriminator, self.train), synthetic)
+        told_held_out = _auc(_logits(discriminator, self.held_out), synthetic) if self.held_out else None
+        return Snapshot(told, told_held_out, *score, self._by_heart(told, told_held_out))
+
+    def _by_heart(self, told: float, told_held_out: float | None) -> bool:
+        """An AUC of n lesions by chance has a deviation of 1 / sqrt(12 n) (Mann and Whitney 1947): two of them, of the
+        smaller side, are allowed for."""
+        fewest = len((self.held_out or self.train).labels)
+        learned = told - (0.5 if told_held_out is None else told_held_out)
+        return learned > _LEARNED + 2 / (12 * fewest) ** 0.5
 
     def _draw(self, generator: Generator) -> Side:
         classes = int(self.train.labels.max()) + 1

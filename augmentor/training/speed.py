@@ -75,8 +75,8 @@ def measure_speed(size: int = 64, rounds: int = 3, device: str = "auto", progres
     default, textbook = _trainer("cgan", size, device), _trainer("plain-dcgan", size, device, "32-true")
     flops, calls = _counted(default)
     tasks: dict[str, Callable[[], float]] = {
-        "images": lambda: _STEPS * default.section.batch / _timed(lambda: _train(default, _STEPS)),
-        "textbook_images": lambda: 2 * textbook.section.batch / _timed(lambda: _train(textbook, 2)),
+        "images": lambda: _STEPS * default.batch / _timed(lambda: _train(default, _STEPS)),
+        "textbook_images": lambda: 2 * textbook.batch / _timed(lambda: _train(textbook, 2)),
         "convolution_rate": lambda: flops["convolutions"] / _timed(lambda: _replay(calls)),
         "lesions": lambda: _COUNT / _timed(lambda: list(sample(default.ema, *_requests()))),
         "bare_lesions": lambda: _COUNT / _timed(lambda: _forward(default)),
@@ -88,7 +88,7 @@ def measure_speed(size: int = 64, rounds: int = 3, device: str = "auto", progres
                 found[name].append(task())
                 update(number * len(tasks) + place + 1, "")
     told = {name: median(values[1:]) for name, values in found.items()}  # the first round warms up
-    steps_a_second = told["images"] / (_STEPS * default.section.batch)
+    steps_a_second = told["images"] / (_STEPS * default.batch)
     return Speed(torch.get_num_threads(), default.section.precision, flop_rate=flops["all"] * steps_a_second, **told)
 
 

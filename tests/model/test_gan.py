@@ -3,8 +3,8 @@ from typing import get_args
 import pytest
 import torch
 
-from augmentor.model.gan import METHODS, build_gan
-from augmentor.recipe import ModelName, ModelSection
+from augmentor.model.gan import METHODS, build_gan, resolve
+from augmentor.recipe import ModelName, ModelSection, Recipe
 
 MODELS = get_args(ModelName)
 
@@ -78,3 +78,12 @@ def test_a_method_says_whether_its_networks_have_batch_norm(name):
     gan = build_gan(section, torch.rand(4, 1, 28, 28), torch.arange(4) % 2, 2, 0)
     for network in (gan.generator, gan.discriminator):
         assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules()) == METHODS[name].batch_norm
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_batch_is_the_models_own_where_the_recipe_names_none(name, dims):
+    model = {"name": name, "spatial_dims": dims, "size": 16}
+    own = METHODS[name].batch // (dims - 1)  # half as many volumes
+    assert resolve(Recipe().with_options(model=model)).training.batch == own
+    assert resolve(Recipe().with_options(model=model, training={"batch": 6})).training.batch == 6

@@ -1,5 +1,6 @@
 import json
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def test_a_run_folder_holds_what_was_promised(tmp_path, lesions, monkeypatch):
         *("checkpoints", "lesions.csv", "metrics.jsonl", "recipe.toml", "run.json", "samples", "splits.json")
     }
     snapshots = [m for m in run.metrics if m["kind"] == "snapshot"]
-    assert [s["step"] for s in snapshots] == [0, 4, 8]
+    assert [s["step"] for s in snapshots] == [0, 2, 8]
     assert len(list(run.samples.glob("*.png"))) == len(list(run.checkpoints.glob("*.safetensors"))) == 3
     assert open_run(None).folder == run.folder
     assert run.chosen_checkpoint.exists()
@@ -105,7 +106,50 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monke
     for file in whole.checkpoints.glob("*.safetensors"):
         ours, theirs = load_tensors(file), load_tensors(resumed.checkpoints / file.name)
         assert all((ours[k] == theirs[k]).all() for k in ours)
-    assert [m["step"] for m in resumed.metrics if m["kind"] == "snapshot"] == [0, 4, 8]
+    assert [m["step"] for m in resumed.metrics if m["kind"] == "snapshot"] == [0, 2, 8]
+
+
+def judged_as(monkeypatch, *by_heart):
+    """The monitor's snapshots, one after another, get these marks."""
+    marks, measure = iter(by_heart), fitting.Monitor.measure
+    monkeypatch.setattr(
+        fitting.Monitor, "measure", lambda *arguments: replace(measure(*arguments), by_heart=next(marks))
+    )
+
+
+def snapshots_of(run):
+    return [m for m in run.metrics if m["kind"] == "snapshot"]
+
+
+def test_a_fit_ends_when_two_snapshots_in_a_row_know_the_lesions_by_heart(tmp_path, lesions, monkeypatch):
+    judged_as(monkeypatch, False, True, False, True, True)
+    run = fit(lesions, tiny_recipe(training={"snapshots": 8}), tmp_path / "run")
+    assert len(snapshots_of(run)) == 5
+    assert 0 < run.summary["steps"] < 8
+    assert "by heart" in run.summary["stopped_early"]
+    assert run.summary["chosen"] in {s["checkpoint"] for s in snapshots_of(run) if not s["by_heart"]}
+    assert "by heart" in run.summary["chosen_because"]
+
+
+def test_a_published_method_is_trained_to_its_end(tmp_path, lesions, monkeypatch):
+    judged_as(monkeypatch, *[True] * 9)
+    run = fit(lesions, tiny_recipe(model={"name": "plain-dcgan"}), tmp_path / "run")
+    assert run.summary["steps"] == 8
+    assert run.summary["stopped_early"] is None
+
+
+def test_ctrl_c_in_the_last_step_ends_the_run_and_says_that_it_was_heard(tmp_path, lesions, monkeypatch):
+    step = fitting.Trainer.train_step
+
+    def interrupted(trainer):
+        if trainer.step == 7:
+            signal.raise_signal(signal.SIGINT)
+        return step(trainer)
+
+    monkeypatch.setattr(fitting.Trainer, "train_step", interrupted)
+    with pytest.raises(InterruptedFitError, match="complete"):
+        fit(lesions, tiny_recipe(), tmp_path / "run")
+    assert open_run(tmp_path / "run").summary["steps"] == 8
 
 
 def test_an_aborted_start_leaves_no_folder(tmp_path, lesions, monkeypatch):

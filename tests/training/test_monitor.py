@@ -1,0 +1,60 @@
+"""What the monitor says of a discriminator; its measures are tested where their arithmetic is."""
+
+import pytest
+import torch
+
+from augmentor.training.monitor import Monitor, Side
+
+
+class Judge(torch.nn.Module):
+    """Takes bright images for real."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, images, _labels, _sides=None):
+        return self.weight * images.mean((1, 2, 3))
+
+
+class Dim(torch.nn.Module):
+    """Makes images of about 0."""
+
+    latent_dim = 16 * 16
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, latents, _labels):
+        return self.weight * latents.view(-1, 1, 16, 16) / 10, None
+
+    def sides_mm(self, _latents, _labels):
+        return None
+
+
+def side(brightness, count=40):
+    noise = torch.randn(count, 1, 16, 16, generator=torch.Generator().manual_seed(0)) / 10
+    return Side((noise + brightness).clamp(-1, 1), torch.arange(count) % 2)
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "by_heart"),
+    [(0.0, 0.0, False), (0.5, 0.5, False), (0.5, 0.0, True), (0.5, -0.5, True), (0.0, 0.5, False)],
+)
+def test_by_heart_is_to_tell_training_lesions_and_not_held_out_ones(train, held_out, by_heart):
+    snapshot = Monitor(side(train), side(held_out), 0).measure(Dim(), Judge())
+    assert snapshot.by_heart == by_heart
+
+
+@pytest.mark.parametrize(("train", "by_heart"), [(0.0, False), (0.5, True)])
+def test_where_nothing_is_held_out_the_training_lesions_alone_tell(train, by_heart):
+    snapshot = Monitor(side(train), None, 0).measure(Dim(), Judge())
+    assert (snapshot.by_heart, snapshot.mmd, snapshot.discrimination_held_out) == (by_heart, None, None)
+
+
+def test_few_held_out_lesions_must_differ_more():
+    """An AUC of three lesions is far from 0.5 by chance."""
+    monitor = Monitor(side(0.0), side(0.0, 3), 0)
+    assert not monitor._by_heart(0.9, 0.5)
+    assert Monitor(side(0.0), side(0.0, 300), 0)._by_heart(0.9, 0.5)
