@@ -174,6 +174,10 @@ def test_fidelity_agrees_with_the_evaluation(joined, out):
     assert any(row[-1] == "0.700 (0.610 to 0.780)" for row in joined.rows("What", "Value"))
 
 
+def test_the_agreement_of_masks_is_told_as_it_was_measured(joined):
+    assert [row[-1] for row in joined.rows("Masks of")] == ["0.69", "0.72", "0.31"]
+
+
 def test_what_was_refused_is_counted_by_rule_and_class(joined):
     rows = {row[1]: row[2:] for row in joined.rows("Class", "Drawn")}
     assert rows == {

@@ -21,14 +21,17 @@ def lesions(tmp_path):
     return write_set(tmp_path / "lesions")
 
 
+def snapshots_of(run):
+    return [m for m in run.metrics if m["kind"] == "snapshot"]
+
+
 def test_a_run_folder_holds_what_was_promised(tmp_path, lesions, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = fit(lesions, tiny_recipe())
     assert {f.name for f in run.folder.iterdir()} == {
         *("checkpoints", "lesions.csv", "metrics.jsonl", "recipe.toml", "run.json", "samples", "splits.json")
     }
-    snapshots = [m for m in run.metrics if m["kind"] == "snapshot"]
-    assert [s["step"] for s in snapshots] == [0, 2, 8]
+    assert [s["step"] for s in snapshots_of(run)] == [0, 2, 8]
     assert len(list(run.samples.glob("*.png"))) == len(list(run.checkpoints.glob("*.safetensors"))) == 3
     assert open_run(None).folder == run.folder
     assert run.chosen_checkpoint.exists()
@@ -76,10 +79,22 @@ def test_held_out_patients_are_not_trained_on(tmp_path, lesions):
     assert len(run.training) + len(run.held_out) == len(lesions)
 
 
-def test_the_snapshot_is_chosen_by_the_held_out_lesions(tmp_path, lesions):
-    run = fit(lesions, tiny_recipe(), tmp_path / "run")
-    best = min((m for m in run.metrics if m["kind"] == "snapshot"), key=lambda m: m["mmd"])
-    assert run.summary["chosen"] == best["checkpoint"]
+@pytest.mark.parametrize(
+    ("mmd", "chosen"),
+    [
+        ((0.2, 0.1, 0.104, 0.2), 2),
+        ((0.1, 0.2, 0.3, 0.2), 0),
+        ((-0.1, -0.08, -0.097, 0.1), 2),
+        ((0.3, 0.2, 0.11, 0.1), 3),
+    ],
+)
+def test_of_the_snapshots_nearest_to_the_held_out_lesions_the_latest_is_chosen(
+    tmp_path, lesions, monkeypatch, mmd, chosen
+):
+    given, measure = iter(mmd), fitting.Monitor.measure
+    monkeypatch.setattr(fitting.Monitor, "measure", lambda *a: replace(measure(*a), mmd=next(given), by_heart=False))
+    run = fit(lesions, tiny_recipe(training={"snapshots": 3, "kimg": 0.072}), tmp_path / "run")
+    assert run.summary["chosen"] == snapshots_of(run)[chosen]["checkpoint"]
 
 
 def test_without_a_holdout_all_lesions_are_trained_on_and_the_last_snapshot_is_taken(tmp_path, lesions):
@@ -106,7 +121,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monke
     for file in whole.checkpoints.glob("*.safetensors"):
         ours, theirs = load_tensors(file), load_tensors(resumed.checkpoints / file.name)
         assert all((ours[k] == theirs[k]).all() for k in ours)
-    assert [m["step"] for m in resumed.metrics if m["kind"] == "snapshot"] == [0, 2, 8]
+    assert [s["step"] for s in snapshots_of(resumed)] == [0, 2, 8]
 
 
 def judged_as(monkeypatch, *by_heart):
@@ -115,10 +130,6 @@ def judged_as(monkeypatch, *by_heart):
     monkeypatch.setattr(
         fitting.Monitor, "measure", lambda *arguments: replace(measure(*arguments), by_heart=next(marks))
     )
-
-
-def snapshots_of(run):
-    return [m for m in run.metrics if m["kind"] == "snapshot"]
 
 
 def test_a_fit_ends_when_two_snapshots_in_a_row_know_the_lesions_by_heart(tmp_path, lesions, monkeypatch):

@@ -27,6 +27,13 @@ MEANINGS = {
 }
 
 
+MASKS = {
+    "synthetic": "Synthetic lesions",
+    "real": "Held-out real ones: the floor",
+    "swapped": "Synthetic masks on the images of other synthetic lesions: what knows nothing of its image",
+}
+
+
 def fidelity(sources: Sources, out: Path) -> Section | None:
     blocks: list[Block] = []
     for fit in sources.evaluated:
@@ -45,6 +52,12 @@ def _of(fit: Fit, out: Path) -> list[Block]:
         blocks += _space(fit, out, str(space), scores[scores["space"] == space].drop(columns="space"))
     if whole := evaluation.whole(fit.evaluation):
         blocks.append(_whole_table(whole))
+    if masks := fit.evaluation.get("masks"):
+        rows = [[told, number(masks.get(side), ".2f")] for side, told in MASKS.items()]
+        caption = (
+            "Do masks lie where their images show a lesion? Dice with what a segmenter of the training lesions finds"
+        )
+        blocks.append(Table(caption, ["Masks of", "Dice, mean"], {"": rows}))
     if notes := fit.evaluation.get("notes"):
         blocks.append(Notes(notes))
     return blocks
