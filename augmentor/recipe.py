@@ -174,7 +174,7 @@ class BenchmarkSection(_Section):
     factor: float = Field(3.0, ge=1, allow_inf_nan=False)
     minutes: float | None = Field(None, gt=0, description="a GAN")
     kimg: float | None = Field(None, gt=0, description="a GAN")
-    steps: int = Field(600, ge=1, description="optimiser steps of each network classifier, the same in every arm")
+    steps: int = Field(900, ge=1, description="optimiser steps of each network classifier, the same in every arm")
     screen: ScreenLevel = Field("light", description="which synthetic lesions the GAN arms get")
     synthetic_curve: tuple[float, ...] = Field((), description="synthetic lesions, in real ones, of the paper's curve")
     real_curve: tuple[int, ...] = Field((), description="real lesions a class, of the curve of gain against them")

@@ -256,7 +256,6 @@ def test_a_bad_option_of_expand(augmentor, arguments, told):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--classifiers", "cnn"), ["--classifiers cnn", "is a network", "logistic, svm or forest"]),
         (("--out", "nowhere/null.csv"), ["nowhere/null.csv", "a folder that exists"]),
         (("--out", "mine.csv"), ["mine.csv", "nothing is overwritten"]),
     ],

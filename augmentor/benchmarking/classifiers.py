@@ -30,7 +30,7 @@ from augmentor.recipe import ClassifierName
 from augmentor.training.classic import classic
 
 Features = Callable[[np.ndarray], np.ndarray]
-_VIEWS = 5  # draws a training lesion that the feature classifiers see, in every arm
+_VIEWS = 20  # draws a training lesion that the feature classifiers see, in every arm
 _ALPHA = 0.4  # of mixup
 
 
@@ -168,7 +168,7 @@ class _NetworkClassifier:
 
 
 class _FeatureClassifier:
-    """A scikit-learn estimator on features; it sees five class-balanced draws a training lesion in every arm."""
+    """A scikit-learn estimator on features; it sees twenty class-balanced draws a training lesion in every arm."""
 
     def __init__(self, features: Features, estimator: Callable[[int], Any], classes: int):
         self._features, self._estimator, self._classes = features, estimator, classes

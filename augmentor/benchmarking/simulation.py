@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_training_set
-from augmentor.benchmarking.classifiers import can_pretrain, train_classifier
+from augmentor.benchmarking.classifiers import require_classifier, train_classifier
 from augmentor.benchmarking.comparison import compare
 from augmentor.benchmarking.statistics import measure
 from augmentor.benchmarking.summary import VERDICT_METRIC
@@ -20,7 +20,6 @@ from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions, make_lesions
 from augmentor.data.phantom import CLASSES, phantom_lesions
 from augmentor.data.splits import outer_folds
-from augmentor.errors import UsageError
 from augmentor.progress import Progress
 from augmentor.recipe import ClassifierName
 
@@ -45,6 +44,7 @@ class Study:
     folds: int = 3
     seeds: int = 2
     classifiers: tuple[ClassifierName, ...] = ("logistic", "svm")
+    steps: int = 900  # of each network classifier
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,10 @@ def simulate(study: Study, simulations: int, workers: int = 1, progress: Progres
     """One row a simulation and classifier: what the benchmark said of macro sensitivity, and `truth`, the arm's
     difference to the baseline over 600 lesions of patients that no simulation has (mean over its folds and seeds).
 
-    Raises UsageError for a network: hundreds of benchmarks are for classifiers that train in a second.
+    Raises UsageError where what a classifier needs is not installed.
     """
     for name in study.classifiers:
-        if can_pretrain(name):
-            raise UsageError(f"--classifiers {name}: is a network, too slow to simulate. Take logistic, svm or forest.")
+        require_classifier(name)
     progress = progress or Progress()
     tasks = [_Task(study, number) for number in range(simulations)]
     rows: list[dict[str, Any]] = []
@@ -124,7 +123,7 @@ def _cells(study: Study, arm: Arm, train: Labelled, test: Labelled, seed: int) -
     data = build_training_set(arm, train, synthetic, 1 + study.perfect if study.perfect else 3.0, seed)
     judges = _as_arrays(study, _JUDGES, 2 * _OTHERS)
     for name in study.classifiers:
-        model = train_classifier(name, data, len(CLASSES), steps=1, seed=seed)
+        model = train_classifier(name, data, len(CLASSES), study.steps, seed)
         scores = measure(test[1], model.predict(test[0]))
         judged = measure(judges[1], model.predict(judges[0]))[VERDICT_METRIC]
         yield {"classifier": name, "judged": judged} | scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -121,7 +121,11 @@ def calibrate(
     seeds: Annotated[int, typer.Option(help="Repeats with other folds of each benchmark.", min=1)] = 2,
     patients: Annotated[int, typer.Option(min=3)] = 18,
     per_class: Annotated[int, typer.Option(help="Lesions of each of the three classes.", min=6)] = 30,
-    classifiers: Annotated[str, typer.Option(help="Of `logistic`, `svm`, `forest`.")] = "logistic,svm",
+    classifiers: Annotated[
+        str, typer.Option(help="As for `augmentor benchmark`; a network takes minutes a simulation.")
+    ] = "logistic,svm",
+    size: Annotated[int, typer.Option(help="Pixels a side of the lesions.", min=16, max=256)] = 32,
+    steps: Annotated[int, typer.Option(help="Optimiser steps of each network classifier.", min=1)] = 900,
     workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
     out_file: Annotated[Path | None, typer.Option("--out", help="CSV with a row a simulation and classifier.")] = None,
 ) -> None:
@@ -136,7 +140,8 @@ def calibrate(
         raise UsageError(f"--out {out_file}: must be a new file in a folder that exists; nothing is overwritten.")
     from augmentor.benchmarking.simulation import Study, describe, save_study, simulate
 
-    study = Study(perfect, patients, per_class, 32, folds, seeds, tuple(names_of(classifiers)))  # type: ignore[arg-type]
+    names: Any = tuple(names_of(classifiers))
+    study = Study(perfect, patients, per_class, size, folds, seeds, names, steps)
     table = simulate(study, simulations, workers, TerminalProgress(err))
     if out_file:
         save_study(table, out_file)

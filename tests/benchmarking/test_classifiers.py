@@ -162,7 +162,7 @@ def test_feature_classifiers_see_views_in_proportion_to_draws_whatever_the_rows(
     many = replace(many, images=np.repeat(IMAGES, 3, 0), labels=np.repeat(LABELS, 3))
     for data in (few, many):
         _, labels, rows = classifiers._views(data, 0)
-        assert len(labels) == len(rows) == 5 * 12
+        assert len(labels) == len(rows) == classifiers._VIEWS * 12
 
 
 def test_views_are_balanced_over_classes():
@@ -194,7 +194,7 @@ def test_images_that_repeat_are_embedded_once(monkeypatch):
     for name in ("logistic", "svm"):
         monkeypatch.setitem(classifiers._ESTIMATORS, name, (counted, classifiers._ESTIMATORS[name][1]))
         trained(name, DATA).predict(IMAGES)
-    assert calls == [60, 40]
+    assert calls == [classifiers._VIEWS * 12, 40]
 
 
 @pytest.mark.parametrize("name", NAMES)

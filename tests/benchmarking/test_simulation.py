@@ -20,6 +20,12 @@ def test_perfect_lesions_of_other_patients_truly_help():
     assert table["truth"].mean() > 0.02
 
 
+def test_a_network_is_simulated_with_the_steps_of_the_study():
+    few, more = (simulate(Study(**(TINY | {"classifiers": ("cnn",), "steps": steps})), 1) for steps in (1, 3))
+    assert set(few["classifier"]) == {"cnn"}
+    assert few["truth"].tolist() != more["truth"].tolist()
+
+
 def test_a_benchmark_speaks_once_whatever_the_number_of_its_classifiers():
     rows = [
         {"simulation": 0, "verdict": "gain"},
