@@ -65,6 +65,9 @@ def fit(
 ) -> None:
     """Train a GAN on the training patients; the run folder holds checkpoints, pictures and a report.
 
+    It ends before its time where more training would only copy: once its discriminator knows the training lesions by
+    heart.
+
     Several GPUs: `torchrun --nproc-per-node 2 --no-python augmentor fit --data lesions/`.
 
     Volumes with masks: `augmentor fit --data lesions/ --spatial-dims 3 --size 32 --with-mask`.
