@@ -26,7 +26,7 @@ class LeakageError(AugmentorError):
 
 
 class InterruptedFitError(AugmentorError):
-    """Ctrl-C during a fit; the state is saved and the message says how to go on."""
+    """Ctrl-C during a fit; the state is saved, or the run is complete, and the message says how to go on."""
 
 
 class ShortfallError(AugmentorError):

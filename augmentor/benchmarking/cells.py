@@ -23,7 +23,7 @@ from augmentor.recipe import ArmName, ClassifierName
 _PACKAGE = Path(__file__).parent.parent
 # What decides about a cell's figures, beside its recipe and its data: a change of these modules or libraries computes
 # it anew. A test compares the lists with what the modules import.
-_DATA = tuple(f"data/{name}.py" for name in ("images", "masks", "sizes", "splits"))
+_DATA = tuple(f"data/{name}.py" for name in ("images", "lesions", "masks", "sizes", "splits"))
 FIT_CODE = ("model/*.py", "training/*.py", *_DATA, "measures.py", "sampling.py")
 SCREEN_CODE = (
     *(*FIT_CODE, "expansion/*.py", "evaluation/memorisation.py", "evaluation/volume_likeness.py", "data/windows.py"),
@@ -32,7 +32,13 @@ _OURS = tuple(
     f"benchmarking/{name}.py" for name in ("arms", "auto", "classifiers", "crossval", "networks", "pool", "statistics")
 )
 _SEEN = ("blocks", "devices", "features", "volume_features", "warping")
-CELL_CODE = (*_OURS, *(f"model/{name}.py" for name in _SEEN), "data/images.py", "training/classic.py")
+CELL_CODE = (
+    *_OURS,
+    *(f"model/{name}.py" for name in _SEEN),
+    "data/images.py",
+    "data/lesions.py",
+    "training/classic.py",
+)
 _LIBRARIES = ("monai", "numpy", "scikit-image", "scikit-learn", "scipy", "torch")
 
 

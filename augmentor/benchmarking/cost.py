@@ -33,11 +33,12 @@ class Probe:
 
     def gan(self, task: GanTask) -> float:
         minutes, kimg = task.data.gan_recipe(task.model).training.length
-        if minutes:
-            return minutes * 60
+        if not kimg:
+            return (minutes or 0.0) * 60
         if task.model not in self._gans:
             self._gans[task.model] = _seconds_an_image(task)
-        return (kimg or 0.0) * 1000 * self._gans[task.model]
+        by_images = kimg * 1000 * self._gans[task.model]
+        return min(by_images, minutes * 60) if minutes else by_images
 
 
 def _cell_seconds(task: CellTask) -> float:

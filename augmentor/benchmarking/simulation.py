@@ -21,7 +21,7 @@ from augmentor.data.lesions import Lesions, make_lesions
 from augmentor.data.phantom import CLASSES, phantom_lesions
 from augmentor.data.splits import outer_folds
 from augmentor.progress import Progress
-from augmentor.recipe import ClassifierName
+from augmentor.recipe import BenchmarkSection, ClassifierName
 
 _HU_MIDDLE, _HU_HALF = 100.0, 300.0  # phantoms are from -200 to 400 HU
 _OTHERS = 1_000_000  # seeds of phantoms that are nobody's training or test lesions
@@ -44,7 +44,7 @@ class Study:
     folds: int = 3
     seeds: int = 2
     classifiers: tuple[ClassifierName, ...] = ("logistic", "svm")
-    steps: int = 900  # of each network classifier
+    steps: int = BenchmarkSection().steps  # of each network classifier
 
 
 @dataclass(frozen=True)

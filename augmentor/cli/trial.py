@@ -28,6 +28,7 @@ from augmentor.cli.show import show_results, show_screens, show_study
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
+STEPS = 900  # the recipe's own, which this module is too quick to import
 CURVES = {"synthetic_curve": (0.5, 1, 2, 5, 10, 20), "real_curve": (20, 40, 60, 100)}  # the paper's, and its other side
 
 
@@ -54,8 +55,8 @@ def benchmark(
         float | None, typer.Option(help="Train each GAN on this many thousand images instead of by the clock.")
     ] = None,
     steps: Annotated[
-        int, typer.Option(help="Optimiser steps of each network classifier, the same in every arm.")
-    ] = 600,
+        int, typer.Option(help="Optimiser steps of each network classifier, the same in every arm.", min=1)
+    ] = STEPS,
     screen: Screen = None,
     curves: Annotated[
         bool, typer.Option("--curves", help="Also the gain against the number of synthetic and of real lesions.")
@@ -125,7 +126,7 @@ def calibrate(
         str, typer.Option(help="As for `augmentor benchmark`; a network takes minutes a simulation.")
     ] = "logistic,svm",
     size: Annotated[int, typer.Option(help="Pixels a side of the lesions.", min=16, max=256)] = 32,
-    steps: Annotated[int, typer.Option(help="Optimiser steps of each network classifier.", min=1)] = 900,
+    steps: Annotated[int, typer.Option(help="Optimiser steps of each network classifier.", min=1)] = STEPS,
     workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
     out_file: Annotated[Path | None, typer.Option("--out", help="CSV with a row a simulation and classifier.")] = None,
 ) -> None:
@@ -158,7 +159,7 @@ def screens(
     kimg: Annotated[
         float | None, typer.Option(help="Train each GAN on this many thousand images instead of by the clock.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Optimiser steps of each network classifier.")] = 600,
+    steps: Annotated[int, typer.Option(help="Optimiser steps of each network classifier.", min=1)] = STEPS,
     out_folder: Annotated[Path, typer.Option("--out", help="One that was interrupted is gone on with.")] = Path(
         "screens"
     ),

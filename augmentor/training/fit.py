@@ -46,7 +46,7 @@ from augmentor.training.samples import save_grid
 
 _RECORD_SECONDS = 1.0
 _AS_NEAR = 0.05  # held-out mmd is the same up to this share
-_WHY_STOPPED = (
+_BY_HEART = (
     "the discriminator knows the training lesions by heart, and more training would only copy them; "
     "more patients would give it more to learn"
 )
@@ -95,7 +95,8 @@ def fit(
 
     Under torchrun its processes fit one run together; all must see the run folder, and the first writes it.
 
-    Raises DataError, UsageError, and InterruptedFitError (Ctrl-C), which leaves a run for `resume_fit`.
+    Raises DataError, UsageError, and InterruptedFitError (Ctrl-C), which leaves a run for `fit_or_resume`:
+    unfinished, or complete if it came with the last step.
     """
     progress, recipe = _told_by_first(progress), recipe or Recipe()
     with progress.task("Reading lesions", len(lesions)) as update:
@@ -154,8 +155,11 @@ def _complete(under_way: _Fit, latest: bool, progress: Progress) -> Run:
     lead(under_way.trainer.fabric, lambda: _finish(under_way))
     if latest and is_first() and not point_latest_to(run):
         progress.say(f"Warning: runs/latest could not be set. Name this run with --run {run.folder}.")
-    if under_way.halted:  # in its last step: whoever fits several must not begin the next
-        raise InterruptedFitError(f"Interrupted as the run in {run.folder} ended; it is complete.")
+    if under_way.halted:  # in its last step or snapshot: whoever fits several must not begin the next
+        raise InterruptedFitError(
+            f"Interrupted as the run in {run.folder} ended; it is complete. `augmentor report` makes its page, "
+            f"`augmentor expand --run {run.folder}` goes on."
+        )
     return run
 
 
@@ -252,23 +256,41 @@ def _forget_later_records(under_way: _Fit) -> None:
 
 def _train(under_way: _Fit, progress: Progress) -> None:
     minutes, kimg = under_way.recipe.training.length
-    length = f"{minutes:g} min" if minutes else f"{kimg:g} kimg"
+    length = " or ".join([*([f"{minutes:g} min"] if minutes else []), *([f"{kimg:g} kimg"] if kimg else [])])
     name = f"Fitting {under_way.recipe.model.name} ({length})"
     fabric = under_way.trainer.fabric
     with progress.task(name, 1.0) as update, _interrupt_between_steps() as asked:
+        under_way.stopped = lead(fabric, lambda: _should_stop(under_way))  # one that was killed as it stopped
         while not under_way.ended:
             due = _next_snapshot(under_way)
             _train_until(under_way, due, update, asked)
             if under_way.share >= due:
-                under_way.stopped = lead(fabric, lambda: _take_snapshot(under_way))
+                lead(fabric, lambda: _take_snapshot(under_way))
+                under_way.stopped = lead(fabric, lambda: _should_stop(under_way))
             if under_way.halted and not under_way.ended:
                 lead(fabric, lambda: _save_state(under_way))
                 raise InterruptedFitError(
                     f"Interrupted at step {under_way.trainer.step}; nothing is lost. "
                     f"Go on with `augmentor fit --resume --out {under_way.run.folder}`."
                 )
-    if under_way.stopped and under_way.share < 1:
-        progress.say(f"Stopped at {under_way.share:.0%} of the length: {_WHY_STOPPED}.")
+        _, under_way.halted = agree(fabric, under_way.seconds, under_way.halted or asked.is_set())
+    if under_way.stopped:
+        progress.say(f"Stopped at {under_way.share:.0%} of the length: {_why_stopped(under_way)}.")
+
+
+def _should_stop(under_way: _Fit) -> bool:
+    """Whether the last two snapshots know the training lesions by heart (see `Snapshot.by_heart`) before the end."""
+    last = [s.get("by_heart", False) for s in under_way.snapshots[-2:]]
+    return under_way.trainer.method.stop_early and under_way.share < 1 and last == [True, True]
+
+
+def _why_stopped(under_way: _Fit) -> str:
+    if not len(under_way.run.held_out):
+        return (
+            "the discriminator tells the training lesions from synthetic ones; without held-out patients nothing can "
+            "say whether it knows them by heart, so it is taken to"
+        )
+    return _BY_HEART
 
 
 @contextmanager
@@ -337,9 +359,8 @@ def _record(under_way: _Fit, kind: str, values: dict[str, Any]) -> None:
         under_way.snapshots.append(where | values)
 
 
-def _take_snapshot(under_way: _Fit) -> bool:
-    """Checkpoint, picture, measures, and the state for a resume. Whether the training should stop here: this snapshot
-    and the one before are of a discriminator that knows the training lesions by heart."""
+def _take_snapshot(under_way: _Fit) -> None:
+    """Checkpoint, picture, measures, and the state for a resume."""
     trainer, name = under_way.trainer, f"{under_way.trainer.step:07d}"
     _require_finite({"weights": float(sum(w.abs().sum() for w in trainer.ema.parameters()))}, under_way)
     card = Card(**(under_way.card.__dict__ | {"step": trainer.step}))
@@ -350,8 +371,6 @@ def _take_snapshot(under_way: _Fit) -> bool:
     snapshot = under_way.monitor.measure(trainer.ema, trainer.discriminator.module)
     _record(under_way, "snapshot", asdict(snapshot) | {"checkpoint": f"{name}.safetensors"})
     _save_state(under_way)
-    last = [s["by_heart"] for s in under_way.snapshots[-2:]]
-    return trainer.method.stop_early and last == [True, True]
 
 
 def _save_state(under_way: _Fit) -> None:
@@ -368,7 +387,7 @@ def _finish(under_way: _Fit) -> None:
         {
             "chosen": chosen["checkpoint"],
             "chosen_because": why,
-            "stopped_early": _WHY_STOPPED if under_way.stopped else None,
+            "stopped_early": _why_stopped(under_way) if under_way.stopped else None,
             "source": under_way.source,
             "steps": under_way.trainer.step,
             "kimg": round(under_way.trainer.kimg, 3),
@@ -389,7 +408,7 @@ def _choose(snapshots: list[dict[str, Any]], by_heart_counts: bool) -> tuple[dic
     """The snapshot that is used, and why: the latest of those that are as near to the held-out lesions as the nearest.
 
     Training mends what no mmd sees, the seam of a graft: a smaller difference is not worth undoing it."""
-    able = [s for s in snapshots if not (by_heart_counts and s["by_heart"])] or snapshots
+    able = [s for s in snapshots if not (by_heart_counts and s.get("by_heart", False))] or snapshots
     of = "" if len(able) == len(snapshots) else " of those before the discriminator knew the training lesions by heart"
     judged = [s for s in able if s["mmd"] is not None]
     if not judged:

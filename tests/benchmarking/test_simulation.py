@@ -2,6 +2,8 @@ import pandas as pd
 import pytest
 
 from augmentor.benchmarking.simulation import Study, describe, simulate
+from augmentor.cli import trial
+from augmentor.recipe import BenchmarkSection
 
 TINY = {"patients": 9, "per_class": 9, "size": 16, "folds": 3, "seeds": 1, "classifiers": ("logistic",)}
 
@@ -15,7 +17,7 @@ def test_a_study_has_a_row_a_simulation_and_classifier_and_repeats_itself():
 
 
 def test_perfect_lesions_of_other_patients_truly_help():
-    table = simulate(Study(perfect=8.0, **TINY), 2)
+    table = simulate(Study(perfect=8.0, **TINY), 4)
     assert set(table["arm"]) == {"classic+gan"}
     assert table["truth"].mean() > 0.02
 
@@ -24,6 +26,10 @@ def test_a_network_is_simulated_with_the_steps_of_the_study():
     few, more = (simulate(Study(**(TINY | {"classifiers": ("cnn",), "steps": steps})), 1) for steps in (1, 3))
     assert set(few["classifier"]) == {"cnn"}
     assert few["truth"].tolist() != more["truth"].tolist()
+
+
+def test_the_command_line_and_the_recipe_train_classifiers_alike():
+    assert trial.STEPS == BenchmarkSection().steps == Study().steps
 
 
 def test_a_benchmark_speaks_once_whatever_the_number_of_its_classifiers():

@@ -142,6 +142,27 @@ def test_a_fit_ends_when_two_snapshots_in_a_row_know_the_lesions_by_heart(tmp_pa
     assert "by heart" in run.summary["chosen_because"]
 
 
+def test_a_fit_that_reaches_its_end_was_not_stopped(tmp_path, lesions, monkeypatch):
+    judged_as(monkeypatch, False, True, True)
+    run = fit(lesions, tiny_recipe(), tmp_path / "run")
+    assert run.summary["steps"] == 8
+    assert run.summary["stopped_early"] is None
+
+
+def test_a_run_that_was_killed_as_it_stopped_is_trained_no_further(tmp_path, lesions, monkeypatch):
+    def killed(_under_way):
+        raise OSError("power cut")
+
+    judged_as(monkeypatch, False, True, True)
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "_finish", killed)
+        with pytest.raises(OSError, match="power cut"):
+            fit(lesions, tiny_recipe(training={"snapshots": 8}), tmp_path / "run")
+    run = resume_fit(tmp_path / "run")
+    assert len(snapshots_of(run)) == 3
+    assert run.summary["stopped_early"]
+
+
 def test_a_published_method_is_trained_to_its_end(tmp_path, lesions, monkeypatch):
     judged_as(monkeypatch, *[True] * 9)
     run = fit(lesions, tiny_recipe(model={"name": "plain-dcgan"}), tmp_path / "run")
@@ -149,15 +170,18 @@ def test_a_published_method_is_trained_to_its_end(tmp_path, lesions, monkeypatch
     assert run.summary["stopped_early"] is None
 
 
-def test_ctrl_c_in_the_last_step_ends_the_run_and_says_that_it_was_heard(tmp_path, lesions, monkeypatch):
-    step = fitting.Trainer.train_step
+@pytest.mark.parametrize("name", ["train_step", "state"])  # a step; a snapshot, which saves the state
+def test_ctrl_c_in_the_last_step_or_snapshot_ends_the_run_and_says_that_it_was_heard(
+    tmp_path, lesions, monkeypatch, name
+):
+    original = getattr(fitting.Trainer, name)
 
     def interrupted(trainer):
-        if trainer.step == 7:
+        if trainer.step == (7 if name == "train_step" else 8):
             signal.raise_signal(signal.SIGINT)
-        return step(trainer)
+        return original(trainer)
 
-    monkeypatch.setattr(fitting.Trainer, "train_step", interrupted)
+    monkeypatch.setattr(fitting.Trainer, name, interrupted)
     with pytest.raises(InterruptedFitError, match="complete"):
         fit(lesions, tiny_recipe(), tmp_path / "run")
     assert open_run(tmp_path / "run").summary["steps"] == 8
