@@ -407,7 +407,7 @@ def _finish(under_way: _Fit) -> None:
 def _choose(snapshots: list[dict[str, Any]], by_heart_counts: bool) -> tuple[dict[str, Any], str]:
     """The snapshot that is used, and why: the latest of those that are as near to the held-out lesions as the nearest.
 
-    Training mends what no mmd sees, the seam of a graft: a smaller difference is not worth undoing it."""
+    Training is to mend what no mmd sees, the seam of a graft: a smaller difference is not worth undoing it."""
     able = [s for s in snapshots if not (by_heart_counts and s.get("by_heart", False))] or snapshots
     of = "" if len(able) == len(snapshots) else " of those before the discriminator knew the training lesions by heart"
     judged = [s for s in able if s["mmd"] is not None]
