@@ -168,7 +168,7 @@ class _NetworkClassifier:
 
 
 class _FeatureClassifier:
-    """A scikit-learn estimator on features; it sees twenty class-balanced draws a training lesion in every arm."""
+    """A scikit-learn estimator on features; it sees `_VIEWS` class-balanced draws a training lesion in every arm."""
 
     def __init__(self, features: Features, estimator: Callable[[int], Any], classes: int):
         self._features, self._estimator, self._classes = features, estimator, classes

@@ -38,6 +38,7 @@ Screen = Annotated[
         show_default=False,
     ),
 ]
+Steps = Annotated[int | None, typer.Option(help="Optimiser steps of a network, in every arm. Default: 900.")]
 Minutes = Annotated[float | None, typer.Option(help="How long to train a GAN. Default: 5.")]
 Window = Annotated[
     str | None,

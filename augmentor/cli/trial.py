@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from augmentor.cli.options import (
     Screen,
     Size,
     SpatialDims,
+    Steps,
     Window,
     data_section,
     names_of,
@@ -28,7 +29,6 @@ from augmentor.cli.show import show_results, show_screens, show_study
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
-STEPS = 900  # the recipe's own, which this module is too quick to import
 CURVES = {"synthetic_curve": (0.5, 1, 2, 5, 10, 20), "real_curve": (20, 40, 60, 100)}  # the paper's, and its other side
 
 
@@ -54,9 +54,7 @@ def benchmark(
     kimg: Annotated[
         float | None, typer.Option(help="Train each GAN on this many thousand images instead of by the clock.")
     ] = None,
-    steps: Annotated[
-        int, typer.Option(help="Optimiser steps of each network classifier, the same in every arm.", min=1)
-    ] = STEPS,
+    steps: Steps = None,
     screen: Screen = None,
     curves: Annotated[
         bool, typer.Option("--curves", help="Also the gain against the number of synthetic and of real lesions.")
@@ -125,8 +123,8 @@ def calibrate(
     classifiers: Annotated[
         str, typer.Option(help="As for `augmentor benchmark`; a network takes minutes a simulation.")
     ] = "logistic,svm",
-    size: Annotated[int, typer.Option(help="Pixels a side of the lesions.", min=16, max=256)] = 32,
-    steps: Annotated[int, typer.Option(help="Optimiser steps of each network classifier.", min=1)] = STEPS,
+    size: Size = 32,
+    steps: Steps = None,
     workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
     out_file: Annotated[Path | None, typer.Option("--out", help="CSV with a row a simulation and classifier.")] = None,
 ) -> None:
@@ -136,13 +134,14 @@ def calibrate(
 
     Example: `augmentor calibrate --simulations 200 --workers 2`
     """
-    recipe_with(benchmark={"classifiers": names_of(classifiers)})
+    asked = recipe_with(
+        model={"size": size}, benchmark={"classifiers": names_of(classifiers), "steps": steps}
+    ).benchmark
     if out_file and (out_file.exists() or not out_file.parent.is_dir()):
         raise UsageError(f"--out {out_file}: must be a new file in a folder that exists; nothing is overwritten.")
     from augmentor.benchmarking.simulation import Study, describe, save_study, simulate
 
-    names: Any = tuple(names_of(classifiers))
-    study = Study(perfect, patients, per_class, size, folds, seeds, names, steps)
+    study = Study(perfect, patients, per_class, size, folds, seeds, asked.classifiers, asked.steps)
     table = simulate(study, simulations, workers, TerminalProgress(err))
     if out_file:
         save_study(table, out_file)
@@ -159,7 +158,7 @@ def screens(
     kimg: Annotated[
         float | None, typer.Option(help="Train each GAN on this many thousand images instead of by the clock.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Optimiser steps of each network classifier.", min=1)] = STEPS,
+    steps: Steps = None,
     out_folder: Annotated[Path, typer.Option("--out", help="One that was interrupted is gone on with.")] = Path(
         "screens"
     ),

@@ -96,12 +96,17 @@ def resolve(recipe: Recipe) -> Recipe:
         training={
             "generator_lr": training.generator_lr or method.generator_lr,
             "discriminator_lr": training.discriminator_lr or method.discriminator_lr,
-            "batch": training.batch or method.batch // (model.spatial_dims - 1),
+            "batch": batch_of(training, method, model.spatial_dims),
             "minutes": minutes,
             "kimg": kimg,
             "precision": precision_of(training, model.spatial_dims),
         },
     )
+
+
+def batch_of(section: TrainingSection, method: Method, dims: int) -> int:
+    """The recipe's batch, or the method's own."""
+    return section.batch or method.batch // (dims - 1)
 
 
 def precision_of(section: TrainingSection, dims: int = 2) -> Literal["bf16-mixed", "32-true"]:

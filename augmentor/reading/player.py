@@ -13,7 +13,7 @@ from augmentor.benchmarking.classifiers import train_classifier
 from augmentor.data.lesions import class_numbers
 from augmentor.errors import UsageError
 from augmentor.expansion.screen import synthesise
-from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
+from augmentor.model.checkpoint import file_hash, load_checkpoint
 from augmentor.progress import Progress, Update
 from augmentor.reading.answers import CONFIDENCES, MODEL, answers_file, save_answers
 from augmentor.reading.key import KINDS, Key, load_key
@@ -86,11 +86,11 @@ def _training(run: Run, key: Key, treatment: Treatment, update: Update) -> tuple
     stored = [stored_like(image, like, unit) for image, like in zip(images, likes, strict=True)]
     seen = [treatment.apply(image) for image in [*(file.image for file in files), *stored]]
     kinds = np.repeat([0, 1], [len(files), len(images)])
-    return np.stack([treatment.to_network(x) for x in seen]), kinds, _targets(card, training.table["label"], labels)
-
-
-def _targets(card: Card, real: pd.Series, synthetic: list[str]) -> np.ndarray:
-    return class_numbers([*real, *synthetic], card.classes)
+    return (
+        np.stack([treatment.to_network(x) for x in seen]),
+        kinds,
+        class_numbers([*training.table["label"], *labels], card.classes),
+    )
 
 
 def _predicted(images: np.ndarray, targets: np.ndarray, shown: np.ndarray, classes: int, key: Key) -> np.ndarray:

@@ -27,7 +27,7 @@ from augmentor.data.sizes import load_sides, spacing_at
 from augmentor.data.splits import guard, holdout
 from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
 from augmentor.model.checkpoint import Card, load_tensors, save_checkpoint, save_tensors, write_atomically
-from augmentor.model.gan import METHODS, build_gan, resolve
+from augmentor.model.gan import METHODS, batch_of, build_gan, resolve
 from augmentor.progress import Progress, Update
 from augmentor.recipe import Recipe
 from augmentor.training.distributed import agree, average, is_first, lead, require_shareable, start_fabric
@@ -167,7 +167,7 @@ def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
     recipe = resolve(recipe)
     fabric = start_fabric(recipe.training)
     method = METHODS[recipe.model.name]
-    require_shareable(fabric, method, recipe.training.batch or method.batch)
+    require_shareable(fabric, method, batch_of(recipe.training, method, recipe.model.spatial_dims))
     lesions = found.lesions.at_most(recipe.data.max_per_class, recipe.training.seed)
     train, held_out = _split(lesions, recipe)
     run = Run(lead(fabric, lambda: new_folder(out).resolve()))

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from torch.optim import Adam, Optimizer
 
 from augmentor.model.blocks import Judgement
-from augmentor.model.gan import Gan
+from augmentor.model.gan import Gan, batch_of
 from augmentor.recipe import TrainingSection
 from augmentor.training.classic import classic
 from augmentor.training.diffaugment import augment
@@ -59,7 +59,7 @@ class Trainer:
         Raises UsageError where several processes can't fit this model.
         """
         self.fabric = fabric or start_fabric(section)
-        self.batch = section.batch or gan.method.batch
+        self.batch = batch_of(section, gan.method, images.dim() - 2)
         require_shareable(self.fabric, gan.method, self.batch)
         self.rows = share(self.fabric, self.batch)  # of every batch, those of this process
         self.method, self.section, self.step = gan.method, section, 0

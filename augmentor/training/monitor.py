@@ -81,7 +81,7 @@ class Monitor:
 
     def _by_heart(self, told: float, told_held_out: float | None) -> bool:
         """An AUC of n lesions by chance has a deviation of 1 / sqrt(12 n) (Mann and Whitney 1947): two of them, of the
-        smaller side, are allowed for."""
+        held-out lesions (where there are none: of the training lesions), are allowed for."""
         fewest = len((self.held_out or self.train).labels)
         learned = told - (0.5 if told_held_out is None else told_held_out)
         return learned > _LEARNED + 2 / (12 * fewest) ** 0.5

@@ -1,8 +1,12 @@
+from inspect import signature
+from typing import get_args
+
 import pandas as pd
 import pytest
 
 from augmentor.benchmarking.simulation import Study, describe, simulate
 from augmentor.cli import trial
+from augmentor.cli.options import Steps
 from augmentor.recipe import BenchmarkSection
 
 TINY = {"patients": 9, "per_class": 9, "size": 16, "folds": 3, "seeds": 1, "classifiers": ("logistic",)}
@@ -29,7 +33,10 @@ def test_a_network_is_simulated_with_the_steps_of_the_study():
 
 
 def test_the_command_line_and_the_recipe_train_classifiers_alike():
-    assert trial.STEPS == BenchmarkSection().steps == Study().steps
+    assert BenchmarkSection().steps == Study().steps
+    for command in (trial.benchmark, trial.calibrate, trial.screens):
+        assert signature(command).parameters["steps"].default is None  # the recipe's own
+    assert f"Default: {Study().steps}." in get_args(Steps)[1].help
 
 
 def test_a_benchmark_speaks_once_whatever_the_number_of_its_classifiers():
