@@ -14,7 +14,7 @@ from scipy import optimize, stats
 from augmentor.benchmarking.arms import BASELINE
 from augmentor.benchmarking.statistics import LOWER_IS_BETTER
 
-_POWER, _ALPHA = 0.8, 0.05
+_POWER, ALPHA = 0.8, 0.05
 _LEAST_PAIRS = 3
 _MOST_LISTED = 3
 _NAMES = {
@@ -141,7 +141,7 @@ def _conclude(one: Paired, p: float, tests: int) -> Comparison:
     critical, needed = _t_limits(tests, one.freedom)
     low, high = one.difference - critical * one.error, one.difference + critical * one.error
     verdict: Verdict = "none"
-    if p < _ALPHA:
+    if p < ALPHA:
         verdict = "harm" if (one.difference > 0) == (one.metric in LOWER_IS_BETTER) else "gain"
     return Comparison(*names, one.difference, low, high, p, verdict, needed * one.error)
 
@@ -151,7 +151,7 @@ def _t_limits(tests: int, freedom: int) -> tuple[float, float]:
     """In standard errors: the critical value of t at Holm's level, and the true difference that passes it with 80 %
     probability. The latter is a noncentral t's (Cohen 1988, ch. 2): at few folds the usual sum of two quantiles of the
     central t promises 80 % and gives as little as 67 %."""
-    critical = float(stats.t.ppf(1 - _ALPHA / 2 / tests, freedom))
+    critical = float(stats.t.ppf(1 - ALPHA / 2 / tests, freedom))
     needed = optimize.brentq(lambda shift: stats.nct.sf(critical, freedom, shift) - _POWER, 0, 2 * critical + 2)
     return critical, float(needed)
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_training_set
 from augmentor.benchmarking.classifiers import require_classifier, train_classifier
-from augmentor.benchmarking.comparison import compare
+from augmentor.benchmarking.comparison import ALPHA, compare, mcnemar
 from augmentor.benchmarking.statistics import measure
 from augmentor.benchmarking.summary import VERDICT_METRIC
 from augmentor.benchmarking.workers import run_tasks
@@ -35,9 +35,13 @@ class Study:
     perfect 0 is the null study: the arm against the baseline is `resampled`, which is the same by construction (the
     same lesions, classically augmented, the same number of draws). A larger number is the power study: the arm's
     synthetic lesions are phantoms of other patients, as a perfect generator's would be, so many for each real one.
+
+    mislabelled: the share of real lesions that carry another class's label while they are trained on. Those that are
+    tested, and the perfect generator's, have their own: the larger the share, the more synthetic lesions help.
     """
 
     perfect: float = 0.0
+    mislabelled: float = 0.0
     patients: int = 18
     per_class: int = 30
     size: int = 32
@@ -54,8 +58,9 @@ class _Task:
 
 
 def simulate(study: Study, simulations: int, workers: int = 1, progress: Progress | None = None) -> pd.DataFrame:
-    """One row a simulation and classifier: what the benchmark said of macro sensitivity, and `truth`, the arm's
-    difference to the baseline over 600 lesions of patients that no simulation has (mean over its folds and seeds).
+    """One row a simulation and classifier: what the benchmark said of macro sensitivity; `mcnemar`, the p of its second
+    opinion; and `truth`, the arm's difference to the baseline over 600 lesions of patients that no simulation has (mean
+    over its folds and seeds).
 
     Raises UsageError where what a classifier needs is not installed.
     """
@@ -72,7 +77,8 @@ def simulate(study: Study, simulations: int, workers: int = 1, progress: Progres
 
 
 def describe(table: pd.DataFrame) -> dict[str, float]:
-    """What a study found. said: the share of benchmarks whose verdict, over all classifiers, is gain or harm."""
+    """What a study found. said: the share of benchmarks whose verdict, over all classifiers, is gain or harm; mcnemar:
+    that of rows whose second opinion has p < 0.05."""
     spoken = table.assign(gain=table["verdict"] == "gain", harm=table["verdict"] == "harm")
     whole = spoken.groupby("simulation")[["gain", "harm"]].any()
     return {
@@ -80,6 +86,7 @@ def describe(table: pd.DataFrame) -> dict[str, float]:
         "said": float(whole.any(axis=1).mean()),
         "gain": float(whole["gain"].mean()),
         "harm": float(whole["harm"].mean()),
+        "mcnemar": float((table["mcnemar"] < ALPHA).mean()),
         "truth": float(table["truth"].mean()),
         "difference": float(table["difference"].mean()),
         "detectable": float(table["detectable"].median()),
@@ -94,28 +101,49 @@ def save_study(table: pd.DataFrame, file: Path) -> None:
 def _simulate_one(task: _Task, _progress: Progress) -> list[dict[str, Any]]:
     study = task.study
     lesions, images = _phantoms(study, task.number)
-    arm = ARMS["classic+gan" if study.perfect else "resampled"]
-    cells, shares = [], []
+    learned = _mislabel(lesions.targets, study.mislabelled, task.number)
+    arms = (ARMS[BASELINE], ARMS["classic+gan" if study.perfect else "resampled"])
+    cells, predictions, shares = [], [], []
     for seed in range(study.seeds):
         for fold in outer_folds(lesions, study.folds, seed):
             shares.append(len(fold.test) / len(fold.train))
-            train = images[fold.train], lesions.targets[fold.train]
+            train = images[fold.train], learned[fold.train]
             test = images[fold.test], lesions.targets[fold.test]
-            for one in (ARMS[BASELINE], arm):
-                names = {"arm": one.name, "fold": fold.name, "seed": seed, "test_set": f"{fold.name}, {seed}"}
-                cells += [names | cell for cell in _cells(study, one, train, test, task.number * 100 + seed)]
-    table = pd.DataFrame(cells)
-    found = compare(table, [arm.name], study.classifiers, VERDICT_METRIC, float(np.mean(shares)))
-    truths = table.groupby(["arm", "classifier"])["judged"].mean()
-    return [
-        {"simulation": task.number, "truth": truths[arm.name, c.classifier] - truths[BASELINE, c.classifier]}
-        | asdict(c)
-        for c in found
-    ]
+            for arm in arms:
+                names = {"arm": arm.name, "fold": fold.name, "seed": seed, "test_set": f"{fold.name}, {seed}"}
+                for cell, predicted in _cells(study, arm, train, test, task.number * 100 + seed):
+                    cells.append(names | cell)
+                    rows = {"label": test[1], "predicted": predicted, "path": fold.test}
+                    predictions.append(pd.DataFrame(names | {"classifier": cell["classifier"]} | rows))
+    return _conclude(task, arms[1], pd.DataFrame(cells), pd.concat(predictions), float(np.mean(shares)))
 
 
-def _cells(study: Study, arm: Arm, train: Labelled, test: Labelled, seed: int) -> Iterator[dict[str, Any]]:
-    """`judged`: the score on the lesions that tell the truth."""
+def _conclude(
+    task: _Task, arm: Arm, cells: pd.DataFrame, predictions: pd.DataFrame, test_share: float
+) -> list[dict[str, Any]]:
+    truths = cells.groupby(["arm", "classifier"])["judged"].mean()
+    called = {(str(a), str(c)): rows for (a, c), rows in predictions.groupby(["arm", "classifier"])}
+    made = []
+    for found in compare(cells, [arm.name], task.study.classifiers, VERDICT_METRIC, test_share):
+        ours, base = (arm.name, found.classifier), (BASELINE, found.classifier)
+        told = {"simulation": task.number, "truth": truths[ours] - truths[base]}
+        made.append(told | {"mcnemar": mcnemar(called[ours], called[base]).p} | asdict(found))
+    return made
+
+
+def _mislabel(targets: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """(N,) classes -> the same with `share` of them, drawn at random, another one."""
+    randomness = np.random.default_rng(seed)
+    rows = randomness.choice(len(targets), round(share * len(targets)), replace=False)
+    learned = targets.copy()
+    learned[rows] = (targets[rows] + randomness.integers(1, len(CLASSES), len(rows))) % len(CLASSES)
+    return learned
+
+
+def _cells(
+    study: Study, arm: Arm, train: Labelled, test: Labelled, seed: int
+) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """A classifier each: its scores, of them `judged` on the lesions that tell the truth; and what it called `test`."""
     synthetic = None
     if arm.gan:
         count = round(study.perfect * len(train[1]) / len(CLASSES))
@@ -124,9 +152,9 @@ def _cells(study: Study, arm: Arm, train: Labelled, test: Labelled, seed: int) -
     judges = _as_arrays(study, _JUDGES, 2 * _OTHERS)
     for name in study.classifiers:
         model = train_classifier(name, data, len(CLASSES), study.steps, seed)
-        scores = measure(test[1], model.predict(test[0]))
+        chances = model.predict(test[0])
         judged = measure(judges[1], model.predict(judges[0]))[VERDICT_METRIC]
-        yield {"classifier": name, "judged": judged} | scores
+        yield {"classifier": name, "judged": judged} | measure(test[1], chances), chances.argmax(1)
 
 
 def _phantoms(study: Study, seed: int) -> tuple[Lesions, np.ndarray]:

@@ -116,6 +116,14 @@ def calibrate(
         float,
         typer.Option(help="Lesions of a perfect generator for each real one. 0: the two arms are the same.", min=0),
     ] = 0.0,
+    mislabelled: Annotated[
+        float,
+        typer.Option(
+            help="With --perfect: share of real lesions that are trained on under a wrong label. More help more.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.0,
     folds: Annotated[int, typer.Option(help="Folds by patient of each benchmark.", min=2)] = 3,
     seeds: Annotated[int, typer.Option(help="Repeats with other folds of each benchmark.", min=1)] = 2,
     patients: Annotated[int, typer.Option(min=3)] = 18,
@@ -141,7 +149,7 @@ def calibrate(
         raise UsageError(f"--out {out_file}: must be a new file in a folder that exists; nothing is overwritten.")
     from augmentor.benchmarking.simulation import Study, describe, save_study, simulate
 
-    study = Study(perfect, patients, per_class, size, folds, seeds, asked.classifiers, asked.steps)
+    study = Study(perfect, mislabelled, patients, per_class, size, folds, seeds, asked.classifiers, asked.steps)
     table = simulate(study, simulations, workers, TerminalProgress(err))
     if out_file:
         save_study(table, out_file)

@@ -26,6 +26,17 @@ def test_perfect_lesions_of_other_patients_truly_help():
     assert table["truth"].mean() > 0.02
 
 
+def test_wrong_labels_make_perfect_lesions_help_more_and_are_not_tested():
+    right, wrong = (simulate(Study(perfect=4.0, mislabelled=share, **TINY), 4) for share in (0.0, 2 / 3))
+    assert wrong["truth"].mean() > right["truth"].mean() + 0.05
+    assert wrong["difference"].mean() > 0.05  # tested against the lesions' own labels, as the truth is
+
+
+def test_the_second_opinion_is_told_beside_the_verdict():
+    table = simulate(Study(**TINY), 3)
+    assert table["mcnemar"].between(0, 1).all()
+
+
 def test_a_network_is_simulated_with_the_steps_of_the_study():
     few, more = (simulate(Study(**(TINY | {"classifiers": ("cnn",), "steps": steps})), 1) for steps in (1, 3))
     assert set(few["classifier"]) == {"cnn"}
@@ -46,10 +57,11 @@ def test_a_benchmark_speaks_once_whatever_the_number_of_its_classifiers():
         {"simulation": 1, "verdict": "none"},
         {"simulation": 1, "verdict": "none"},
     ]
-    values = {"truth": 0.0, "difference": 0.0, "detectable": 0.1, "low": -0.1, "high": 0.1}
+    values = {"mcnemar": 0.04, "truth": 0.0, "difference": 0.0, "detectable": 0.1, "low": -0.1, "high": 0.1}
     found = describe(pd.DataFrame([r | values for r in rows]))
     assert found["said"] == found["gain"] == 0.5
     assert found["harm"] == 0
+    assert found["mcnemar"] == 1
     assert found["covered"] == 1
     assert found["simulations"] == 2
 
