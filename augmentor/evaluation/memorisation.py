@@ -45,20 +45,11 @@ def views(images: np.ndarray) -> np.ndarray:
     return np.concatenate([_views(images[i : i + _CHUNK].mean(1)) for i in range(0, len(images), _CHUNK)])
 
 
-def alignments(images: np.ndarray) -> np.ndarray:
-    """(N, C, S, S) -> (N, 8 V, 256) float32: its views, each under the eight mirrorings and quarter turns.
-
-    Of volumes: (N, 240, 512), under the sixteen that leave sections sections."""
-    seen = views(images)
-    numbers = seen.shape[-1]
-    turned = mirrored(seen.reshape(-1, numbers)).reshape(-1, len(images), seen.shape[1], numbers)
-    return np.moveaxis(turned, 0, 1).reshape(len(images), -1, numbers)
-
-
 def mirrored(small: np.ndarray) -> np.ndarray:
     """(M, 256) thumbnails -> (8, M, 256): those of the mirrored and turned images, for both are squares.
 
-    Of volumes: (M, 512) -> (16, M, 512)."""
+    Of volumes: (M, 512) -> (16, M, 512), under the mirrorings and turns that leave sections sections. All views of one
+    lesion beside all of these of another are its alignments with it: 264 (456 above 64x64), of volumes 240."""
     if small.shape[-1] == VOLUME_THUMBNAIL:
         return volume_mirrored(small)
     square = small.reshape(-1, _SIDE, _SIDE)
@@ -116,8 +107,10 @@ def _turned_and_zoomed(grey: np.ndarray) -> Iterator[np.ndarray]:
             if (degrees, zoom) != (0.0, 1.0):
                 angle = math.radians(degrees)
                 cosine, sine = math.cos(angle) * zoom, math.sin(angle) * zoom
-                matrix = torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]).expand(len(images), 2, 3)
-                grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+                matrix = torch.tensor([[[cosine, -sine, 0.0], [sine, cosine, 0.0]]])
+                grid = F.affine_grid(matrix, [1, *images.shape[1:]], align_corners=False).expand(
+                    len(images), -1, -1, -1
+                )
                 moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
                 yield moved[:, 0].numpy()
 

@@ -1,4 +1,4 @@
-"""Thumbnails and alignments of volumes, as `memorisation` has them of images."""
+"""Thumbnails and views of volumes, as `memorisation` has them of images."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _turned_and_zoomed(volumes: np.ndarray, degrees: float, zoom: float) -> Iter
     turns = [rotation(angle * math.radians(degrees)) for axis in torch.eye(3) for angle in (axis[None], -axis[None])]
     zooms = [torch.eye(3)[None] * by for by in (zoom, 1 / zoom)]
     for matrix in (*turns, *zooms):
-        affine = F.pad(matrix, (0, 1)).expand(len(volumes), 3, 4)
-        grid = F.affine_grid(affine, list(volumes.shape), align_corners=False)
-        moved = F.grid_sample(torch.tensor(volumes), grid, padding_mode="reflection", align_corners=False)
+        grid = F.affine_grid(F.pad(matrix, (0, 1)), [1, *volumes.shape[1:]], align_corners=False)
+        grids = grid.expand(len(volumes), *[-1] * 4)
+        moved = F.grid_sample(torch.tensor(volumes), grids, padding_mode="reflection", align_corners=False)
         yield moved.numpy()

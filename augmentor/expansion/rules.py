@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import StandardScaler
 
-from augmentor.evaluation.memorisation import WINDOW, distance_of, thumbnails
+from augmentor.evaluation.memorisation import WINDOW, distance_of, mirrored, thumbnails
 from augmentor.expansion.labels import LabelCheck, fit_label_check
 from augmentor.measures import NEIGHBOURS, radii
 from augmentor.model.features import texture_features
@@ -61,7 +61,7 @@ class Synthetic:
     measured: dict[str, float] = field(default_factory=dict)
     rule: Rule | None = None
     features: np.ndarray = field(default_factory=_nothing, repr=False)  # (D,), where a rule needs texture
-    aligned: np.ndarray = field(default_factory=_nothing, repr=False)  # (264, 256), while twins are looked for
+    views: np.ndarray = field(default_factory=_nothing, repr=False)  # (V, 256), while twins are looked for
 
 
 class Twins:
@@ -79,10 +79,10 @@ class Twins:
         self._kept = 0
 
     def judge(self, lesion: Synthetic) -> None:
-        """Refuse the lesion, or keep it for the next ones; lets go of `lesion.aligned`."""
+        """Refuse the lesion, or keep it for the next ones; lets go of `lesion.views`."""
         if self._kept:
-            likeness = lesion.aligned @ self._window[: self._kept].T
-            distance = float(distance_of(likeness.max()))
+            aligned = mirrored(lesion.views).reshape(-1, lesion.views.shape[-1])
+            distance = float(distance_of((aligned @ self._window[: self._kept].T).max()))
             lesion.measured["twin_distance"] = distance
             lesion.rule = "twin" if distance < self.threshold else None
         if lesion.rule is None:
@@ -91,7 +91,7 @@ class Twins:
                 self._window = np.empty((WINDOW, len(thumbnail)), np.float32)
             self._window[self._kept % WINDOW] = thumbnail
             self._kept += 1
-        lesion.aligned = _nothing()
+        lesion.views = _nothing()
 
 
 @dataclass(frozen=True)

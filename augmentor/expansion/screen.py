@@ -14,7 +14,7 @@ import numpy as np
 from augmentor.data.images import load_images
 from augmentor.data.lesions import class_numbers
 from augmentor.data.splits import groups
-from augmentor.evaluation.memorisation import CopyCheck, alignments, make_copy_check
+from augmentor.evaluation.memorisation import CopyCheck, make_copy_check, views
 from augmentor.expansion.rules import LEVELS, Rule, Synthetic, TextureRules, Twins, fit_texture_rules
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
@@ -93,8 +93,8 @@ class Screen:
         if self.texture and passed.any():
             self.texture.judge([x for x in lesions if not x.rule], nearest[passed], target)
         if good := [x for x in lesions if not x.rule]:
-            for lesion, aligned in zip(good, alignments(np.stack([x.image for x in good])), strict=True):
-                lesion.aligned = aligned
+            for lesion, seen in zip(good, views(np.stack([x.image for x in good])), strict=True):
+                lesion.views = seen
 
     def _passing(self, candidates: Iterator[Synthetic], label: str, wanted: int) -> Iterator[Synthetic]:
         twins, kept, in_a_row = Twins(self.copies.twin_threshold), 0, 0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from augmentor.evaluation.memorisation import alignments, make_copy_check, thumbnails
+from augmentor.evaluation.memorisation import make_copy_check, mirrored, thumbnails, views
 
 
 def smooth_volumes(count: int, seed: int, size: int = 16) -> np.ndarray:
@@ -39,10 +39,11 @@ def test_volumes_of_other_patients_pass():
 
 
 @pytest.mark.parametrize("size", [16, 20, 32])
-def test_thumbnails_have_unit_length_and_the_first_alignment_is_the_volume_as_it_is(size):
+def test_thumbnails_have_unit_length_and_the_first_view_is_the_volume_as_it_is(size):
     volumes = smooth_volumes(2, 4, size)
     small = thumbnails(volumes)
     assert np.linalg.norm(small, axis=1) == pytest.approx(1, abs=1e-5)
-    aligned = alignments(volumes)
-    assert aligned.shape == (2, 240, 512)
-    np.testing.assert_allclose(aligned[:, 0], small, atol=1e-6)
+    seen = views(volumes)
+    assert seen.shape == (2, 15, 512)
+    np.testing.assert_allclose(seen[:, 0], small, atol=1e-6)
+    assert mirrored(small).shape == (16, 2, 512)

@@ -150,9 +150,9 @@ def test_what_is_held_of_those_kept_does_not_grow(monkeypatch):
     monkeypatch.setattr(rules, "WINDOW", 16)
     twins = rules.Twins(0.5)
     for image in training_lesions()[0]:
-        lesion = rules.Synthetic("plain", 0, image, aligned=rules.thumbnails(image[None]))
+        lesion = rules.Synthetic("plain", 0, image, views=rules.thumbnails(image[None]))
         twins.judge(lesion)
-        assert not lesion.aligned.size
+        assert not lesion.views.size
     assert twins._window.shape == (16, 256)
 
 
