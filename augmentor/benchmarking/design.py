@@ -38,13 +38,18 @@ class Design:
 
     @property
     def test_sets(self) -> dict[tuple[str, int], str]:
-        """(fold, seed) -> a name that folds with the same test lesions share, whatever a seed calls them."""
-        names: dict[bytes, str] = {}
-        return {
-            (fold.name, seed): names.setdefault(np.sort(fold.test).tobytes(), f"{fold.name}, seed {seed}")
-            for seed, cuts in self.folds.items()
-            for fold in cuts
-        }
+        return name_test_sets(self.folds)
+
+
+def name_test_sets(folds: dict[int, list[Fold]]) -> dict[tuple[str, int], str]:
+    """The folds of each seed; (fold, seed) -> a name that folds with the same test lesions share, whatever a seed calls
+    them."""
+    names: dict[bytes, str] = {}
+    return {
+        (fold.name, seed): names.setdefault(np.sort(fold.test).tobytes(), f"{fold.name}, seed {seed}")
+        for seed, cuts in folds.items()
+        for fold in cuts
+    }
 
 
 def make_design(lesions: Lesions, recipe: Recipe, out: Path) -> Design:

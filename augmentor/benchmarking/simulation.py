@@ -14,17 +14,22 @@ import pandas as pd
 from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_training_set
 from augmentor.benchmarking.classifiers import require_classifier, train_classifier
 from augmentor.benchmarking.comparison import ALPHA, compare, mcnemar
+from augmentor.benchmarking.design import name_test_sets
 from augmentor.benchmarking.statistics import measure
 from augmentor.benchmarking.summary import VERDICT_METRIC
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions, make_lesions
 from augmentor.data.phantom import CLASSES, phantom_lesions
-from augmentor.data.splits import outer_folds
+from augmentor.data.splits import Fold, outer_folds
+from augmentor.errors import DataError, UsageError
+from augmentor.model.checkpoint import write_atomically
 from augmentor.progress import Progress
 from augmentor.recipe import BenchmarkSection, ClassifierName
 
 _HU_MIDDLE, _HU_HALF = 100.0, 300.0  # phantoms are from -200 to 400 HU
-_OTHERS = 1_000_000  # seeds of phantoms that are nobody's training or test lesions
+_OTHERS = 10_000_000  # seeds of phantoms that are nobody's training or test lesions
+_NEXT, _ATTEMPTS = 100_000, 5  # seeds of sets that are drawn in the place of one that can't be cut
+_FEWEST = 3  # phantom lesions a class
 _JUDGES = 200  # lesions a class of the set that tells the true difference
 
 
@@ -57,30 +62,44 @@ class _Task:
     number: int
 
 
-def simulate(study: Study, simulations: int, workers: int = 1, progress: Progress | None = None) -> pd.DataFrame:
+def simulate(
+    study: Study, simulations: int, workers: int = 1, progress: Progress | None = None, out: Path | None = None
+) -> pd.DataFrame:
     """One row a simulation and classifier: what the benchmark said of macro sensitivity; `mcnemar`, the p of its second
     opinion; and `truth`, the arm's difference to the baseline over 600 lesions of patients that no simulation has (mean
-    over its folds and seeds).
+    over its folds and seeds). `out` becomes a CSV of them, written anew after each simulation.
 
-    Raises UsageError where what a classifier needs is not installed.
+    Raises UsageError where what a classifier needs is not installed, or `perfect` means under three lesions a class.
     """
     for name in study.classifiers:
         require_classifier(name)
+    smallest = study.perfect * study.per_class * (1 - 1 / study.folds)
+    if study.perfect and smallest < _FEWEST:
+        raise UsageError(
+            f"--perfect {study.perfect:g} with --per-class {study.per_class} and --folds {study.folds} means "
+            f"{smallest:.1f} synthetic lesions a class, fewer than {_FEWEST}. Raise one of them."
+        )
     progress = progress or Progress()
     tasks = [_Task(study, number) for number in range(simulations)]
     rows: list[dict[str, Any]] = []
     with progress.task(f"Simulating {simulations} benchmarks", simulations) as update:
         for ended, found in enumerate(run_tasks(_simulate_one, tasks, workers, None, progress), 1):
             rows += found
+            table = pd.DataFrame(rows).sort_values(["simulation", "classifier"], ignore_index=True)
+            if out:
+                write_atomically(out, table.to_csv(index=False, float_format="%.5f"))
             update(ended, "")
-    return pd.DataFrame(rows).sort_values(["simulation", "classifier"], ignore_index=True)
+    return table
 
 
 def describe(table: pd.DataFrame) -> dict[str, float]:
     """What a study found. said: the share of benchmarks whose verdict, over all classifiers, is gain or harm; mcnemar:
-    that of rows whose second opinion has p < 0.05."""
+    that of rows whose second opinion has p < 0.05; covered: that of intervals that hold the mean truth of their
+    classifier."""
     spoken = table.assign(gain=table["verdict"] == "gain", harm=table["verdict"] == "harm")
     whole = spoken.groupby("simulation")[["gain", "harm"]].any()
+    truth = table.groupby("classifier")["truth"].transform("mean")
+    covered = ((table["low"] <= truth) & (truth <= table["high"]))[table["low"].notna()]
     return {
         "simulations": len(whole),
         "said": float(whole.any(axis=1).mean()),
@@ -90,28 +109,26 @@ def describe(table: pd.DataFrame) -> dict[str, float]:
         "truth": float(table["truth"].mean()),
         "difference": float(table["difference"].mean()),
         "detectable": float(table["detectable"].median()),
-        "covered": float(((table["low"] <= table["truth"].mean()) & (table["truth"].mean() <= table["high"])).mean()),
+        "covered": float(covered.mean()),
     }
-
-
-def save_study(table: pd.DataFrame, file: Path) -> None:
-    table.to_csv(file, index=False, float_format="%.5f")
 
 
 def _simulate_one(task: _Task, _progress: Progress) -> list[dict[str, Any]]:
     study = task.study
-    lesions, images = _phantoms(study, task.number)
+    lesions, images, folds = _draw_set(study, task.number)
+    test_sets = name_test_sets(folds)
     learned = _mislabel(lesions.targets, study.mislabelled, task.number)
     arms = (ARMS[BASELINE], ARMS["classic+gan" if study.perfect else "resampled"])
     cells, predictions, shares = [], [], []
-    for seed in range(study.seeds):
-        for fold in outer_folds(lesions, study.folds, seed):
+    for seed, cuts in folds.items():
+        for number, fold in enumerate(cuts):
             shares.append(len(fold.test) / len(fold.train))
             train = images[fold.train], learned[fold.train]
             test = images[fold.test], lesions.targets[fold.test]
             for arm in arms:
-                names = {"arm": arm.name, "fold": fold.name, "seed": seed, "test_set": f"{fold.name}, {seed}"}
-                for cell, predicted in _cells(study, arm, train, test, task.number * 100 + seed):
+                names = {"arm": arm.name, "fold": fold.name, "seed": seed, "test_set": test_sets[fold.name, seed]}
+                seeds = (task.number * 100 + seed, (task.number * 100 + seed) * 100 + number)
+                for cell, predicted in _cells(study, arm, train, test, seeds):
                     cells.append(names | cell)
                     rows = {"label": test[1], "predicted": predicted, "path": fold.test}
                     predictions.append(pd.DataFrame(names | {"classifier": cell["classifier"]} | rows))
@@ -141,13 +158,15 @@ def _mislabel(targets: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 
 def _cells(
-    study: Study, arm: Arm, train: Labelled, test: Labelled, seed: int
+    study: Study, arm: Arm, train: Labelled, test: Labelled, seeds: tuple[int, int]
 ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """A classifier each: its scores, of them `judged` on the lesions that tell the truth; and what it called `test`."""
-    synthetic = None
+    """A classifier each: its scores, of them `judged` on the lesions that tell the truth; and what it called `test`.
+
+    seeds: of the trainings, and of the perfect generator, which is another one in each fold."""
+    synthetic, seed = None, seeds[0]
     if arm.gan:
         count = round(study.perfect * len(train[1]) / len(CLASSES))
-        synthetic = _as_arrays(study, count, _OTHERS + seed)
+        synthetic = _as_arrays(study, count, _OTHERS + seeds[1])
     data = build_training_set(arm, train, synthetic, 1 + study.perfect if study.perfect else 3.0, seed)
     judges = _as_arrays(study, _JUDGES, 2 * _OTHERS)
     for name in study.classifiers:
@@ -157,14 +176,23 @@ def _cells(
         yield {"classifier": name, "judged": judged} | measure(test[1], chances), chances.argmax(1)
 
 
-def _phantoms(study: Study, seed: int) -> tuple[Lesions, np.ndarray]:
-    drawn = list(phantom_lesions(study.patients, study.per_class, study.size, seed))
-    columns = {
-        "path": [f"phantom-{i}" for i in range(len(drawn))],
-        "label": [d.label for d in drawn],
-        "patient": [d.patient for d in drawn],
-    }
-    return make_lesions(columns, Path("phantom")), _images([d.image for d in drawn])
+def _draw_set(study: Study, number: int) -> tuple[Lesions, np.ndarray, dict[int, list[Fold]]]:
+    """A phantom set, its images, and the folds of each seed. One that can't be cut by patient is drawn anew."""
+    for attempt in range(_ATTEMPTS):
+        drawn = list(phantom_lesions(study.patients, study.per_class, study.size, number + attempt * _NEXT))
+        columns = {
+            "path": [f"phantom-{i}" for i in range(len(drawn))],
+            "label": [d.label for d in drawn],
+            "patient": [d.patient for d in drawn],
+        }
+        lesions = make_lesions(columns, Path("phantom"))
+        try:
+            folds = {seed: outer_folds(lesions, study.folds, seed) for seed in range(study.seeds)}
+        except DataError as error:
+            last = error
+        else:
+            return lesions, _images([d.image for d in drawn]), folds
+    raise last
 
 
 @lru_cache(maxsize=4)

@@ -147,13 +147,10 @@ def calibrate(
     ).benchmark
     if out_file and (out_file.exists() or not out_file.parent.is_dir()):
         raise UsageError(f"--out {out_file}: must be a new file in a folder that exists; nothing is overwritten.")
-    from augmentor.benchmarking.simulation import Study, describe, save_study, simulate
+    from augmentor.benchmarking.simulation import Study, describe, simulate
 
     study = Study(perfect, mislabelled, patients, per_class, size, folds, seeds, asked.classifiers, asked.steps)
-    table = simulate(study, simulations, workers, TerminalProgress(err))
-    if out_file:
-        save_study(table, out_file)
-    show_study(describe(table))
+    show_study(describe(simulate(study, simulations, workers, TerminalProgress(err), out_file)))
 
 
 def screens(

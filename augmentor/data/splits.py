@@ -14,6 +14,7 @@ from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError, LeakageError
 
 _SHUFFLES = 20
+_PATIENTS_TO_PAIR = 3  # a fold, at least
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,47 @@ def holdout(lesions: Lesions, share: float, seed: int) -> tuple[np.ndarray, np.n
     return rows[np.setdiff1d(np.arange(len(inner)), held)], rows[held]
 
 
-def _stratified_parts(lesions: Lesions, count: int, seed: int) -> list[np.ndarray]:
-    """`count` parts by patient, stratified by class. Where patients own several classes, a shuffle can leave a part
-    without a class: the best of up to twenty shuffles is taken."""
+def _stratified_parts(lesions: Lesions, count: int, seed: int, group: np.ndarray | None = None) -> list[np.ndarray]:
+    """`count` parts by patient (or by `group`), stratified by class. Where patients own several classes, a shuffle can
+    leave a part without a class: the best of up to twenty shuffles is taken."""
+    group = groups(lesions) if group is None else group
     tried = []
     for number in range(_SHUFFLES):
         cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed + number * 1009)
-        parts = [test for _, test in cut.split(lesions.targets, lesions.targets, groups(lesions))]
-        missing = sum(len(lesions.classes) - len(np.unique(lesions.targets[part])) for part in parts)
+        parts = [test for _, test in cut.split(lesions.targets, lesions.targets, group)]
+        missing = _missing(lesions, parts)
         tried.append((missing, parts))
         if missing == 0:
             break
     return min(tried, key=lambda t: t[0])[1]
+
+
+def _missing(lesions: Lesions, parts: list[np.ndarray]) -> int:
+    """Classes that parts lack, summed over the parts."""
+    return sum(len(lesions.classes) - len(np.unique(lesions.targets[part])) for part in parts)
+
+
+def _parts_of_seed(lesions: Lesions, count: int, seed: int) -> list[np.ndarray]:
+    """The most even cut for seed 0; for another seed one that differs from it, and nearly as even.
+
+    scikit-learn's shuffle moves only patients that are alike, so that folds would hardly differ between seeds and a
+    repeat would test nothing new. So half of the patients are tied in random pairs first, which stay together, where
+    there are three or more patients a fold.
+    """
+    if seed and len(np.unique(groups(lesions))) >= _PATIENTS_TO_PAIR * count:
+        randomness = np.random.default_rng(seed)
+        for _ in range(_SHUFFLES):
+            parts = _stratified_parts(lesions, count, seed, _half_paired(groups(lesions), randomness))
+            if not _missing(lesions, parts):
+                return parts
+    return _stratified_parts(lesions, count, seed)
+
+
+def _half_paired(group: np.ndarray, randomness: np.random.Generator) -> np.ndarray:
+    """(N,) groups -> (N,) numbers: half of the groups, drawn at random, share theirs with one other."""
+    names, number = np.unique(group, return_inverse=True)
+    place = randomness.permutation(len(names))
+    return np.where(place < len(names) // 2, place // 2, place)[number]
 
 
 def _drop_shared(lesions: Lesions, train: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -137,7 +167,7 @@ def _too_few(lesions: Lesions, needed: int, why: str) -> list[str]:
 
 
 def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
-    """Folds by patient, stratified by class; every row is tested exactly once.
+    """Folds by patient, stratified by class, others for each seed; every row is tested exactly once.
 
     Where the data brings folds, these are the outer folds (merged whole where `count` asks for fewer, differently for
     each seed); where it brings a test split, that is the one fold. `count` None means the data's own number, or 3.
@@ -157,7 +187,7 @@ def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
     problems = _too_few(lesions, wanted, f"{wanted} folds by patient put patients of each class in every fold")
     if problems:
         raise DataError([p + " Or lower --folds." for p in problems])
-    parts = _stratified_parts(lesions, wanted, seed)
+    parts = _parts_of_seed(lesions, wanted, seed)
     return _folds_of(lesions, {str(i): part for i, part in enumerate(parts, 1)})
 
 

@@ -4,9 +4,13 @@ from typing import get_args
 import pandas as pd
 import pytest
 
+from augmentor.benchmarking import simulation
+from augmentor.benchmarking.comparison import McNemar, compare
 from augmentor.benchmarking.simulation import Study, describe, simulate
 from augmentor.cli import trial
 from augmentor.cli.options import Steps
+from augmentor.data.splits import outer_folds
+from augmentor.errors import DataError, UsageError
 from augmentor.recipe import BenchmarkSection
 
 TINY = {"patients": 9, "per_class": 9, "size": 16, "folds": 3, "seeds": 1, "classifiers": ("logistic",)}
@@ -32,9 +36,64 @@ def test_wrong_labels_make_perfect_lesions_help_more_and_are_not_tested():
     assert wrong["difference"].mean() > 0.05  # tested against the lesions' own labels, as the truth is
 
 
-def test_the_second_opinion_is_told_beside_the_verdict():
-    table = simulate(Study(**TINY), 3)
-    assert table["mcnemar"].between(0, 1).all()
+def test_the_second_opinion_is_mcnemars_on_what_the_cells_called(monkeypatch):
+    called = []
+
+    def told(arm, baseline):
+        called.append((arm, baseline))
+        return McNemar(3, 1, 0.625)
+
+    monkeypatch.setattr(simulation, "mcnemar", told)
+    assert simulate(Study(**(TINY | {"seeds": 2})), 1)["mcnemar"].tolist() == [0.625]
+    ((arm, baseline),) = called
+    assert set(arm["arm"]) == {"resampled"}
+    assert set(baseline["arm"]) == {"classic"}
+    assert arm["path"].value_counts().eq(2).all()  # every lesion once a seed
+    assert len(arm) == len(baseline) == 2 * 27
+
+
+def test_pairs_are_counted_as_a_benchmark_counts_them(monkeypatch):
+    sets = []
+
+    def told(table, *rest):
+        sets.append(table["test_set"].nunique())
+        return compare(table, *rest)
+
+    monkeypatch.setattr(simulation, "outer_folds", lambda lesions, count, _seed: outer_folds(lesions, count, 0))
+    monkeypatch.setattr(simulation, "compare", told)
+    simulate(Study(**(TINY | {"seeds": 2})), 1)
+    assert sets == [3]  # the second seed repeats the first one's folds
+
+
+def test_a_set_that_cannot_be_cut_is_drawn_anew(monkeypatch):
+    seen = []
+
+    def refuse_first(lesions, count, seed):
+        seen.append(seed)
+        if len(seen) == 1:
+            raise DataError(["Fold 1 lacks class cyst"])
+        return outer_folds(lesions, count, seed)
+
+    monkeypatch.setattr(simulation, "outer_folds", refuse_first)
+    assert len(simulate(Study(**TINY), 1)) == 1
+    assert len(seen) == 2
+
+
+def test_what_is_simulated_is_kept_as_it_comes(tmp_path, monkeypatch):
+    def stop_at_two(task, _):
+        if task.number == 2:
+            raise KeyboardInterrupt
+        return [{"simulation": task.number, "classifier": "logistic"}]
+
+    monkeypatch.setattr(simulation, "_simulate_one", stop_at_two)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(Study(**TINY), 3, out=tmp_path / "rows.csv")
+    assert pd.read_csv(tmp_path / "rows.csv")["simulation"].tolist() == [0, 1]
+
+
+def test_too_few_perfect_lesions_are_refused_before_the_start():
+    with pytest.raises(UsageError, match=r"--perfect 0.1 with --per-class 9 .* means 0.6 synthetic lesions a class"):
+        simulate(Study(perfect=0.1, **TINY), 1)
 
 
 def test_a_network_is_simulated_with_the_steps_of_the_study():
@@ -52,10 +111,10 @@ def test_the_command_line_and_the_recipe_train_classifiers_alike():
 
 def test_a_benchmark_speaks_once_whatever_the_number_of_its_classifiers():
     rows = [
-        {"simulation": 0, "verdict": "gain"},
-        {"simulation": 0, "verdict": "none"},
-        {"simulation": 1, "verdict": "none"},
-        {"simulation": 1, "verdict": "none"},
+        {"simulation": 0, "classifier": "svm", "verdict": "gain"},
+        {"simulation": 0, "classifier": "forest", "verdict": "none"},
+        {"simulation": 1, "classifier": "svm", "verdict": "none"},
+        {"simulation": 1, "classifier": "forest", "verdict": "none"},
     ]
     values = {"mcnemar": 0.04, "truth": 0.0, "difference": 0.0, "detectable": 0.1, "low": -0.1, "high": 0.1}
     found = describe(pd.DataFrame([r | values for r in rows]))
@@ -64,6 +123,16 @@ def test_a_benchmark_speaks_once_whatever_the_number_of_its_classifiers():
     assert found["mcnemar"] == 1
     assert found["covered"] == 1
     assert found["simulations"] == 2
+
+
+def test_an_interval_is_held_against_the_truth_of_its_own_classifier():
+    values = {"verdict": "none", "mcnemar": 1.0, "difference": 0.0, "detectable": 0.1}
+    rows = [
+        {"simulation": 0, "classifier": "svm", "truth": 0.07, "low": 0.05, "high": 0.09},
+        {"simulation": 0, "classifier": "forest", "truth": 0.01, "low": -0.01, "high": 0.03},
+        {"simulation": 1, "classifier": "forest", "truth": 0.01, "low": None, "high": None},
+    ]
+    assert describe(pd.DataFrame([r | values for r in rows]))["covered"] == 1
 
 
 @pytest.mark.slow

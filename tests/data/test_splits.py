@@ -80,6 +80,14 @@ def test_same_seed_same_folds_and_another_seed_others():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("count", [3, 5])
+def test_hardly_a_fold_of_one_seed_comes_again_with_another(seed, count):
+    lesions = random_lesions(seed, patients=(18, 24))
+    tests = {tuple(f.test) for repeat in range(3) for f in outer_folds(lesions, count, repeat)}
+    assert len(tests) >= 3 * count - 2
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_brought_folds_are_the_outer_folds(seed):
     lesions = random_lesions(seed, patients=(9, 10), fold=by_patient(1, 2, seed=seed))
     folds = outer_folds(lesions, None, 0)
