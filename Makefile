@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-DEMO_OUT ?= demo/$(shell date +%Y%m%d-%H%M%S)
+DEMO_OUT ?= demo
 # One thread a test worker: two workers with two threads each would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 

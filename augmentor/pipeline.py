@@ -100,20 +100,22 @@ def _claim_folder(recipe: Recipe, out: Path) -> None:
 def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
     run, out = outcome.run or open_run(None), outcome.out / "expanded"
     made_for = outcome.out / "expanded.json"
-    asked = json.dumps({"expand": recipe.expand.model_dump(), "checkpoint": file_hash(run.chosen_checkpoint)})
+    asked = {"expand": recipe.expand.model_dump(mode="json"), "checkpoint": file_hash(run.chosen_checkpoint)}
     if out.exists():
-        if made_for.exists() and made_for.read_text() == asked:
+        found = json.loads(made_for.read_text()) if made_for.exists() else {}
+        if asked.items() <= found.items():
             outcome.expanded = read_lesions(out / "manifest.csv")
+            outcome.shortfall = ShortfallError(found["shortfall"]) if found.get("shortfall") else None
             return
         raise UsageError(
             f"{out}: was written for other [expand] settings, or cut short. Move it away, then start again."
         )
     try:
         outcome.expanded = expand(run, out=out, section=recipe.expand, progress=progress)
-        write_atomically(made_for, asked)
     except ShortfallError as error:  # what passed is written, and the other steps do not need it
         progress.say(f"Warning: {error}")
         outcome.shortfall = error
+    write_atomically(made_for, json.dumps(asked | {"shortfall": str(outcome.shortfall or "")}))
 
 
 def _read(recipe: Recipe, progress: Progress) -> Lesions:

@@ -235,7 +235,7 @@ class Recipe(_Section):
         content = self.model_dump()
         for section, values in sections.items():
             content[section].update({k: v for k, v in values.items() if v is not None})
-        return make_recipe(content, "the command line")
+        return make_recipe(content, _COMMAND_LINE)
 
     def to_toml(self) -> str:
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
@@ -256,6 +256,10 @@ def _without_none(value: Any) -> Any:
     return value
 
 
+_COMMAND_LINE = "the command line"
+_OPTIONS = {"model.name": "--model", "extract.every": "--sections"}  # those that are not called as their setting
+
+
 def make_recipe(content: dict[str, Any], where: str) -> Recipe:
     """Build a recipe. Raises UsageError with every problem at once."""
     try:
@@ -266,11 +270,19 @@ def make_recipe(content: dict[str, Any], where: str) -> Recipe:
 
 def _tell(problem: Any, where: str) -> str:
     name = ".".join(str(part) for part in problem["loc"])
+    if where == _COMMAND_LINE and len(problem["loc"]) > 1:
+        where, name = "", _option_of(problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{where}: {name} is no setting; see docs/recipes.md for those that there are."
     told = problem["msg"].removeprefix("Value error, ")
     given = f" (given: {problem['input']!r})" if name and not isinstance(problem["input"], dict) else ""
-    return f"{where}: {name + ': ' if name else ''}{told}{given}."
+    return ": ".join([*(part for part in (where, name) if part), f"{told}{given}."])
+
+
+def _option_of(place: tuple[str | int, ...]) -> str:
+    """The option that sets a value of the recipe."""
+    section, name = str(place[0]), str(place[1])
+    return _OPTIONS.get(f"{section}.{name}", f"--{name.replace('_', '-')}")
 
 
 def make_quick(recipe: Recipe) -> Recipe:

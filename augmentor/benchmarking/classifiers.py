@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -24,13 +22,14 @@ from augmentor.benchmarking.arms import TrainingSet
 from augmentor.benchmarking.networks import NETWORKS, Network
 from augmentor.model.blocks import fast_layout, in_fast_layout
 from augmentor.model.devices import DeviceName, computes_in_bfloat16, find_device
-from augmentor.model.features import pretrained_features, pretrained_weights, texture_features
+from augmentor.model.features import Embedder, pretrained_features, pretrained_weights, texture_features
 from augmentor.progress import Update
 from augmentor.recipe import ClassifierName
 from augmentor.training.classic import classic
 
 Features = Callable[[np.ndarray], np.ndarray]
 _VIEWS = 20  # draws a training lesion that the feature classifiers see, in every arm
+_CHUNK = 256  # views held at a time
 _ALPHA = 0.4  # of mixup
 
 
@@ -174,13 +173,13 @@ class _FeatureClassifier:
         self._features, self._estimator, self._classes = features, estimator, classes
 
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
-        images, labels, rows = _views(data, seed)
-        self.estimator_ = make_pipeline(StandardScaler(), self._estimator(seed))
-        self.estimator_.fit(_embed(self._features, _Images.of(images))[rows], labels)
+        parts = [(_embedder(self._features)(images), labels) for images, labels in _views(data, seed)]
+        features, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+        self.estimator_ = make_pipeline(StandardScaler(), self._estimator(seed)).fit(features, labels)
         update(1.0, "")
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        features = _embed(self._features, _Images.of(images))
+        features = _embedder(self._features)(images)
         made = np.zeros((len(images), self._classes))  # a class without training lesions stays at 0
         made[:, self.estimator_.classes_] = _probabilities(self.estimator_, features)
         return made
@@ -198,38 +197,23 @@ def _probabilities(estimator: Any, features: np.ndarray) -> np.ndarray:
     return softmax(np.stack([-margins, margins], 1) if margins.ndim == 1 else margins, axis=1)
 
 
-def _views(data: TrainingSet, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images, and for each class-balanced draw its label and its row among them.
+def _views(data: TrainingSet, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Class-balanced draws of the lesions and their labels, some at a time: twenty of each would not fit in memory.
 
     There are as many draws in every arm, whatever its synthetic lesions; without augmentation they repeat.
     """
     randomness = torch.Generator().manual_seed(seed)
-    rows = _balanced(torch.tensor(data.labels), _VIEWS * data.draws, randomness)
-    labels = data.labels[rows.numpy()]
-    if not (data.augment or data.mixup):
-        return data.images, labels, rows.numpy()
-    images = torch.from_numpy(data.images)[rows]
-    if data.augment:
-        images = torch.cat([classic(part, randomness) for part in images.split(256)])
-    if data.mixup:
-        images, _, _ = _mix(images, randomness)  # the label stays that of the larger share
-    return images.numpy(), labels, np.arange(len(labels))
+    images = torch.from_numpy(data.images)
+    for rows in _balanced(torch.tensor(data.labels), _VIEWS * data.draws, randomness).split(_CHUNK):
+        seen = images[rows]
+        if data.augment:
+            seen = classic(seen, randomness)
+        if data.mixup:
+            seen, _, _ = _mix(seen, randomness)  # the label stays that of the larger share
+        yield seen.numpy(), data.labels[rows.numpy()]
 
 
-@dataclass(frozen=True)
-class _Images:
-    """Images that are told apart by their content."""
-
-    digest: bytes
-    pixels: np.ndarray = field(compare=False, repr=False)
-
-    @classmethod
-    def of(cls, pixels: np.ndarray) -> _Images:
-        content = np.ascontiguousarray(pixels)
-        return cls(hashlib.sha256(repr(content.shape).encode() + content.tobytes()).digest(), pixels)
-
-
-@lru_cache(maxsize=4)
-def _embed(features: Features, images: _Images) -> np.ndarray:
-    """Kept for the estimators that follow: with one seed and arm they see the same views and the same test lesions."""
-    return features(images.pixels)
+@lru_cache
+def _embedder(features: Features) -> Embedder:
+    """With one seed and arm, the estimators see the same views and the same test lesions: they are embedded once."""
+    return Embedder(getattr(features, "__name__", "features"), features)

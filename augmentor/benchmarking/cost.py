@@ -44,11 +44,11 @@ class Probe:
 def _cell_seconds(task: CellTask) -> float:
     """From a few steps of a network, or a few lesions of a feature classifier, on noise."""
     data, name, steps = task.data, task.spec.classifier, task.data.recipe.benchmark.steps
-    channels, size = data.real[0].shape[1:3]
+    shape = data.real[0].shape[1:]
     classes = len(data.lesions.classes)
     labels = np.arange(_LESIONS * classes) % classes
-    noise = np.random.default_rng(0).uniform(-1, 1, (len(labels), channels, size, size)).astype(np.float32)
-    model = make_classifier(name, channels, size, classes, _STEPS, data.recipe.training.device)
+    noise = np.random.default_rng(0).uniform(-1, 1, (len(labels), *shape)).astype(np.float32)
+    model = make_classifier(name, shape[0], shape[1], classes, _STEPS, data.recipe.training.device, len(shape) - 1)
     begun = time.perf_counter()
     model.fit(TrainingSet(noise, labels, len(noise), draws=len(noise)), 0, lambda _done, _note: None)
     taken = time.perf_counter() - begun

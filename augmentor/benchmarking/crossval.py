@@ -23,10 +23,11 @@ from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import Fold, guard
 from augmentor.errors import AugmentorError, InterruptedFitError, LeakageError, UsageError
 from augmentor.expansion.mix import wanted_counts
+from augmentor.model.checkpoint import load_card
 from augmentor.model.devices import computes_in_bfloat16, find_device
 from augmentor.model.gan import resolve
 from augmentor.progress import Progress, Update
-from augmentor.recipe import DataSection, ModelName, Recipe, ScreenLevel
+from augmentor.recipe import DataSection, ExtractSection, ModelName, Recipe, ScreenLevel
 from augmentor.training.fit import fit_or_resume
 from augmentor.training.run import Run
 
@@ -36,7 +37,8 @@ class FoldData:
     """One outer fold with one seed. Everything that is trained or chosen comes from `train`; `test` is only predicted.
 
     per_class: at most so many training lesions of each class. Making one raises LeakageError if the two sides share a
-    patient, a path or the pixels of an image.
+    patient, a path or the pixels of an image. arithmetic: of the machine that it is made on, where the benchmark is
+    started: what is computed otherwise would not compare.
     """
 
     lesions: Lesions
@@ -46,11 +48,13 @@ class FoldData:
     folder: Path
     per_class: int | None = None
     gan_keys: dict[ModelName, str] = field(default_factory=dict)
+    arithmetic: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.train = self.lesions.rows(self.fold.train).at_most(self.per_class, self.seed)
         self.test = self.lesions.rows(self.fold.test)
         guard(self.train, self.test)
+        self.arithmetic = _arithmetic(self.recipe)
 
     @property
     def real(self) -> Labelled:
@@ -72,6 +76,7 @@ class FoldData:
         """Lesions of the fold's own GAN that bring each class to `factor` times its size; warnings where too few."""
         wanted = wanted_counts(self.train.counts(), factor)
         images, labels = pool(Run(self.gan_folder(model)), wanted, self.seed, screen)
+        images = self.scaled(images, model)
         warnings = []
         if len(labels) < sum(wanted.values()):
             warnings.append(
@@ -80,6 +85,12 @@ class FoldData:
             )
         return (images, class_numbers(labels, self.lesions.classes)), warnings
 
+    def scaled(self, images: np.ndarray, model: ModelName) -> np.ndarray:
+        """Images of the fold's GAN, in [-1, 1] by the lesions that it was trained on -> by all of the fold's training
+        lesions, as the real ones are: a classifier must not tell the two by their brightness."""
+        intensity = load_card(Run(self.gan_folder(model)).chosen_checkpoint).intensity
+        return intensity.to_other(images, self._train_images[1])
+
     def gan_recipe(self, model: ModelName) -> Recipe:
         """The recipe of the fold's GAN: the benchmark's length, the cell's seed."""
         asked = self.recipe.benchmark
@@ -87,8 +98,8 @@ class FoldData:
         training = self.recipe.training.model_copy(update={"seed": self.seed} | length)
         conditions = {} if model == "cgan" else {"condition_on": None}  # the paper's GANs know of no size
         network = self.recipe.model.model_copy(update={"name": model} | conditions)
-        # The lesions are in the key; under which name they were given does not matter.
-        named = {"model": network, "training": training, "data": DataSection()}
+        # The lesions are in the key; under which name they were given, or how they were cut, does not matter.
+        named = {"model": network, "training": training, "data": DataSection(), "extract": ExtractSection()}
         return resolve(self.recipe.model_copy(update=named))
 
     def gan_key(self, model: ModelName) -> str:
@@ -146,7 +157,8 @@ def fit_gan(task: GanTask, progress: Progress) -> Fitted:
     record = {"fold": data.fold.name, "seed": data.seed, "per_class": data.per_class, "model": task.model}
     record |= {"run": task.run}
     try:
-        with locked(folder.with_suffix(".lock")):
+        _require_arithmetic(data)
+        with locked(folder.with_name(f"{folder.name}.lock")):
             run = fit_or_resume(data.train, data.gan_recipe(task.model), folder, progress=progress)
         guard(run.lesions, data.test)
     except LeakageError:
@@ -189,15 +201,10 @@ class CellTask:
         data, recipe = self.data, self.data.recipe
         content: dict[str, Any] = asdict(self.spec) | {"steps": recipe.benchmark.steps, "size": recipe.model.size}
         content |= {"train": data_of(data.train), "test": data_of(data.test)}
-        content |= {"arithmetic": self.arithmetic}
+        content |= {"arithmetic": data.arithmetic}
         if self.arm.gan:
             content |= {"gan": data.gan_key(self.arm.gan), "screen": self.screen}
         return key_of(content, (*CELL_CODE, *SCREEN_CODE) if self.arm.gan else CELL_CODE)
-
-    @cached_property
-    def arithmetic(self) -> str:
-        """What the benchmark was started for: cells that are computed otherwise would not compare."""
-        return _arithmetic(self.data.recipe)
 
     def cell(self, **found: Any) -> Cell:
         """A cell of this task, with what was found."""
@@ -220,7 +227,7 @@ def run_cell(task: CellTask, progress: Progress) -> Cell:
     """Compute a cell and save it. An error in it is recorded, not raised: the other cells go on."""
     begun = time.perf_counter()
     try:
-        _require_arithmetic(task)
+        _require_arithmetic(task.data)
         with progress.task(str(task.spec), 1.0) as update:
             cell = _compute(task, update)
     except LeakageError:
@@ -232,11 +239,11 @@ def run_cell(task: CellTask, progress: Progress) -> Cell:
     return cell
 
 
-def _require_arithmetic(task: CellTask) -> None:
-    here = _arithmetic(task.data.recipe)
-    if here != task.arithmetic:
+def _require_arithmetic(data: FoldData) -> None:
+    here = _arithmetic(data.recipe)
+    if here != data.arithmetic:
         raise UsageError(
-            f"This worker computes with {here}, and the benchmark was started for {task.arithmetic}. Start it on a "
+            f"This worker computes with {here}, and the benchmark was started for {data.arithmetic}. Start it on a "
             "machine like its workers, or give --device cpu."
         )
 

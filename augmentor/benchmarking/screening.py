@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, Labelled, build_training_set
+from augmentor.benchmarking.cells import CELL_CODE, SCREEN_CODE, data_of, key_of
 from augmentor.benchmarking.classifiers import train_classifier
 from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
 from augmentor.benchmarking.design import make_design
@@ -28,7 +29,7 @@ from augmentor.model.checkpoint import load_checkpoint, write_atomically
 from augmentor.model.features import Embedder, has_pretrained, pretrained_features, texture_features
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, ScreenLevel
-from augmentor.sampling import sample, seed_of
+from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
 
 Setting = Literal["none", "off", "label", "realism", "diversity", "light", "strict"]
@@ -42,7 +43,8 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     `none` keeps everything that the generator makes, near-copies too, which no command writes: it is what the others
     are compared with. Columns: drawn and kept lesions; KID and coverage of those kept against the fold's test lesions,
     mean over classes, in each fixed feature space; each classifier's macro sensitivity there with the arm classic+gan.
-    The GANs lie in OUT/gans, the rows in OUT/screen.csv: what is there is taken as it is.
+    The GANs lie in OUT/gans, the rows in OUT/screen.csv. A row that is there is taken as it is if its `key`, the hash
+    of all that decides about it, is that of this study; those of other studies stay in the file.
     """
     progress = progress or Progress()
     lesions = require_usable(lesions).lesions.at_most(recipe.data.max_per_class, 0)
@@ -50,15 +52,26 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     file = out / "screen.csv"
     with locked(out / ".lock", f"{out}: a study is at work in this folder. Wait for it, or give another --out."):
         rows: list[Any] = pd.read_csv(file, dtype={"fold": str}).to_dict("records") if file.exists() else []
-        known = {(row["fold"], row["seed"], row["setting"]) for row in rows}
-        folds = [gan.data for gan in design.gans]
+        known = {(row.get("key"), row["setting"]) for row in rows}
+        folds = {_key(gan.data, recipe): gan.data for gan in design.gans}
         with progress.task("Studying the screen", len(folds) * (1 + len(SETTINGS))) as update:
-            for data in folds:
-                for row in _rows(data, recipe, known, progress):
-                    rows.append(row)
+            done = sum(row.get("key") in folds for row in rows)
+            for key, data in folds.items():
+                missing = [s for s in (BASELINE, *SETTINGS) if (key, s) not in known]
+                for row in _rows(data, recipe, missing, progress):
+                    rows.append(row | {"key": key})
                     write_atomically(file, pd.DataFrame(rows).to_csv(index=False))
-                    update(len(rows), f"fold {row['fold']}, seed {row['seed']}, {row['setting']}")
-    return pd.DataFrame(rows)
+                    done += 1
+                    update(done, f"fold {row['fold']}, seed {row['seed']}, {row['setting']}")
+    table = pd.DataFrame(rows)
+    return table[table["key"].isin(folds)].dropna(axis=1, how="all").reset_index(drop=True)
+
+
+def _key(data: FoldData, recipe: Recipe) -> str:
+    """Of a fold's rows."""
+    asked = recipe.benchmark
+    content = {"gan": data.gan_key("cgan"), "test": data_of(data.test), "factor": asked.factor, "steps": asked.steps}
+    return key_of(content | {"classifiers": asked.classifiers}, (*CELL_CODE, *SCREEN_CODE))
 
 
 def summarise_study(table: pd.DataFrame) -> pd.DataFrame:
@@ -83,17 +96,20 @@ def summarise_study(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _rows(
-    data: FoldData, recipe: Recipe, known: set[tuple[str, int, str]], progress: Progress
-) -> Iterator[dict[str, Any]]:
+def _rows(data: FoldData, recipe: Recipe, missing: Sequence[str], progress: Progress) -> Iterator[dict[str, Any]]:
     where = {"fold": data.fold.name, "seed": data.seed}
-    wanted = [s for s in SETTINGS if (*where.values(), s) not in known]
-    if (*where.values(), BASELINE) not in known:
+    if BASELINE in missing:
         yield where | {"setting": BASELINE} | _sensitivities(data, recipe, None)
+    wanted = [s for s in SETTINGS if s in missing]
     if wanted and (error := fit_gan(GanTask(data, "cgan"), progress).error):
         raise AugmentorError(f"The GAN of fold {data.fold.name}, seed {data.seed} failed: {error}")
     for setting in wanted:
         synthetic, drawn = _draw(data, setting, recipe.benchmark.factor)
+        if not len(synthetic[1]):
+            raise AugmentorError(
+                f"Fold {data.fold.name}, seed {data.seed}: no lesion passed the screen '{setting}'. Fit longer or with "
+                "more patients."
+            )
         row = where | {"setting": setting, "drawn": drawn, "kept": len(synthetic[1])}
         yield row | _fidelity(data, synthetic) | _sensitivities(data, recipe, synthetic)
 
@@ -105,14 +121,15 @@ def _draw(data: FoldData, setting: Setting, factor: float) -> tuple[Labelled, in
     if setting == "none":
         numbers = [(card.classes.index(label), i) for label, count in wanted.items() for i in range(count)]
         seeds = [seed_of(data.seed, target, i) for target, i in numbers]
-        images = [image.numpy() for image in sample(generator, [target for target, _ in numbers], seeds)]
+        drawn = [image for image, *_ in draw(generator, card, [target for target, _ in numbers], seeds)]
         labels = class_numbers([card.classes[c] for c, _ in numbers], classes)
-        return (np.stack(images), labels), len(numbers)
+        return (data.scaled(np.stack(drawn), "cgan"), labels), len(numbers)
     level: ScreenLevel = setting
     screen = screen_of(Run(data.gan_folder("cgan")), card, level)
     passed = list(screen.draw(generator, card, wanted, data.seed))
     labels = class_numbers([lesion.label for lesion in passed], classes)
-    return (np.stack([lesion.image for lesion in passed]), labels), screen.drawn.total()
+    images = np.stack([lesion.image for lesion in passed]) if passed else np.empty((0, *card.shape), np.float32)
+    return (data.scaled(images, "cgan"), labels), screen.drawn.total()
 
 
 def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import warnings
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 COMMANDS = (extract, check, fit, expand, evaluate, benchmark, calibrate, screens, report, bench, demo, run)
 for command in COMMANDS:
     app.command()(command)
@@ -46,7 +48,8 @@ def main() -> None:
         err.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        told = f"{error.filename or 'disk'}: {error.strerror or error}. Free space, or choose a writable --out."
+        advice = " Free space, or choose a writable --out." if error.errno in _OF_THE_DISK else ""
+        told = f"{error.filename or 'disk'}: {error.strerror or error}.{advice}"
         err.print(f"Error: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -115,7 +115,9 @@ def expand(
         ),
     ] = None,
     run: RunFolder = None,
-    out_folder: Annotated[Path | None, typer.Option("--out", help="Default: `lesions-x<factor>`.")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Default: `lesions-x<factor>`, or `lesions-auto`.")
+    ] = None,
     balance: Annotated[
         bool, typer.Option("--balance", help="Bring every class to factor times the largest one.")
     ] = False,
@@ -137,13 +139,19 @@ def expand(
     Example: `augmentor expand --factor 3`
     """
     from augmentor.expansion.expand import expand as expand_run
-    from augmentor.training.run import open_run
+    from augmentor.training.run import open_run, require_empty
 
     asked = {"balance": balance or None, "format": image_format, "seed": seed, "screen": screen}
     asked["factor"] = None if factor == "auto" else factor
     recipe_with(expand=asked, benchmark={"classifiers": [classifier]})  # a bad option is told before a missing run is
+    if factor == "auto" and (balance or screen):
+        raise UsageError(
+            "--factor auto chooses the screen and keeps the classes' shares. Leave --balance and --screen out."
+        )
     chosen = open_run(run)
     if factor == "auto":
+        out_folder = out_folder or Path("lesions-auto")
+        require_empty(out_folder)  # before the search, which takes minutes
         asked |= _choose_factor(chosen, classifier)
     section = chosen.recipe.with_options(expand=asked).expand
     lesions = expand_run(chosen, out=out_folder, section=section, progress=TerminalProgress(err))
@@ -193,7 +201,8 @@ def evaluate(
     if synthetic and real:
         folder = evaluation.require_own(out_folder or Path("evaluation"))
         plain = recipe_with()
-        sets = read_data(synthetic, columns, None, plain), read_data(real, columns, patient_pattern, plain)
+        of_synthetic = None if Path(synthetic).is_dir() else columns
+        sets = read_data(synthetic, of_synthetic, None, plain), read_data(real, columns, patient_pattern, plain)
         found = evaluation.evaluate_sets(*sets, folder, progress, features)
     else:
         opened = open_run(run)

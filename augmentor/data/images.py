@@ -173,6 +173,12 @@ class Intensity:
         scaled = (pixels.astype(np.float32) - self.low) / span * 2 - 1
         return np.clip(scaled, -1, 1).astype(np.float32)
 
+    def to_other(self, images: np.ndarray, other: Intensity) -> np.ndarray:
+        """float in [-1, 1] by this mapping -> float32 in [-1, 1] by `other`: the same stored values, not rounded."""
+        if (self.low, self.high) == (other.low, other.high):
+            return images
+        return other.to_network((images.astype(np.float64) + 1) / 2 * (self.high - self.low) + self.low)
+
     def from_network(self, images: np.ndarray) -> np.ndarray:
         """float in [-1, 1] -> `dtype` in [low, high]."""
         values = (np.clip(images, -1, 1).astype(np.float64) + 1) / 2 * (self.high - self.low) + self.low

@@ -19,6 +19,7 @@ from augmentor.errors import DataError, UsageError
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _NOT_CLASSES = {"masks"}
+_SCAN_FOLDERS = (("imagestr", "labelstr"), ("images", "labels"), ("images", "masks"))
 _READ_COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin")
 _ALIASES = {
     "path": ("path", "image", "file", "filename", "roi", "image_path"),
@@ -83,9 +84,9 @@ def compile_patient_pattern(template: str, group: str = "patient") -> re.Pattern
     )
 
 
-def patient_of(name: str, pattern: re.Pattern[str]) -> str:
-    """The patient (or the pattern's other group) in a file name. Raises DataError where the name does not fit."""
-    stem, group = _stem(name), next(iter(pattern.groupindex))
+def patient_of(name: str, pattern: re.Pattern[str], group: str = "patient") -> str:
+    """The patient (or another group of the pattern) in a file name. Raises DataError where the name does not fit."""
+    stem = _stem(name)
     found = pattern.fullmatch(stem) or pattern.fullmatch(name) or pattern.match(stem)
     if not found or not found[group]:
         raise DataError(f"{name}: has no {group} by the rule {pattern.pattern!r}; correct --{group}-pattern.")
@@ -94,6 +95,7 @@ def patient_of(name: str, pattern: re.Pattern[str]) -> str:
 
 def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
     tops = _class_folders(folder)
+    _require_no_scans(folder)
     splits = [d for d in tops if d.name.lower() in SPLITS and _class_folders(d)]
     if splits:
         homes = [(SPLITS[d.name.lower()], c) for d in splits for c in _class_folders(d)]
@@ -119,6 +121,16 @@ def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
     empty = [str(home.relative_to(folder)) for _, home, files in found if not files]
     notes = [f"No image is in {', '.join(empty)}, so no lesions come from there (read are {', '.join(SUFFIXES)})."]
     return make_lesions(made, folder, notes if empty else [])
+
+
+def _require_no_scans(folder: Path) -> None:
+    names = {d.name.lower(): d.name for d in folder.iterdir() if d.is_dir()}
+    for images, masks in _SCAN_FOLDERS:
+        if images in names and masks in names:
+            raise DataError(
+                f"{folder}: {names[images]} and {names[masks]} are no classes, but scans with their masks. Cut the "
+                f"lesions out first: augmentor extract --data {folder}"
+            )
 
 
 def _class_folders(folder: Path) -> list[Path]:

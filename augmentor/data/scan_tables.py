@@ -48,6 +48,15 @@ def read_scan_csv(file: Path, columns: dict[str, str]) -> list[Scan]:
     return scans
 
 
+def scan_images(file: Path, columns: dict[str, str]) -> Iterator[Path]:
+    """The images that a CSV of scans names, whatever else is wrong with its rows. Raises DataError where its header is
+    of something else."""
+    header, cells = csv_rows(file)
+    column = header.index(_name_columns(header, columns, file)["image"][0])
+    files = _Files(file.parent)
+    return (files.find(row[column]) for row in cells if row[column])
+
+
 def read_scan_datalist(file: Path, columns: dict[str, str]) -> list[Scan]:
     """MONAI's: {"training": [{"image", "mask" | "box", "label", "patient"}]}; a label that is a file is the mask."""
     try:

@@ -10,7 +10,7 @@ from augmentor.data.extract import CUT_COLUMN, extract
 from augmentor.data.lesions import Lesions
 from augmentor.data.readers import compile_patient_pattern, patient_of, read_lesions
 from augmentor.data.scan_folders import read_scan_folder
-from augmentor.data.scan_tables import read_scan_csv, read_scan_datalist
+from augmentor.data.scan_tables import read_scan_csv, read_scan_datalist, scan_images
 from augmentor.data.scans import Scan
 from augmentor.data.volumes import ITK_SUFFIXES, NIFTI_SUFFIXES, read_volume
 from augmentor.errors import DataError, UsageError
@@ -76,8 +76,8 @@ def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bo
         return False
     try:
         scans = _READERS[file.suffix.lower()](file.resolve(), columns or {})
-    except (DataError, UsageError):
-        return False
+    except (DataError, UsageError):  # of another kind; or of scans, with a bad row, which `extract` tells of
+        return file.suffix.lower() == ".csv" and _names_volumes(file.resolve(), columns or {})
     start = file.read_text(encoding="utf-8-sig")[:2000] if file.suffix.lower() == ".json" else _first_line(file)
     if CUT_COLUMN in start or "origin" in start:
         return False
@@ -124,6 +124,14 @@ def _state(scans: list[Scan], section: ExtractSection) -> str:
     return hashlib.sha256(repr((scans, states, section, VERSION)).encode()).hexdigest()[:12]
 
 
+def _names_volumes(file: Path, columns: dict[str, str]) -> bool:
+    """Whether a CSV's header is that of a table of scans, and its images are volumes."""
+    try:
+        return any(_is_volume(image) for image in scan_images(file, columns))
+    except (DataError, UsageError):
+        return False
+
+
 def _first_line(file: Path) -> str:
     with file.open(encoding="utf-8-sig") as stream:
         return stream.readline()
@@ -146,7 +154,8 @@ def _found(scans: list[Scan], home: Path, pattern: str | None, group: str) -> li
     for image in (scan.image[0] for scan in scans):
         below = image.relative_to(home).as_posix() if image.is_relative_to(home) else image.as_posix()
         try:
-            found.append(patient_of(below if compiled.match(below) and "/" in pattern else image.name, compiled))
+            name = below if compiled.match(below) and "/" in pattern else image.name
+            found.append(patient_of(name, compiled, group))
         except DataError as error:
             problems.append(str(error))
     if problems:

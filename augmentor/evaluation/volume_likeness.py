@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ def volume_thumbnails(volumes: np.ndarray) -> np.ndarray:
 def volume_views(volumes: np.ndarray, degrees: float, zoom: float) -> np.ndarray:
     """(N, C, S, S, S) -> (N, 15, 512) float32: thumbnails of a volume as it is, with six small shifts, six small turns
     and two small zooms."""
-    moved = (*_shifted(volumes), *_turned_and_zoomed(volumes, degrees, zoom))
+    moved = chain(_shifted(volumes), _turned_and_zoomed(volumes, degrees, zoom))  # one copy of them at a time
     return np.stack([volume_thumbnails(one) for one in moved], axis=1)
 
 

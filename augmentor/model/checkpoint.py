@@ -100,8 +100,8 @@ def save_checkpoint(file: Path, generator: Generator, card: Card) -> None:
     write_atomically(file.with_suffix(".json"), json.dumps(content, indent=1))
 
 
-def load_checkpoint(file: Path) -> tuple[Generator, Card]:
-    """The generator in evaluation mode, and its card. Raises UsageError where a file is missing or damaged."""
+def load_card(file: Path) -> Card:
+    """A checkpoint's card alone. Raises UsageError where it is missing or damaged."""
     try:
         content = json.loads(file.with_suffix(".json").read_text())
     except (OSError, json.JSONDecodeError) as error:
@@ -112,7 +112,12 @@ def load_checkpoint(file: Path) -> tuple[Generator, Card]:
     content["intensity"] = Intensity(**content["intensity"])
     for name in ("classes", "bank_sizes", "spacing_mm"):
         content[name] = tuple(content[name]) if content[name] is not None else None
-    card = Card(**content)
+    return Card(**content)
+
+
+def load_checkpoint(file: Path) -> tuple[Generator, Card]:
+    """The generator in evaluation mode, and its card. Raises UsageError where a file is missing or damaged."""
+    card = load_card(file)
     labels = torch.repeat_interleave(torch.arange(len(card.classes)), torch.tensor(card.bank_sizes))
     empty = torch.zeros(len(labels), card.channels + card.model.with_mask, *card.shape[1:])
     sides = torch.ones(len(labels)) if card.model.condition_on else None  # the weights bring the true ones

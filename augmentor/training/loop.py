@@ -109,7 +109,7 @@ class Trainer:
         self.discriminator.requires_grad_(True)
 
         self.step += 1
-        if self.step % _EMA_EVERY == 0:
+        if self.step % _EMA_EVERY == 0 or not self.method.ema_halflife_kimg:
             self._update_average()
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(), "anchor": anchor.detach()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def newest_unfinished() -> Path:
 def remove_aborted_start(folder: Path) -> None:
     """Remove what a fit leaves that was killed before its first snapshot; any other folder stays as it is."""
     if folder.is_dir() and not Run(folder).finished and not Run(folder).resumable:
-        names = {f.name.removesuffix(".part") for f in folder.iterdir()}
+        names = {re.sub(r"\.\d+\.part$", "", f.name) for f in folder.iterdir()}
         if names <= _BEFORE_THE_FIRST_SNAPSHOT:
             shutil.rmtree(folder)
 
