@@ -1,5 +1,6 @@
 """Every way to hold it wrong that we know of: exit code 2, and a message with the value, the rule and the next step."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -174,18 +175,18 @@ def test_all_problems_of_the_data_come_together(reading, lesion_folder):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--model", "stylegan"), ["model.name", "'cgan', 'dcgan', 'acgan', 'plain-dcgan' or 'monai'", "'stylegan'"]),
-        (("--size", "30"), ["model.size", "multiple of 4", "30"]),
-        (("--size", "8"), ["model.size", "16", "8"]),
-        (("--spatial-dims", "4"), ["model.spatial_dims", "2 or 3", "4"]),
+        (("--model", "stylegan"), ["--model", "'cgan', 'dcgan', 'acgan', 'plain-dcgan' or 'monai'", "'stylegan'"]),
+        (("--size", "30"), ["--size", "multiple of 4", "30"]),
+        (("--size", "8"), ["--size", "16", "8"]),
+        (("--spatial-dims", "4"), ["--spatial-dims", "2 or 3", "4"]),
         (("--spatial-dims", "3", "--size", "128"), ["size 128 is too large for volumes"]),
         (("--spatial-dims", "3", "--size", "16"), ["holds images (16x16)", "--spatial-dims 2"]),
         (("--with-mask", "--size", "16"), ["no mask", "--with-mask"]),
         (("--condition-on", "size", "--size", "16"), ["no spacing", "roi_side_mm"]),
-        (("--condition-on", "age"), ["model.condition_on", "'size'", "'age'"]),
-        (("--minutes", "0"), ["training.minutes", "greater than 0"]),
-        (("--holdout", "1.5"), ["training.holdout", "less than or equal to 0.5", "1.5"]),
-        (("--max-per-class", "0"), ["data.max_per_class", "0"]),
+        (("--condition-on", "age"), ["--condition-on", "'size'", "'age'"]),
+        (("--minutes", "0"), ["--minutes", "greater than 0"]),
+        (("--holdout", "1.5"), ["--holdout", "less than or equal to 0.5", "1.5"]),
+        (("--max-per-class", "0"), ["--max-per-class", "0"]),
         (("--minutes", "soon"), ["--minutes", "valid number"]),
         (("--seed", "-1"), ["--seed", "greater than or equal to 0"]),
     ],
@@ -199,12 +200,12 @@ def test_a_bad_option_of_fit(augmentor, lesion_folder, arguments, told):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--arms", "real,magic"), ["benchmark.arms.1", "'classic+gan'", "'magic'"]),
+        (("--arms", "real,magic"), ["--arms", "'classic+gan'", "'magic'"]),
         (("--arms", "real,real"), ["real, real: name each once"]),
-        (("--classifiers", "resnet"), ["benchmark.classifiers.0", "'densenet'", "'resnet'"]),
-        (("--folds", "1"), ["benchmark.folds", "1"]),
-        (("--factor", "0.5"), ["benchmark.factor", "0.5"]),
-        (("--size", "30"), ["model.size", "multiple of 4", "30"]),
+        (("--classifiers", "resnet"), ["--classifiers", "'densenet'", "'resnet'"]),
+        (("--folds", "1"), ["--folds", "1"]),
+        (("--factor", "0.5"), ["--factor", "0.5"]),
+        (("--size", "30"), ["--size", "multiple of 4", "30"]),
     ],
 )
 def test_a_bad_option_of_benchmark(augmentor, lesion_folder, arguments, told):
@@ -216,7 +217,7 @@ def test_a_bad_option_of_benchmark(augmentor, lesion_folder, arguments, told):
 def test_all_bad_options_come_together(augmentor, lesion_folder):
     outcome = augmentor("fit", "--data", lesion_folder, "--size", 30, "--model", "x", "--holdout", 2, "--minutes", -1)
     assert outcome.code == 2
-    assert outcome.says("model.size", "model.name", "training.holdout", "training.minutes")
+    assert outcome.says("--size", "--model", "--holdout", "--minutes")
 
 
 def test_more_folds_than_a_class_has_patients(augmentor, lesion_folder):
@@ -242,15 +243,30 @@ def test_data_is_asked_for(augmentor, command):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--factor", "many"), ["expand.factor", "'many'"]),
-        (("--screen", "loose"), ["expand.screen", "'loose'", "'strict'"]),
-        (("--factor", "auto", "--classifier", "magic"), ["benchmark.classifiers", "'magic'"]),
+        (("--factor", "many"), ["--factor", "'many'"]),
+        (("--screen", "loose"), ["--screen", "'loose'", "'strict'"]),
+        (("--factor", "auto", "--classifier", "magic"), ["--classifiers", "'magic'"]),
+        (("--factor", "auto", "--balance"), ["--factor auto", "Leave --balance and --screen out"]),
+        (("--factor", "auto", "--screen", "off"), ["--factor auto", "Leave --balance and --screen out"]),
     ],
 )
 def test_a_bad_option_of_expand(augmentor, arguments, told):
     outcome = augmentor("expand", *arguments)
     assert outcome.code == 2
     assert outcome.says(*told)
+
+
+def test_only_what_the_disk_refuses_is_blamed_on_it(augmentor, monkeypatch):
+    for number, told in ((errno.ENOSPC, True), (errno.EISDIR, False)):
+        error = OSError(number, "as the system says it", "keys.txt")
+        monkeypatch.setattr("augmentor.cli.data.read_data", lambda *_a, error=error: raise_it(error))
+        outcome = augmentor("check", "--data", "lesions")
+        assert outcome.says("keys.txt: as the system says it.")
+        assert ("Free space" in outcome.err) == told
+
+
+def raise_it(error):
+    raise error
 
 
 @pytest.mark.parametrize(
@@ -276,13 +292,13 @@ def test_a_bad_option_of_calibrate_is_told_before_anything_is_simulated(
 def test_a_factor_under_one_or_endless(augmentor, factor):
     outcome = augmentor("expand", "--factor", factor)
     assert outcome.code == 2
-    assert outcome.says("expand.factor", f"factor {factor}", "must be 1 or more", "three times its real size")
+    assert outcome.says("--factor", f"factor {factor}", "must be 1 or more", "three times its real size")
 
 
 def test_an_unknown_format(augmentor):
     outcome = augmentor("expand", "--format", "jpeg")
     assert outcome.code == 2
-    assert outcome.says("expand.format", "'nifti'", "'dicom'", "'jpeg'")
+    assert outcome.says("--format", "'nifti'", "'dicom'", "'jpeg'")
 
 
 # No run, or no room for one
@@ -416,19 +432,19 @@ def test_a_recipe_without_data(augmentor, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--dims", "4"], ["extract.dims", "2 or 3"]),
-        (["--size", "4"], ["extract.size", "greater than or equal to 8"]),
-        (["--fov", "wide"], ["extract.fov", "wide"]),
-        (["--fov", "0.5mm"], ["extract.fov", "greater than or equal to 1"]),
-        (["--margin=-1"], ["extract.margin", "greater than or equal to 0"]),
-        (["--per", "voxel"], ["extract.per", "'component' or 'value'"]),
+        (["--dims", "4"], ["--dims", "2 or 3"]),
+        (["--size", "4"], ["--size", "greater than or equal to 8"]),
+        (["--fov", "wide"], ["--fov", "wide"]),
+        (["--fov", "0.5mm"], ["--fov", "greater than or equal to 1"]),
+        (["--margin=-1"], ["--margin", "greater than or equal to 0"]),
+        (["--per", "voxel"], ["--per", "'component' or 'value'"]),
         (["--sections", "all"], ["--sections 'all': give a number"]),
         (["--sections", "3", "--dims", "3"], ["a cube has all sections"]),
         (["--values", "one"], ["--values 'one' is not of the form 2 or 1=cyst,2=mass"]),
         (["--rescale", "1"], ["--rescale '1': give 2 numbers, as in 1,-1024"]),
         (["--rescale", "0,1"], ["slope 0 must be above 0"]),
         (["--format", "png", "--dims", "3"], ["cubes are written as nifti"]),
-        (["--format", "dicom"], ["extract.format", "dicom"]),
+        (["--format", "dicom"], ["--format", "dicom"]),
         (["--window", "kidneys"], ["--window 'kidneys' is no window", "--window -160,240"]),
         (["--columns", "image"], ["is not of the form ours=theirs"]),
     ],

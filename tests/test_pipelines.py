@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from augmentor.errors import UsageError
+from augmentor.data.readers import read_lesions
+from augmentor.errors import ShortfallError, UsageError
 from augmentor.pipeline import demo_recipe, run_recipe
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, load_recipe, make_quick, make_recipe
@@ -78,6 +79,26 @@ def test_a_recipe_that_was_stopped_goes_on_and_does_nothing_twice(tmp_path, monk
     assert len(run_recipe(recipe, Progress()).expanded) == len(outcome.expanded)
     with pytest.raises(UsageError, match="other \\[expand\\] settings"):
         run_recipe(recipe.with_options(expand={"factor": 2}), Progress())
+
+
+def test_a_recipe_whose_expansion_fell_short_goes_on_and_says_so_again(tmp_path, monkeypatch):
+    def fall_short(run, out, **_names):
+        read_lesions(run.folder / "lesions.csv").save(tmp_path / "manifest.csv")
+        out.mkdir()
+        (tmp_path / "manifest.csv").rename(out / "manifest.csv")
+        raise ShortfallError("the factor could not be filled")
+
+    phantom = {"patients": 9, "per_class": 12, "size": 16, "format": "png"}
+    recipe = make_recipe(
+        TINY | {"out": str(tmp_path / "out"), "phantom": phantom, "steps": ["phantom", "fit", "expand"]}, "test"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr("augmentor.pipeline.expand", fall_short)
+        assert "could not be filled" in str(run_recipe(recipe, Progress()).shortfall)
+    monkeypatch.setattr("augmentor.pipeline.expand", lambda *_a, **_n: pytest.fail("it is there"))
+    again = run_recipe(recipe, Progress())
+    assert "could not be filled" in str(again.shortfall)
+    assert len(again.expanded) == 36
 
 
 def test_a_folder_of_another_recipe_is_not_gone_on_with(tmp_path):

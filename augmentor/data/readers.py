@@ -167,9 +167,7 @@ def _read_csv(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | No
     for name in ("path", "mask"):
         if name in made:
             made[name] = _resolve(made[name], file.parent)
-    if pattern:
-        made["patient"] = _all_patients([Path(p).name for p in made["path"]], pattern)
-    return _make(made, file)
+    return _make(made, file, _set_patients(made, pattern))
 
 
 def _resolve(names: list[str], folder: Path) -> list[str]:
@@ -265,9 +263,7 @@ def _read_datalist(file: Path, columns: dict[str, str], pattern: re.Pattern[str]
         made[name] = [str(file.parent / p) if p else "" for p in made[name]]
     if len(parts) == 1 and "training" in parts:
         made["split"] = [""] * len(made["path"])
-    if pattern:
-        made["patient"] = _all_patients([Path(p).name for p in made["path"]], pattern)
-    return _make(made, file)
+    return _make(made, file, _set_patients(made, pattern))
 
 
 def _check_item(item: object, theirs: dict[str, str], where: str) -> None:
@@ -318,13 +314,24 @@ def _require_one_label(labels: np.ndarray, where: str) -> None:
         raise DataError(f"{where}: has {labels.shape[1]} labels an image; a lesion has one class. Choose one of them.")
 
 
-def _make(columns: dict[str, list[str]], source: Path) -> Lesions:
+def _set_patients(columns: dict[str, list[str]], pattern: re.Pattern[str] | None) -> list[str]:
+    """Take the patients from the file names where there is a pattern. What is left aside for it, in words."""
+    if not pattern:
+        return []
+    before = columns.get("patient", [])
+    columns["patient"] = _all_patients([Path(p).name for p in columns["path"]], pattern)
+    if not any(before) or before == columns["patient"]:
+        return []
+    return ["The table's column of patients is left aside: --patient-pattern takes them from the file names instead."]
+
+
+def _make(columns: dict[str, list[str]], source: Path, notes: Sequence[str] = ()) -> Lesions:
     if not columns["path"]:
-        raise DataError(f"{source}: holds no rows. A lesion set needs at least two classes of three patients each.")
+        raise DataError(f"{source}: holds no rows. A lesion set needs at least two classes of two patients each.")
     made = {name: columns[name] for name in COLUMNS if name in columns}
     if "split" in made:
         made["split"] = [split_name(s, source) for s in made["split"]]
-    return make_lesions(made, source)
+    return make_lesions(made, source, notes)
 
 
 def split_name(text: str, source: Path) -> str:

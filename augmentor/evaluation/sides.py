@@ -17,7 +17,7 @@ from augmentor.progress import Update
 from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
 
-_SEED = 2_000  # of the lesions that are judged; never one that `expand` writes
+_SEED = 2_000  # of the lesions that are judged: `expand` writes others, unless it is asked for this seed
 _LARGEST = 256  # pixels a side at which two sets are compared
 _UNKNOWN = (
     "Which real lesions the generator was fitted on is not known: copies are looked for among all of them, their "

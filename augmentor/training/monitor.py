@@ -17,7 +17,7 @@ from augmentor.sampling import latents_of, sample, seed_of
 
 _A_CLASS = 64
 _LEARNED = 0.2  # of AUC
-_SEED = 1_000  # of the lesions that are looked at; never one that `expand` writes
+_SEED = 1_000  # of the lesions that are looked at: `expand` writes others, unless it is asked for this seed
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class Monitor:
 
     def _by_heart(self, told: float, told_held_out: float | None) -> bool:
         """An AUC of n lesions by chance has a deviation of 1 / sqrt(12 n) (Mann and Whitney 1947): two of them, of the
-        held-out lesions (where there are none: of the training lesions), are allowed for."""
-        fewest = len((self.held_out or self.train).labels)
+        side with fewer lesions, are allowed for."""
+        fewest = min(len(side.labels) for side in (self.train, self.held_out) if side)
         learned = told - (0.5 if told_held_out is None else told_held_out)
         return learned > _LEARNED + 2 / (12 * fewest) ** 0.5
 

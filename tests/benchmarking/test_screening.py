@@ -25,6 +25,25 @@ def test_a_study_has_a_row_a_setting_and_goes_on_where_it_stopped(tmp_path, monk
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
 
 
+def test_rows_of_another_study_in_the_same_folder_are_not_this_ones(tmp_path, monkeypatch):
+    def rows(data, recipe, missing, _progress):
+        for setting in missing:
+            asked.append(setting)
+            yield {"fold": data.fold.name, "seed": data.seed, "setting": setting, "factor": recipe.benchmark.factor}
+
+    asked = []
+    monkeypatch.setattr(screening, "_rows", rows)
+    lesions = write_set(tmp_path / "lesions")
+    first, other = (tiny_recipe(benchmark={"folds": 2, "factor": factor}) for factor in (2.0, 3.0))
+    study_screen(lesions, first, tmp_path / "out")
+    assert set(study_screen(lesions, other, tmp_path / "out")["factor"]) == {3.0}
+    asked.clear()
+    table = study_screen(lesions, first, tmp_path / "out")
+    assert not asked  # they are still there
+    assert set(table["factor"]) == {2.0}
+    assert len(table) == 2 * (1 + len(screening.SETTINGS))
+
+
 def test_gains_are_paired_by_fold_and_averaged_over_seeds():
     rows = [
         {"fold": fold, "seed": seed, "setting": setting, "drawn": 10, "kept": kept, "kid_texture": 0.1}

@@ -103,6 +103,7 @@ def test_a_folder_has_no_columns(tmp_path):
         ("case(<patient>)<anything>", "case(9)x.jpg", "9"),
         (r"(?P<patient>\d+)", "0012-slice3.png", "0012"),
         (r"IMG_(?P<patient>[A-Z]+)\d*", "IMG_AB12.tif", "AB"),
+        (r"(?P<site>s\d)-(?P<patient>p\d+)_.*", "s1-p07_3.png", "p07"),
     ],
 )
 def test_the_patient_is_found_by_template_or_expression(pattern, name, patient):
@@ -114,6 +115,22 @@ def test_patients_of_a_folder(lesion_folder):
     assert len(lesions) == 24
     assert lesions.table["patient"].nunique() == 12
     assert not lesions.warnings
+
+
+def test_a_pattern_that_sets_a_tables_patients_aside_is_told(tmp_path):
+    touch(tmp_path, "p1_1.png", "p2_1.png")
+    file = write_csv(tmp_path / "t.csv", "path,label,patient\np1_1.png,a,x\np2_1.png,b,y\n")
+    lesions = read_lesions(file, patient_pattern="<patient>_<anything>")
+    assert column(lesions, "patient") == ["p1", "p2"]
+    assert any("column of patients is left aside" in line for line in lesions.warnings)
+    assert not any("left aside" in line for line in read_lesions(file).warnings)
+
+
+def test_scans_beside_their_masks_are_no_classes(tmp_path):
+    for folder in ("imagesTr", "labelsTr"):
+        touch(tmp_path, f"{folder}/p1_1.png", f"{folder}/p2_1.png")
+    with pytest.raises(DataError, match=r"imagesTr and labelsTr are no classes.* augmentor extract --data"):
+        read_lesions(tmp_path)
 
 
 def test_every_file_that_does_not_fit_the_pattern_is_named(tmp_path):

@@ -101,6 +101,15 @@ def test_tables_of_lesions_are_none_of_scans(table, tmp_path):
     assert not is_scan_table(table, {"path": "image"})
 
 
+def test_a_bad_row_makes_no_table_of_lesions_of_a_table_of_scans(table):
+    rows = table.read_text().splitlines()
+    image, _, *rest = rows[3].split(",")
+    table.write_text("\n".join([*rows[:3], ",".join([image, "", *rest]), *rows[4:]]))
+    assert is_scan_table(table)
+    with pytest.raises(DataError, match="row 4: has neither mask nor box"):
+        open_lesions(table)
+
+
 def test_a_lesion_set_is_read_as_ever(tmp_path):
     write_set(tmp_path / "set")
     assert len(open_lesions(tmp_path / "set")) == 24

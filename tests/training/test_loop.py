@@ -123,7 +123,7 @@ def test_the_papers_models_are_shown_classic_augmentation_and_no_holes(name):
 
 @pytest.mark.parametrize(("name", "averaged"), [("cgan", True), ("dcgan", False), ("acgan", False)])
 def test_the_default_is_averaged_and_the_papers_is_not(name, averaged):
-    trainer = run(make_trainer(name), 8)  # the average moves every fourth step
+    trainer = run(make_trainer(name), 7)  # the average moves every fourth step
     now, mean = (list(network.parameters()) for network in (trainer.generator.module, trainer.ema))
     assert all(torch.equal(a, b) for a, b in zip(now, mean, strict=True)) == (not averaged)
 

@@ -55,6 +55,7 @@ def test_a_killed_fit_goes_on_from_its_last_snapshot_to_the_same_weights(tmp_pat
 def test_a_fit_killed_before_its_first_snapshot_is_fitted_anew(tmp_path, lesions, monkeypatch):
     killed = kill_at(0, lesions, tmp_path / "run", monkeypatch)
     killed.state.rename(killed.state.with_name(killed.state.name + ".part"))
+    (killed.folder / "splits.json").rename(killed.folder / "splits.json.12345.part")
     run = fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
     assert run.finished
     assert not list(run.folder.rglob("*.part"))

@@ -1,0 +1,77 @@
+"""One fold's data and its GAN; what a cell makes of them is in test_benchmark.py."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from augmentor.benchmarking import crossval
+from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
+from augmentor.benchmarking.pool import pool
+from augmentor.data.readers import read_lesions
+from augmentor.data.splits import holdout, outer_folds
+from augmentor.expansion.mix import wanted_counts
+from augmentor.model.checkpoint import load_card
+from augmentor.progress import Progress
+from augmentor.training.run import Run
+from tests.lesion_sets import tiny_recipe, write_set
+
+
+def sixteen_bit(lesions, times=16):
+    """The same lesions as 16-bit files, their values so many times as large."""
+    for path in lesions.paths:
+        Image.fromarray(np.asarray(Image.open(path)).astype(np.uint16) * times).save(path)
+    return read_lesions(lesions.source, patient_pattern="<patient>_<anything>")
+
+
+def brighten(path, value):
+    pixels = np.array(Image.open(path))
+    pixels[0, 0] = value
+    Image.fromarray(pixels).save(path)
+
+
+def test_a_folds_real_and_synthetic_lesions_are_on_one_scale(tmp_path):
+    lesions = sixteen_bit(write_set(tmp_path / "lesions", patients=9))
+    fold = outer_folds(lesions, 2, 0)[0]
+    brightest = lesions.rows(fold.train).paths[holdout(lesions.rows(fold.train), 0.2, 0)[1][0]]
+    brighten(brightest, 9000)  # in a patient whom the GAN holds out
+    data = FoldData(sixteen_bit(lesions, times=1), fold, 0, tiny_recipe(), tmp_path)
+    assert fit_gan(GanTask(data, "cgan"), Progress()).error is None
+    run = Run(data.gan_folder("cgan"))
+    own, whole = load_card(run.chosen_checkpoint).intensity, data._train_images[1]
+    assert own.high < whole.high == 9000
+    (synthetic, _), _ = data.synthetic("cgan", 2.0, "off")
+    made, _ = pool(run, wanted_counts(data.train.counts(), 2.0), 0, "off")
+    stored = [(x + 1) / 2 * (i.high - i.low) + i.low for x, i in ((synthetic, whole), (made, own))]
+    np.testing.assert_allclose(*stored, atol=0.5)
+
+
+def test_a_worker_that_computes_otherwise_fits_no_gan(tmp_path, monkeypatch):
+    lesions = write_set(tmp_path / "lesions")
+    task = GanTask(FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(), tmp_path / "out"), "cgan")
+    monkeypatch.setattr(crossval, "_arithmetic", lambda _recipe: "cuda, bfloat16")
+    assert "This worker computes with cuda, bfloat16" in str(fit_gan(task, Progress()).error)
+    assert not task.data.gan_folder("cgan").exists()
+
+
+def test_how_lesions_were_cut_does_not_bring_a_gan_under_one_key_with_another_recipe(tmp_path):
+    lesions = write_set(tmp_path / "lesions")
+    fold = outer_folds(lesions, 2, 0)[0]
+    recipes = tiny_recipe(), tiny_recipe(extract={"margin": 3.0})
+    data = [FoldData(lesions, fold, 0, recipe, tmp_path) for recipe in recipes]
+    assert data[0].gan_key("cgan") == data[1].gan_key("cgan")
+    assert data[0].gan_recipe("cgan").hash() == data[1].gan_recipe("cgan").hash()
+
+
+def test_folds_with_a_dot_in_their_names_do_not_wait_for_each_other(tmp_path, monkeypatch):
+    locks = []
+    monkeypatch.setattr(crossval, "locked", lambda file: locks.append(file) or nullcontext())
+    monkeypatch.setattr(crossval, "fit_or_resume", lambda *_a, **_n: pytest.fail("not in this test"))
+    lesions = write_set(tmp_path / "lesions")
+    for name in ("1.0", "1.1"):
+        fold = replace(outer_folds(lesions, 2, 0)[0], name=name)
+        with pytest.raises(pytest.fail.Exception):
+            fit_gan(GanTask(FoldData(lesions, fold, 0, tiny_recipe(), tmp_path), "cgan"), Progress())
+    assert len(set(locks)) == 2
