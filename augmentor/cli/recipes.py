@@ -14,11 +14,13 @@ from augmentor.progress import TerminalProgress
 
 
 def demo(
-    out_folder: Annotated[Path, typer.Option("--out", help="A new or empty folder.")] = Path("demo"),
+    out_folder: Annotated[
+        Path, typer.Option("--out", help="A new or empty folder, or an earlier demo to go on with.")
+    ] = Path("demo"),
     seed: Seed = 0,
     dims: Annotated[int, typer.Option(help="2: images. 3: volumes with masks.", min=2, max=3)] = 2,
 ) -> None:
-    """Phantom lesions, then everything: fit, expand, evaluate, benchmark, report. About five minutes on two cores.
+    """Phantom lesions, then everything: fit, expand, evaluate, benchmark, report. Under ten minutes on two cores.
 
     Example: `augmentor demo --out demo`
     """
