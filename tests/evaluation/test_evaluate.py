@@ -3,10 +3,12 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -20,6 +22,7 @@ from tests.lesion_sets import tiny_recipe, write_set
 # The command line, and its own peak memory as the last word: ru_maxrss would begin with that of who starts it.
 COMMAND = """
 import sys
+import time
 from augmentor.cli import main
 try:
     main()
@@ -137,9 +140,23 @@ def test_files_of_others_are_not_overwritten(tmp_path):
         require_own(tmp_path)
 
 
+def slowness():
+    """How many times slower than on the machine that the requirements are for, where a thread's convolutions run at 100
+    GFLOP/s in float32, they run here in this very moment; at least 1."""
+    convolution = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
+    images = torch.zeros(32, 64, 32, 32).to(memory_format=torch.channels_last)
+    taken = []
+    with torch.no_grad():
+        for _ in range(10):
+            begun = time.process_time()
+            convolution(images)
+            taken.append(time.process_time() - begun)
+    return max(1.0, min(taken) * 100e9 / (2 * 32 * 64 * 64 * 9 * 32 * 32))
+
+
 @pytest.mark.slow
 def test_two_thousand_lesions_beside_a_thousand_stay_within_time_and_memory(tmp_path):
-    """The requirement is 60 s on two cores and 2 GiB; here in processor seconds of one thread."""
+    """The requirement is 60 s on two cores and 2 GiB; here in processor seconds of one thread, of such a machine."""
     for name, count, seed in (("real", 1000, 0), ("made", 2000, 1)):
         write_smooth(tmp_path / name, count, seed, size=64)
     command = [sys.executable, "-c", COMMAND, "evaluate", "--synthetic", "made", "--real", "real", "--json"]
@@ -149,5 +166,5 @@ def test_two_thousand_lesions_beside_a_thousand_stay_within_time_and_memory(tmp_
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"]["synthetic"] == {"a": 1000, "b": 1000}
-    assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < 100
+    assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < 100 * slowness()
     assert int(done.stderr.split()[-1]) < 2 * 1024**2  # KiB
