@@ -22,7 +22,6 @@ from tests.lesion_sets import tiny_recipe, write_set
 # The command line, and its own peak memory as the last word: ru_maxrss would begin with that of who starts it.
 COMMAND = """
 import sys
-import time
 from augmentor.cli import main
 try:
     main()
