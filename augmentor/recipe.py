@@ -270,13 +270,13 @@ def make_recipe(content: dict[str, Any], where: str) -> Recipe:
 
 def _tell(problem: Any, where: str) -> str:
     name = ".".join(str(part) for part in problem["loc"])
-    if where == _COMMAND_LINE and len(problem["loc"]) > 1:
-        where, name = "", _option_of(problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{where}: {name} is no setting; see docs/recipes.md for those that there are."
     told = problem["msg"].removeprefix("Value error, ")
     given = f" (given: {problem['input']!r})" if name and not isinstance(problem["input"], dict) else ""
-    return ": ".join([*(part for part in (where, name) if part), f"{told}{given}."])
+    if where == _COMMAND_LINE and len(problem["loc"]) > 1:
+        return f"{_option_of(problem['loc'])}: {told}{given}."
+    return f"{where}: {name + ': ' if name else ''}{told}{given}."
 
 
 def _option_of(place: tuple[str | int, ...]) -> str:

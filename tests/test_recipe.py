@@ -104,6 +104,8 @@ def test_options_change_what_is_given_and_leave_the_rest():
 def test_options_are_checked_like_a_file():
     with pytest.raises(UsageError, match=r"^--size: "):
         Recipe().with_options(model={"size": 30})
+    with pytest.raises(UsageError, match=r"^the command line: model\.colour is no setting"):
+        Recipe().with_options(model={"colour": 30})
 
 
 @pytest.mark.parametrize(

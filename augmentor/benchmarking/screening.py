@@ -105,11 +105,6 @@ def _rows(data: FoldData, recipe: Recipe, missing: Sequence[str], progress: Prog
         raise AugmentorError(f"The GAN of fold {data.fold.name}, seed {data.seed} failed: {error}")
     for setting in wanted:
         synthetic, drawn = _draw(data, setting, recipe.benchmark.factor)
-        if not len(synthetic[1]):
-            raise AugmentorError(
-                f"Fold {data.fold.name}, seed {data.seed}: no lesion passed the screen '{setting}'. Fit longer or with "
-                "more patients."
-            )
         row = where | {"setting": setting, "drawn": drawn, "kept": len(synthetic[1])}
         yield row | _fidelity(data, synthetic) | _sensitivities(data, recipe, synthetic)
 
@@ -127,9 +122,13 @@ def _draw(data: FoldData, setting: Setting, factor: float) -> tuple[Labelled, in
     level: ScreenLevel = setting
     screen = screen_of(Run(data.gan_folder("cgan")), card, level)
     passed = list(screen.draw(generator, card, wanted, data.seed))
+    if not passed:
+        raise AugmentorError(
+            f"Fold {data.fold.name}, seed {data.seed}: no lesion passed the screen '{level}'. Fit longer or with more "
+            "patients."
+        )
     labels = class_numbers([lesion.label for lesion in passed], classes)
-    images = np.stack([lesion.image for lesion in passed]) if passed else np.empty((0, *card.shape), np.float32)
-    return (data.scaled(images, "cgan"), labels), screen.drawn.total()
+    return (data.scaled(np.stack([lesion.image for lesion in passed]), "cgan"), labels), screen.drawn.total()
 
 
 def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
