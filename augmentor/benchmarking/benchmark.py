@@ -115,7 +115,10 @@ def _design_warnings(design: Design, recipe: Recipe) -> list[str]:
 
 
 def _run(design: Design, recipe: Recipe, out: Path, progress: Progress) -> tuple[list[Fitted], dict[str, Cell]]:
-    """All GANs, then all cells by key; what an earlier start has done is taken as it is."""
+    """All GANs, then all cells by key; what an earlier start has done is taken as it is.
+
+    The longest go first, so that no worker is left with one of them at the end.
+    """
     asked, tasks = recipe.benchmark, [*design.cells, *design.curves]
     known = done(out / "cells")
     cells = {t.key: known[t.key] for t in tasks if t.key in known}
@@ -129,13 +132,14 @@ def _run(design: Design, recipe: Recipe, out: Path, progress: Progress) -> tuple
     fitted: list[Fitted] = []
     with progress.task("Benchmark", max(sum(seconds.values()), 1e-9)) as update:
         ended = 0.0
-        for fit in run_tasks(fit_gan, gans, asked.workers, asked.scheduler, progress):
+        longest_first = sorted(gans, key=lambda g: -seconds[g.run])
+        for fit in run_tasks(fit_gan, longest_first, asked.workers, asked.scheduler, progress):
             fitted.append(fit)
             ended += seconds[fit.record["run"]]
             update(ended, f"{len(fitted)}/{len(gans)} GANs")
         failed = {t.key: t.fail(f"its GAN failed: {error}") for t in open_cells if (error := _gan_error(t, fitted))}
         cells |= failed
-        able = [t for t in open_cells if t.key not in failed]
+        able = sorted((t for t in open_cells if t.key not in failed), key=lambda t: -seconds[t.key])
         for cell in run_tasks(run_cell, able, asked.workers, asked.scheduler, progress):
             cells[cell.key] = cell
             ended += seconds[cell.key]

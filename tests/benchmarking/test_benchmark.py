@@ -14,6 +14,7 @@ import pytest
 import augmentor.benchmarking.benchmark as benchmarking
 from augmentor.benchmarking.benchmark import benchmark
 from augmentor.benchmarking.statistics import METRICS
+from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError, DataError, LeakageError, UsageError
@@ -86,6 +87,20 @@ def _note_fold(monkeypatch, name: str, current: list[str]) -> None:
             current.clear()
 
     monkeypatch.setattr(benchmarking, name, noted)
+
+
+def test_the_longest_tasks_go_first(tmp_path, monkeypatch):
+    """Else a worker would be alone with one of them at the end: `auto` trains nine times as long as `classic`."""
+    asked: list[list[str]] = []
+
+    def recorded(function, tasks, *arguments):
+        asked.append([task.spec.arm if hasattr(task, "spec") else task.model for task in tasks])
+        return run_tasks(function, tasks, *arguments)
+
+    monkeypatch.setattr(benchmarking, "run_tasks", recorded)
+    recipe = tiny_recipe(benchmark={"arms": ["classic", "auto"], "classifiers": ["logistic"]})
+    benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
+    assert asked == [["cgan"] * 2, ["auto"] * 2 + ["classic"] * 2]
 
 
 @pytest.mark.parametrize("column", ["patient", "content"])
