@@ -65,8 +65,9 @@ def choose(run: Run, classifier: ClassifierName, steps: int, seed: int, update: 
     better than none, the other screens.
 
     The best plan is taken if it is better than none beyond chance: a one-sided paired t-test over patients, p < 0.05
-    after Bonferroni's correction for the plans tried. Where nothing helps for sure, none is taken, so that `auto` can
-    do little harm. Raises UsageError where nothing is held out.
+    after Bonferroni's correction for the plans tried (which holds about, for the last ones are picked on the way).
+    Where nothing helps for sure, none is taken, so that `auto` can do little harm. Raises UsageError where nothing is
+    held out.
     """
     inner = _Inner(run, classifier, steps, seed)
     trials = [inner.baseline()]

@@ -186,13 +186,16 @@ def mcnemar(rows_arm: pd.DataFrame, rows_baseline: pd.DataFrame) -> McNemar:
     return McNemar(arm, baseline, p)
 
 
-def sentence(comparisons: list[Comparison], folds: int, seeds: int) -> str:
+def sentence(comparisons: list[Comparison], folds: int, seeds: int, test_sets: int) -> str:
     """The verdict for one metric, over all arms and classifiers; `comparisons` are those of GAN arms.
 
+    test_sets: how many of the folds of all seeds differ; told where some are the same.
     Gains come first, then harms, each named with its interval; of the others only the range where they are many.
     A point is a hundredth of the metric.
     """
     design = f"{folds} fold{'s' * (folds != 1)} x {seeds} seed{'s' * (seeds != 1)}"
+    if test_sets < folds * seeds:
+        design += f", {test_sets} different test set{'s' * (test_sets != 1)}"
     if not comparisons:
         return "No arm with synthetic lesions could be compared with classic augmentation."
     of = {v: [c for c in comparisons if c.verdict == v] for v in ("gain", "harm", "none")}

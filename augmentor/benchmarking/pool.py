@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,7 +17,8 @@ from augmentor.training.run import Run
 def pool(run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel) -> tuple[np.ndarray, list[str]]:
     """`wanted` lesions a class that pass the screen: (M, C, S, S) float32 in [-1, 1], and M labels.
 
-    Fewer where the screen let no more pass. Two processes may draw the same set; its file is there whole or not at all.
+    Fewer where the screen let no more pass. Two processes, on two machines too, may draw the same set; its file is
+    there whole or not at all.
     """
     key = key_of({"wanted": wanted, "seed": seed, "screen": screen}, SCREEN_CODE)
     file = run.folder / "pools" / f"{key}.npz"
@@ -25,7 +26,7 @@ def pool(run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel) -> tu
         return kept
     images, labels = synthesise(run, wanted, seed, screen)
     file.parent.mkdir(exist_ok=True)
-    part = file.with_name(f".{key}-{os.getpid()}.npz")
+    part = file.with_name(f".{key}-{uuid4().hex}.npz")
     np.savez(part, images=images, labels=np.array(labels, dtype=str))
     part.replace(file)
     return images, labels

@@ -37,9 +37,10 @@ _JUDGES = 200  # lesions a class of the set that tells the true difference
 class Study:
     """A design, simulated again and again.
 
-    perfect 0 is the null study: the arm against the baseline is `resampled`, which is the same by construction (the
-    same lesions, classically augmented, the same number of draws). A larger number is the power study: the arm's
-    synthetic lesions are phantoms of other patients, as a perfect generator's would be, so many for each real one.
+    perfect 0 is the null study: the arm against the baseline is `resampled`, which has nothing new (the same lesions,
+    classically augmented, the same number of draws; some are drawn more often). A larger number is the power
+    study: the arm's synthetic lesions are phantoms of other patients, as a perfect generator's would be, so many for
+    each real one.
 
     mislabelled: the share of real lesions that carry another class's label while they are trained on. Those that are
     tested, and the perfect generator's, have their own: the larger the share, the more synthetic lesions help.

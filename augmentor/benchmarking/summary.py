@@ -34,7 +34,7 @@ def summarise(
     comparisons = _compare_all(table, design, asked)
     judged = [c for c in comparisons if c.metric == VERDICT_METRIC and ARMS[c.arm].gan]  # type: ignore[index]
     return {
-        "verdict": sentence(judged, len(design.folds[0]), len(design.folds)),
+        "verdict": sentence(judged, len(design.folds[0]), len(design.folds), len(set(design.test_sets.values()))),
         "metric": VERDICT_METRIC,
         "arms": arms,
         "classes": classes,

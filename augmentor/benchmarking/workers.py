@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -62,7 +63,9 @@ def _parallel(jobs: Iterable[Any], workers: int, scheduler: str | None) -> Itera
 @contextmanager
 def _backend(workers: int, scheduler: str | None) -> Iterator[None]:
     if scheduler is None:
-        with joblib.parallel_config("loky", n_jobs=workers):
+        with warnings.catch_warnings(), joblib.parallel_config("loky", n_jobs=workers):
+            # loky replaces a worker whose memory has grown, and says so as if something had gone wrong.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             yield
         return
     with _client(scheduler), joblib.parallel_config("dask"):

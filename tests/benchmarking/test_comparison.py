@@ -169,7 +169,7 @@ def test_an_arm_that_failed_everywhere_has_no_scores_and_no_verdict():
     one = holm([pair(*scores, 0.5, LABELS)])[0]
     assert np.isnan(one.difference)
     assert one.verdict == "none"
-    assert "not measured" in sentence([one], 3, 2)
+    assert "not measured" in sentence([one], 3, 2, 6)
 
 
 def test_a_family_is_every_arm_and_classifier_that_ran_beside_its_baseline():
@@ -216,13 +216,19 @@ def test_mcnemar_compares_only_what_both_arms_predicted():
 
 def test_no_verdict_is_a_sentence_with_the_least_effect_and_its_design():
     one = concluded([0.8, 0.7, 0.75], [0.79, 0.72, 0.75])
-    told = sentence([one], 3, 1)
+    told = sentence([one], 3, 1, 3)
     assert told == (
         f"No gain shown: an effect under {100 * one.detectable:.1f} points could not have been seen with this many "
         "patients. (Macro sensitivity, difference in points: classic+gan with svm -0.3; 3 folds x 1 seed.)"
     )
-    assert "too few folds" in sentence([concluded([0.8], [0.7])], 1, 1)
-    assert sentence([], 3, 1) == "No arm with synthetic lesions could be compared with classic augmentation."
+    assert "too few folds" in sentence([concluded([0.8], [0.7])], 1, 1, 1)
+    assert sentence([], 3, 1, 3) == "No arm with synthetic lesions could be compared with classic augmentation."
+
+
+def test_seeds_that_test_the_same_patients_again_are_told_by_the_sentence():
+    one = concluded([0.8, 0.7, 0.75], [0.79, 0.72, 0.75])
+    assert "3 folds x 2 seeds, 5 different test sets.)" in sentence([one], 3, 2, 5)
+    assert "3 folds x 2 seeds.)" in sentence([one], 3, 2, 6)
 
 
 GAIN = Comparison(*LABELS, 0.031, 0.006, 0.055, 0.02, "gain", 0.02)
@@ -230,14 +236,14 @@ HARM = Comparison("gan-only", "cnn", "sensitivity", -0.08, -0.12, -0.04, 0.0002,
 
 
 def test_a_gain_is_a_sentence_with_its_interval():
-    assert sentence([GAIN], 5, 3) == (
+    assert sentence([GAIN], 5, 3, 15) == (
         "Synthetic lesions raised macro sensitivity by 3.1 points "
         "(95 % CI 0.6 to 5.5, corrected p = 0.02, 5 folds x 3 seeds) in classic+gan with svm."
     )
 
 
 def test_a_harm_is_called_one():
-    assert sentence([HARM], 5, 3) == (
+    assert sentence([HARM], 5, 3, 15) == (
         "Synthetic lesions harmed: they lowered macro sensitivity by 8.0 points "
         "(95 % CI 4.0 to 12.0, corrected p < 0.001, 5 folds x 3 seeds) in gan-only with cnn."
     )
@@ -245,7 +251,7 @@ def test_a_harm_is_called_one():
 
 def test_a_lower_error_is_told_as_lowered_and_not_as_a_harm():
     gain = Comparison("classic+gan", "svm", "brier", -0.031, -0.055, -0.006, 0.02, "gain", 0.02)
-    assert sentence([gain], 5, 3).startswith(
+    assert sentence([gain], 5, 3, 15).startswith(
         "Synthetic lesions lowered the Brier score by 3.1 points (95 % CI 0.6 to 5.5,"
     )
 
@@ -256,7 +262,7 @@ def quiet(i):
 
 def test_of_many_comparisons_gains_and_harms_are_named_and_the_rest_is_summed_up():
     larger = Comparison("classic+acgan", "cnn", "sensitivity", 0.05, 0.01, 0.09, 0.03, "gain", 0.02)
-    told = sentence([quiet(0), GAIN, *(quiet(i) for i in range(1, 12)), HARM, larger], 5, 3)
+    told = sentence([quiet(0), GAIN, *(quiet(i) for i in range(1, 12)), HARM, larger], 5, 3, 15)
     assert told.index("5.0 points") < told.index("3.1 points") < told.index("harmed")
     assert "in classic+gan with svm" in told
     assert "in gan-only with cnn" in told
@@ -270,4 +276,4 @@ def test_of_many_comparisons_gains_and_harms_are_named_and_the_rest_is_summed_up
 
 def test_the_best_of_many_errors_is_the_lowest():
     family = [Comparison(f"arm{i}", "cnn", "ece", i / 100, -0.1, 0.2, 1.0, "none", 0.04) for i in range(-2, 3)]
-    assert "+2.0 to -2.0, best arm-2 with cnn" in sentence(family, 5, 1)
+    assert "+2.0 to -2.0, best arm-2 with cnn" in sentence(family, 5, 1, 5)
