@@ -47,7 +47,7 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     of all that decides about it, is that of this study; those of other studies stay in the file.
     """
     progress = progress or Progress()
-    lesions = require_usable(lesions).lesions.at_most(recipe.data.max_per_class, 0)
+    lesions = require_usable(lesions).lesions.at_most(recipe.data.max_per_class)
     design = make_design(lesions, recipe.with_options(benchmark={"arms": [BASELINE, _ARM]}), out)
     file = out / "screen.csv"
     with locked(out / ".lock", f"{out}: a study is at work in this folder. Wait for it, or give another --out."):

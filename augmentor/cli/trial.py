@@ -111,7 +111,9 @@ def benchmark(
 
 
 def calibrate(
-    simulations: Annotated[int, typer.Option(help="Simulated benchmarks.", min=1, max=1000)] = 200,
+    simulations: Annotated[
+        int, typer.Option(help="Simulated benchmarks; there are seeds for 1000.", min=1, max=1000)
+    ] = 200,
     perfect: Annotated[
         float,
         typer.Option(help="Lesions of a perfect generator for each real one. 0: the two arms are the same.", min=0),

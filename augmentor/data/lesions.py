@@ -58,8 +58,11 @@ class Lesions:
         """Images a class."""
         return {str(name): int(count) for name, count in self.per_class()["images"].items()}
 
-    def at_most(self, per_class: int | None, seed: int) -> Lesions:
-        """At most `per_class` lesions of each class, drawn patient by patient so that many patients stay."""
+    def at_most(self, per_class: int | None, seed: int = 0) -> Lesions:
+        """At most `per_class` lesions of each class, drawn patient by patient so that many patients stay.
+
+        seed: of the draw. What --max-per-class leaves is the same for every seed of a fit or benchmark.
+        """
         if per_class is None:
             return self
         if per_class < 1:

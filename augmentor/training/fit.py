@@ -134,7 +134,7 @@ def fit_or_resume(
 
 def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:
     found = require_usable(lesions, dims=recipe.model.spatial_dims)
-    given = found.lesions.at_most(recipe.data.max_per_class, 0)
+    given = found.lesions.at_most(recipe.data.max_per_class)
     columns = ["path", "label", "patient", "split", "content"]
     for told, same in (
         ("by another recipe", run.recipe.hash() == resolve(recipe).hash()),
@@ -167,7 +167,7 @@ def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
     fabric = start_fabric(recipe.training)
     method = METHODS[recipe.model.name]
     require_shareable(fabric, method, batch_of(recipe.training, method, recipe.model.spatial_dims))
-    lesions = found.lesions.at_most(recipe.data.max_per_class, 0)
+    lesions = found.lesions.at_most(recipe.data.max_per_class)
     train, held_out = _split(lesions, recipe)
     run = Run(lead(fabric, lambda: new_folder(out).resolve()))
     try:

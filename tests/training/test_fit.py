@@ -97,6 +97,14 @@ def test_of_the_snapshots_nearest_to_the_held_out_lesions_the_latest_is_chosen(
     assert run.summary["chosen"] == snapshots_of(run)[chosen]["checkpoint"]
 
 
+def test_of_many_lesions_every_seed_takes_the_same(tmp_path, lesions):
+    """As `benchmark` does: two fits of one recipe, and its benchmark, are of one set."""
+    recipes = [tiny_recipe(data={"max_per_class": 6}, training={"seed": seed, "kimg": 0.064}) for seed in (0, 1)]
+    first, other = (fit(lesions, recipe, tmp_path / f"{i}").lesions for i, recipe in enumerate(recipes))
+    assert max(first.counts().values()) == 6
+    assert first.paths == other.paths
+
+
 def test_without_a_holdout_all_lesions_are_trained_on_and_the_last_snapshot_is_taken(tmp_path, lesions):
     run = fit(lesions, tiny_recipe(training={"holdout": 0}), tmp_path / "run")
     assert len(run.training) == len(lesions)
