@@ -3,8 +3,10 @@ on CPUs."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,19 +34,25 @@ def in_fast_layout(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=_LAYOUT[images.dim()])
 
 
+def along_axes(matrix: Tensor, images: Tensor) -> Tensor:
+    """(T, S) and (B, C, S, ...) -> (B, C, T, ...): the product with each row of pixels along each spatial axis."""
+    wide = matrix @ images @ matrix.T
+    return torch.einsum("zd,bcdyx->bczyx", matrix, wide) if images.dim() == 5 else wide
+
+
 def soften(images: Tensor) -> Tensor:
     """(B, C, S, ...) convolved with the binomial kernel of side 3, borders mirrored.
 
     The kernel is zero at the highest frequency: what pixel shuffle is prone to, a chequered pattern, can't pass.
     """
-    dims, channels = images.dim() - 2, images.shape[1]
-    line = torch.tensor([0.25, 0.5, 0.25], device=images.device, dtype=images.dtype)
-    kernel = line
-    for _ in range(dims - 1):
-        kernel = kernel[..., None] * line
-    convolve = F.conv2d if dims == 2 else F.conv3d
-    padded = F.pad(images, (1,) * (2 * dims), mode="reflect")
-    return convolve(padded, kernel.expand(channels, 1, *[3] * dims), groups=channels)
+    return along_axes(_softening(images.shape[-1], images.device), images)
+
+
+@lru_cache(maxsize=8)
+def _softening(size: int, device: torch.device) -> Tensor:
+    """(size, size): as a matrix the kernel takes half the time of a convolution of each channel by itself."""
+    before, row, after = (np.pad(np.eye(size), ((1, 1), (0, 0)), mode="reflect")[i : i + size] for i in range(3))
+    return torch.tensor(0.25 * before + 0.5 * row + 0.25 * after, dtype=torch.float32, device=device)
 
 
 def to_blocks(images: Tensor) -> Tensor:
@@ -130,7 +138,10 @@ class StyledBlock(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """(B, inputs, S, ...), (B, style) -> (B, outputs, S / stride, ...)."""
         scale, shift = self.style(style).view(len(x), -1, *[1] * (x.dim() - 2)).chunk(2, 1)
-        return F.leaky_relu(self.norm(self.convolution(x)) * (1 + scale) + shift, SLOPE)
+        x = self.convolution(x)
+        # In float32, as CUDA's autocast has it: torch's kernel for bfloat16 takes twice as long on CPUs.
+        normed = self.norm(x.float()).to(x.dtype)
+        return F.leaky_relu(normed * (1 + scale) + shift, SLOPE)
 
 
 def _groups(channels: int) -> int:

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from scipy.fft import dct
 from torch import Tensor
 
+from augmentor.model.blocks import along_axes
+
 _CHUNK_NUMBERS = 8_000_000  # of a volume at twice its resolution, held at a time
 
 
@@ -37,10 +39,7 @@ def resample_finely(images: Tensor, grid: Tensor) -> Tensor:
 
 def _doubled(images: Tensor) -> Tensor:
     """(B, C, S, ...) -> (B, C, 2 S, ...)."""
-    for_linear = images.dim() == 5
-    matrix = _doubling(images.shape[-1], images.device, for_linear)
-    finer = matrix @ images @ matrix.T
-    return torch.einsum("zd,bcdyx->bczyx", matrix, finer) if for_linear else finer
+    return along_axes(_doubling(images.shape[-1], images.device, for_linear=images.dim() == 5), images)
 
 
 @lru_cache(maxsize=4)
@@ -71,9 +70,7 @@ def rotation(angles: Tensor) -> Tensor:
 
 def enlarge(control: Tensor, size: int) -> Tensor:
     """Control points (B, C, K, ...) -> a smooth field (B, C, size, ...), bicubic along each axis."""
-    matrix = _enlarging(control.shape[-1], size, control.device)
-    wide = matrix @ control @ matrix.T
-    return torch.einsum("zd,bcdyx->bczyx", matrix, wide) if control.dim() == 5 else wide
+    return along_axes(_enlarging(control.shape[-1], size, control.device), control)
 
 
 @lru_cache(maxsize=8)

@@ -8,6 +8,7 @@ import logging
 import torch
 from lightning_fabric import Fabric
 from torch import Generator, Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.optim import Adam, Optimizer
 
 from augmentor.model.blocks import Judgement
@@ -64,7 +65,9 @@ class Trainer:
         self.rows = share(self.fabric, self.batch)  # of every batch, those of this process
         self.method, self.section, self.step = gan.method, section, 0
         self.images, self.labels, self.masks, self.sides_mm = images, labels, gan.masks, sides_mm
-        self.members = [(labels == c).nonzero()[:, 0] for c in range(int(labels.max()) + 1)]
+        self.count = torch.bincount(labels)
+        members = [(labels == c).nonzero()[:, 0] for c in range(len(self.count))]
+        self.members = pad_sequence(members, batch_first=True)  # (classes, most in a class)
         self.ema = copy.deepcopy(gan.generator).requires_grad_(False).eval().to(self.fabric.device)
         self.generator, self.optimizer_g = self.fabric.setup(
             gan.generator, self._adam(gan.generator, section.generator_lr or self.method.generator_lr)
@@ -138,7 +141,7 @@ class Trainer:
         return loss
 
     def _other_labels(self, labels: Tensor, randomness: Generator) -> Tensor:
-        by = torch.randint(1, len(self.members), (self.batch,), generator=randomness)
+        by = torch.randint(1, len(self.count), (self.batch,), generator=randomness)
         return (labels + by[self.rows].to(labels.device)) % len(self.members)
 
     def _judge(
@@ -162,15 +165,13 @@ class Trainer:
     def _draw_real(self, randomness: Generator) -> tuple[Tensor, Tensor, Tensor | None]:
         """Labels, images and sides: this process's rows of a batch that is balanced over the classes (or of one class),
         whatever their sizes."""
-        classes = len(self.members)
+        classes = len(self.count)
         if self.method.one_class_a_step:
             labels = torch.full((self.batch,), self.step % classes)
         else:
             labels = (torch.arange(self.batch) + self.step * self.batch) % classes
         labels, chosen = labels[self.rows], torch.rand(self.batch, generator=randomness)[self.rows]
-        rows = torch.stack(
-            [self.members[c][int(u * len(self.members[c]))] for c, u in zip(labels, chosen, strict=True)]
-        )
+        rows = self.members[labels, (chosen * self.count[labels]).long()]
         sides = None if self.sides_mm is None else self.sides_mm[rows].to(self.fabric.device)
         return labels.to(self.fabric.device), self.images[rows].to(self.fabric.device), sides
 

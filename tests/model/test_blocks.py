@@ -75,3 +75,27 @@ def test_the_discriminators_answer_depends_on_the_class_it_is_told():
     assert not torch.equal(
         network(images, torch.zeros(4, dtype=torch.long)), network(images, torch.ones(4, dtype=torch.long))
     )
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_softening_is_the_convolution_with_the_binomial_kernel(dims):
+    images, kernel = torch.randn(2, 1, *[7] * dims), torch.tensor([0.25, 0.5, 0.25])
+    for _ in range(dims - 1):
+        kernel = kernel[..., None] * torch.tensor([0.25, 0.5, 0.25])
+    convolve = F.conv2d if dims == 2 else F.conv3d
+    told = convolve(F.pad(images, (1,) * (2 * dims), mode="reflect"), kernel[None, None])
+    torch.testing.assert_close(soften(images), told)
+
+
+def test_softening_that_was_first_asked_for_in_bfloat16_serves_float32_as_well():
+    images = torch.randn(1, 1, 11, 11)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert soften(images).dtype == torch.bfloat16
+    assert soften(images).dtype == torch.float32
+
+
+def test_a_styled_block_normalises_in_float32_and_gives_back_what_it_computes_in():
+    block, images, style = StyledBlock(3, 8, style=4), 100 + torch.randn(2, 3, 8, 8), torch.zeros(2, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert block(images, style).dtype == torch.bfloat16
+    assert block(images, style).dtype == torch.float32

@@ -94,6 +94,17 @@ def test_batches_are_balanced_over_the_classes():
     assert torch.bincount(labels).tolist() == [2, 2, 2]
 
 
+def test_every_lesion_of_a_class_is_drawn_and_none_of_another_whatever_their_numbers():
+    section = ModelSection(size=16, generator_channels=8, discriminator_channels=8)
+    labels = torch.tensor([1, 0, 1, 1, 2, 1, 1, 2])
+    images = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 1, 16, 16)  # a lesion says its row
+    trainer = Trainer(build_gan(section, images, labels, 3, 0), images, labels, TrainingSection(batch=6, device="cpu"))
+    drawn = [trainer._draw_real(torch.Generator().manual_seed(seed)) for seed in range(20)]
+    rows = torch.cat([lesions[:, 0, 0, 0] for _, lesions, _ in drawn]).long()
+    assert torch.equal(labels[rows], torch.cat([told for told, _, _ in drawn]))
+    assert set(rows.tolist()) == set(range(8))
+
+
 def test_the_training_lesions_in_a_generator_are_not_trained():
     trainer = make_trainer()
     before = trainer.generator.module.bank.clone()
