@@ -13,6 +13,7 @@ from rich.table import Column
 
 Update = Callable[[float, str], None]
 _SECONDS_BETWEEN_LINES = 15.0
+_TELLING_SHARE = 0.01  # before it, what has been done says nothing about how long the rest takes
 
 
 class Progress:
@@ -76,8 +77,9 @@ class TerminalProgress(Progress):
             if done >= total and now - begun < 1:
                 return
             last = now
-            left = (now - begun) / max(done, 1e-9) * (total - done)
-            self.say(f"{name}: {done / total:4.0%}, {now - begun:.0f} s, {max(left, 0):.0f} s left  {note}".rstrip())
+            share = done / total
+            left = f", {max((now - begun) * (1 / share - 1), 0):.0f} s left" if share >= _TELLING_SHARE else ""
+            self.say(f"{name}: {share:4.0%}, {now - begun:.0f} s{left}  {note}".rstrip())
 
         return update
 

@@ -14,6 +14,17 @@ def test_without_a_terminal_there_are_plain_whole_lines():
     assert told.getvalue() == "a line that is longer than forty columns and must not be broken [in two]\n"
 
 
+def test_the_time_left_is_told_once_enough_is_done_to_tell_it(monkeypatch):
+    told, clock = io.StringIO(), iter([0.0, 20.0, 40.0, 60.0])
+    monkeypatch.setattr("augmentor.progress.time.monotonic", lambda: next(clock))
+    with TerminalProgress(Console(file=told, width=80)).task("Benchmark", 1000.0) as update:
+        for done in (0.0, 1.0, 250.0):
+            update(done, "")
+    first, second, third = told.getvalue().splitlines()
+    assert "left" not in first + second
+    assert "180 s left" in third
+
+
 def test_a_bar_fits_eighty_columns_and_shows_rate_time_left_and_losses():
     told = io.StringIO()
     progress = TerminalProgress(Console(file=told, width=80, force_terminal=True, color_system=None))
