@@ -28,6 +28,7 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError
 from augmentor.model.checkpoint import to_json, write_atomically
+from augmentor.model.devices import find_device, name_of
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe
 from augmentor.training.run import require_empty
@@ -197,11 +198,12 @@ def _describe(lesions: Lesions, folds: list[Fold], warnings: list[str]) -> dict[
 
 def _provenance(recipe: Recipe, seconds: float, cell_seconds: float) -> dict[str, Any]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    device = name_of(find_device(recipe.training.device))
     versions = {"augmentor": VERSION, "torch": torch.__version__, "python": platform.python_version()}
     return {
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "versions": versions,
-        "machine": {"cores": os.cpu_count(), "load": load, "platform": platform.platform()},
+        "machine": {"cores": os.cpu_count(), "device": device, "load": load, "platform": platform.platform()},
         "command": shlex.join(["augmentor", *sys.argv[1:]]),
         "seconds": round(seconds, 1),
         "cell_seconds": round(cell_seconds, 1),

@@ -27,6 +27,11 @@ def find_device(name: DeviceName) -> torch.device:
     return torch.device(name)
 
 
+def name_of(device: torch.device) -> str:
+    """A GPU's own name, else "cpu" or "mps"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def computes_in_bfloat16(device: torch.device, dims: int = 2) -> bool:
     """Whether bfloat16 is arithmetic of the device: elsewhere it is emulated, and ten times slower than float32.
 

@@ -195,7 +195,8 @@ def _circumstances(summary: dict[str, Any]) -> list[list[str]]:
     told = [[f"{name} version", version] for name, version in (summary.get("versions") or {}).items()]
     if machine:
         load = numbers.number(machine["load"], ".1f")
-        told.insert(0, ["Machine", f"{machine['platform']}, {machine['cores']} cores, load {load}"])
+        device = f", {machine['device']}" if "device" in machine else ""  # an earlier version's summary has none
+        told.insert(0, ["Machine", f"{machine['platform']}, {machine['cores']} cores{device}, load {load}"])
     return told
 
 

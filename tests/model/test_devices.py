@@ -3,7 +3,7 @@ import torch
 
 from augmentor.errors import UsageError
 from augmentor.model import devices
-from augmentor.model.devices import computes_in_bfloat16, find_device, require_device
+from augmentor.model.devices import computes_in_bfloat16, find_device, name_of, require_device
 from augmentor.model.gan import precision_of, resolve
 from augmentor.recipe import Recipe, TrainingSection
 
@@ -18,6 +18,12 @@ def test_a_device_that_is_missing_is_told(monkeypatch):
 def test_auto_takes_the_first_that_is_there(monkeypatch):
     monkeypatch.setattr(devices, "_PRESENT", {"cuda": lambda: False, "mps": lambda: True})
     assert find_device("auto") == torch.device("mps")
+
+
+def test_a_gpu_is_called_by_its_own_name(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H200")
+    assert name_of(torch.device("cuda")) == "NVIDIA H200"
+    assert name_of(torch.device("cpu")) == "cpu"
 
 
 @pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])

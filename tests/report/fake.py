@@ -123,7 +123,7 @@ def fake_summary(
             "benchmark": {"classifiers": list(classifiers)},
         },
         "versions": {"augmentor": "0.1.0", "torch": "2.13.0"},
-        "machine": {"cores": 2, "load": 0.1, "platform": "Linux-6.18.44-x86_64-with-glibc2.36"},
+        "machine": {"cores": 2, "device": "cpu", "load": 0.1, "platform": "Linux-6.18.44-x86_64-with-glibc2.36"},
         "command": "augmentor benchmark --data lesions/liver --arms real,classic,classic+dcgan",
         "seconds": 4521.0,
         "cell_seconds": 7300.0,

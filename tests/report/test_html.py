@@ -297,6 +297,10 @@ def test_null_numbers_are_said_to_be_unmeasured(tmp_path):
     assert "<td>not measured</td>" in Page(report([out], out)).source
 
 
+def test_the_machine_is_told_with_its_device_and_its_load(joined):
+    assert "2 cores, cpu, load 0.1</td>" in joined.source
+
+
 def test_what_failed_is_told_by_its_first_line(joined):
     assert "RuntimeError: &lt;out of memory&gt;</td>" in joined.source
     assert "failed: RuntimeError: &lt;out of memory&gt;</td>" in joined.source
