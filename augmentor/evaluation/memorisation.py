@@ -33,13 +33,13 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     Of volumes (N, C, S, S, S): (N, 512), 8x8x8 means."""
     if images.ndim == 5:
         return volume_thumbnails(images)
-    shrink = _middle(images.shape[-1])
+    shrink = _shrinking(images.shape[-1])[0]
     return _unit(shrink @ images.mean(1) @ shrink.T)
 
 
 def views(images: np.ndarray) -> np.ndarray:
     """(N, C, S, S) -> (N, V, 256) float32: the thumbnails of an image under 25 small shifts (49 where S is above 64),
-    and under eight small turns and zooms. Of volumes: (N, 15, 512)."""
+    the first without one, and under eight small turns and zooms. Of volumes: (N, 15, 512), the first as it is."""
     if images.ndim == 5:
         return volume_views(images, _TURN, _ZOOM)
     return np.concatenate([_views(images[i : i + _CHUNK].mean(1)) for i in range(0, len(images), _CHUNK)])
@@ -52,9 +52,15 @@ def mirrored(small: np.ndarray) -> np.ndarray:
     lesion beside all of these of another are its alignments with it: 264 (456 above 64x64), of volumes 240."""
     if small.shape[-1] == VOLUME_THUMBNAIL:
         return volume_mirrored(small)
-    square = small.reshape(-1, _SIDE, _SIDE)
-    turned = [np.rot90(square, turns, axes=(1, 2)) for turns in range(4)]
-    return np.stack([x for one in turned for x in (one, one[..., ::-1])]).reshape(8, len(small), THUMBNAIL)
+    return small[:, _mirroring()].swapaxes(0, 1)
+
+
+@lru_cache(maxsize=1)
+def _mirroring() -> np.ndarray:
+    """(8, 256): from where in a thumbnail each number of the eight comes."""
+    square = np.arange(THUMBNAIL).reshape(_SIDE, _SIDE)
+    turned = [np.rot90(square, turns) for turns in range(4)]
+    return np.stack([x for one in turned for x in (one, one[:, ::-1])]).reshape(8, THUMBNAIL)
 
 
 def distance_of(likeness: np.ndarray) -> np.ndarray:
@@ -71,21 +77,16 @@ def _unit(small: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _shrinking(size: int) -> np.ndarray:
-    """(5 or 7, 16, S) float32: for each shift the matrix that takes a row of S pixels to 16 means of equal width."""
+    """(5 or 7, 16, S) float32: for each shift, none first, the matrix that takes a row of S pixels to 16 means of equal
+    width."""
     margin = max(2.0, size / _MARGIN)
     width = (size - 2 * margin) / _SIDE
     far = max(_SHIFTS[-1], round(size / _SHARE))
-    shifts = np.array(sorted({*_SHIFTS, -far, far}))
+    shifts = np.array(sorted({*_SHIFTS, -far, far}, key=abs))
     start = margin + shifts[:, None, None] + width * np.arange(_SIDE)[:, None]
     pixel = np.arange(size)
     inside = np.minimum(start + width, pixel + 1) - np.maximum(start, pixel)
     return (np.maximum(inside, 0) / width).astype(np.float32)
-
-
-def _middle(size: int) -> np.ndarray:
-    """(16, S): without a shift."""
-    shrinking = _shrinking(size)
-    return shrinking[len(shrinking) // 2]
 
 
 def _views(grey: np.ndarray) -> np.ndarray:
@@ -94,8 +95,8 @@ def _views(grey: np.ndarray) -> np.ndarray:
     shifts = len(shrink)
     whole = shrink.reshape(shifts * _SIDE, -1)
     shifted = (whole @ grey @ whole.T).reshape(len(grey), shifts, _SIDE, shifts, _SIDE)
-    middle = _middle(grey.shape[-1])
-    turned = np.stack([middle @ moved @ middle.T for moved in _turned_and_zoomed(grey)], axis=1)
+    still = shrink[0]
+    turned = np.stack([still @ moved @ still.T for moved in _turned_and_zoomed(grey)], axis=1)
     shifted = shifted.swapaxes(2, 3).reshape(len(grey), shifts**2, _SIDE, _SIDE)
     return _unit(np.concatenate([shifted, turned], axis=1))
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import StandardScaler
 
-from augmentor.evaluation.memorisation import WINDOW, distance_of, mirrored, thumbnails
+from augmentor.evaluation.memorisation import WINDOW, distance_of, mirrored
 from augmentor.expansion.labels import LabelCheck, fit_label_check
 from augmentor.measures import NEIGHBOURS, radii
 from augmentor.model.features import texture_features
@@ -61,7 +61,9 @@ class Synthetic:
     measured: dict[str, float] = field(default_factory=dict)
     rule: Rule | None = None
     features: np.ndarray = field(default_factory=_nothing, repr=False)  # (D,), where a rule needs texture
-    views: np.ndarray = field(default_factory=_nothing, repr=False)  # (V, 256), while twins are looked for
+    views: np.ndarray = field(
+        default_factory=_nothing, repr=False
+    )  # (V, 256), the first as it is, while twins are looked for
 
 
 class Twins:
@@ -86,7 +88,7 @@ class Twins:
             lesion.measured["twin_distance"] = distance
             lesion.rule = "twin" if distance < self.threshold else None
         if lesion.rule is None:
-            thumbnail = thumbnails(lesion.image[None])[0]
+            thumbnail = lesion.views[0]
             if not self._kept:
                 self._window = np.empty((WINDOW, len(thumbnail)), np.float32)
             self._window[self._kept % WINDOW] = thumbnail

@@ -94,6 +94,7 @@ def test_an_image_is_found_in_its_own_views_however_it_is_mirrored_or_turned(siz
     images = smooth_images(2, 5, size)
     seen = views(images)
     assert seen.shape == (2, count, 256)
+    assert seen[:, 0] == pytest.approx(thumbnails(images), abs=1e-6)
     for moved in (np.rot90(images, 1, (2, 3)), images[..., ::-1], np.rot90(images[..., ::-1], 3, (2, 3))):
         turned = mirrored(thumbnails(np.ascontiguousarray(moved)))
         assert np.einsum("nvk,mnk->nvm", seen, turned).max((1, 2)) == pytest.approx(1, abs=1e-5)
