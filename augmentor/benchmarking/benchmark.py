@@ -59,7 +59,7 @@ def benchmark(
     """
     progress, recipe, begun = progress or Progress(), recipe or Recipe(), time.perf_counter()
     with progress.task("Reading lesions", len(lesions)) as update:
-        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims)
+        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims, recipe.model.size)
     lesions = found.lesions.at_most(recipe.data.max_per_class)
     out = (out or Path("benchmark")).resolve()
     design = make_design(lesions, recipe, out)

@@ -15,6 +15,8 @@ from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError
 
 _SHOWN = 5
+_FAR_SMALLER = 0.75  # of the side that networks see
+_LEAST_SIZE = 16  # of a network
 
 
 @dataclass
@@ -168,19 +170,33 @@ def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:
 
 
 def require_usable(
-    lesions: Lesions, progress: Callable[[int, int], None] | None = None, dims: int | None = None
+    lesions: Lesions,
+    progress: Callable[[int, int], None] | None = None,
+    dims: int | None = None,
+    size: int | None = None,
 ) -> Inspection:
     """Inspect, and raise DataError with every reason if the lesions can't be used, or are no images (2) or volumes (3)
-    where `dims` asks for them."""
+    where `dims` asks for them. Warns where all are far smaller than `size`, the side that networks see."""
     found = inspect(lesions, progress)
     if found.problems:
         raise DataError(found.problems)
     if dims and dims not in found.dims:
-        size = next(iter(found.sizes))
+        shape = next(iter(found.sizes))
         kind, advice = ("volumes", "--spatial-dims 3 --size 32") if dims == 2 else ("images", "--spatial-dims 2")
         raise DataError(
-            f"{lesions.source}: holds {kind} ({size}), and {dims} spatial dimensions are asked for. "
+            f"{lesions.source}: holds {kind} ({shape}), and {dims} spatial dimensions are asked for. "
             f"Give {advice} (model.spatial_dims in a recipe)"
             + (", or cut a section of each lesion: augmentor extract." if dims == 2 else ".")
         )
+    _find_enlarged(found, size or 0)
     return found
+
+
+def _find_enlarged(found: Inspection, size: int) -> None:
+    largest = max(int(side) for sides in found.sizes for side in sides.split("x"))
+    advised = max(_LEAST_SIZE, -(-largest // 4) * 4)
+    if advised <= _FAR_SMALLER * size:
+        found.warnings.append(
+            f"No image has a side above {largest}, and they are enlarged to {size}: slower, and judged by detail that "
+            f"they don't have. Give --size {advised} (model.size in a recipe)."
+        )

@@ -100,7 +100,7 @@ def fit(
     """
     progress, recipe = _told_by_first(progress), recipe or Recipe()
     with progress.task("Reading lesions", len(lesions)) as update:
-        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims)
+        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims, recipe.model.size)
     for line in found.warnings:
         progress.say(f"Warning: {line}")
     return _complete(_start(found, recipe, out), latest, progress)

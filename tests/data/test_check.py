@@ -204,3 +204,11 @@ def test_images_and_volumes_in_one_set_are_a_problem(tmp_path):
     (problem,) = found.problems
     assert "Images and volumes" in problem
     assert "1 of 8x8x8" in problem
+
+
+@pytest.mark.parametrize(("side", "size", "advised"), [(16, 64, 16), (9, 16, None), (30, 64, 32), (30, 32, None)])
+def test_enlarging_every_image_brings_a_warning_with_the_size_that_fits(tmp_path, side, size, advised):
+    rows = [(label, f"{label}{p}", picture(ord(label) * 10 + p, side - p)) for label in "ab" for p in range(2)]
+    told = [line for line in require_usable(write(tmp_path, *rows), size=size).warnings if "enlarged" in line]
+    assert len(told) == (advised is not None)
+    assert all(f"--size {advised} " in line for line in told)
