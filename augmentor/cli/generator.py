@@ -15,15 +15,16 @@ from augmentor.cli.options import (
     Device,
     Fov,
     Minutes,
+    OwnSize,
     Pattern,
     PerClass,
     RunFolder,
     Screen,
     Seed,
-    Size,
     SpatialDims,
     Window,
     WithMask,
+    at_own_size,
     data_section,
     read_data,
     recipe_with,
@@ -43,7 +44,7 @@ def fit(
             "`plain-dcgan`, the textbook's, and `monai`, MONAI's networks."
         ),
     ] = "cgan",
-    size: Size = 64,
+    size: OwnSize = None,
     spatial_dims: SpatialDims = 2,
     with_mask: WithMask = False,
     condition_on: ConditionOn = None,
@@ -100,7 +101,7 @@ def fit(
         run = resume_fit(out_folder, progress)
     else:
         lesions = read_data(str(data), columns, patient_pattern, recipe)
-        run = fit_lesions(lesions, recipe, out_folder, progress=progress)
+        run = fit_lesions(lesions, at_own_size(recipe, lesions, size), out_folder, progress=progress)
     if is_first():  # of the processes that torchrun started, if it did
         show_fit(run, report([run.folder], run.folder))
 

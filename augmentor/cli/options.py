@@ -53,6 +53,14 @@ Fov = Annotated[
     typer.Option(help="For scans: a fixed side, `60mm`, instead of one by each lesion's size.", show_default=False),
 ]
 Size = Annotated[int, typer.Option(help="Side of the images or volumes that the networks see, in pixels or voxels.")]
+OwnSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Side of the images or volumes that the networks see, in pixels or voxels. Default: 64, or less where "
+        "every image is far smaller.",
+        show_default=False,
+    ),
+]
 SpatialDims = Annotated[int, typer.Option(help="2: images. 3: volumes, with --size from 16 to 64.")]
 WithMask = Annotated[
     bool, typer.Option("--with-mask", help="Make each lesion's mask together with its image (column `mask`).")
@@ -72,6 +80,14 @@ def read_data(data: str, columns: str | None, pattern: str | None, recipe: Any) 
     from augmentor.data.sources import open_lesions
 
     return open_lesions(data, columns_of(columns), pattern, recipe.cutting, TerminalProgress(err))
+
+
+def at_own_size(recipe: Any, lesions: Any, asked: int | None) -> Any:
+    """The recipe at the size that was asked for; at the lesions' own, where none was and all are far smaller."""
+    from augmentor.data.check import fitting_size
+
+    own = asked or fitting_size(lesions.paths, recipe.model.size)
+    return recipe.with_options(model={"size": own})
 
 
 def recipe_with(**sections: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from augmentor.cli.options import (
     Data,
     Device,
     Fov,
+    OwnSize,
     Pattern,
     PerClass,
     Screen,
@@ -20,6 +21,7 @@ from augmentor.cli.options import (
     SpatialDims,
     Steps,
     Window,
+    at_own_size,
     data_section,
     names_of,
     read_data,
@@ -66,7 +68,7 @@ def benchmark(
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Default: `benchmark`. One that was interrupted is gone on with.")
     ] = None,
-    size: Size = 64,
+    size: OwnSize = None,
     spatial_dims: SpatialDims = 2,
     device: Device = "auto",
     columns: Columns = None,
@@ -106,6 +108,7 @@ def benchmark(
     from augmentor.report.html import report
 
     lesions = read_data(data, columns, patient_pattern, recipe)
+    recipe = at_own_size(recipe, lesions, size)
     results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err))
     show_results(results.summary, report([results.folder], results.folder))
 
@@ -169,7 +172,7 @@ def screens(
     out_folder: Annotated[Path, typer.Option("--out", help="One that was interrupted is gone on with.")] = Path(
         "screens"
     ),
-    size: Size = 64,
+    size: OwnSize = None,
     device: Device = "auto",
     columns: Columns = None,
     patient_pattern: Pattern = None,
@@ -192,4 +195,5 @@ def screens(
     from augmentor.benchmarking.screening import study_screen, summarise_study
 
     lesions = read_data(data, columns, patient_pattern, recipe)
+    recipe = at_own_size(recipe, lesions, size)
     show_screens(summarise_study(study_screen(lesions, recipe, out_folder.resolve(), TerminalProgress(err))))

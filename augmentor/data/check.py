@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -194,9 +195,27 @@ def require_usable(
 
 def _find_enlarged(found: Inspection, size: int) -> None:
     largest = max(int(side) for sides in found.sizes for side in sides.split("x"))
-    advised = max(_LEAST_SIZE, -(-largest // 4) * 4)
-    if advised <= _FAR_SMALLER * size:
+    if (fitting := _fitting(largest, size)) != size:
         found.warnings.append(
             f"No image has a side above {largest}, and they are enlarged to {size}: slower, and judged by detail that "
-            f"they don't have. Give --size {advised} (model.size in a recipe)."
+            f"they don't have. Give --size {fitting} (model.size in a recipe)."
         )
+
+
+def fitting_size(paths: Iterable[str], usual: int) -> int:
+    """The side that networks should see: the usual one, or, where every image is far smaller, one that just holds them.
+
+    What can't be read is passed over, and left to `inspect` to tell.
+    """
+    largest = 0
+    for path in paths:
+        with suppress(DataError):
+            largest = max(largest, *read_image(path).pixels.shape[1:])
+        if largest and _fitting(largest, usual) == usual:
+            break
+    return _fitting(largest, usual) if largest else usual
+
+
+def _fitting(largest: int, usual: int) -> int:
+    held = max(_LEAST_SIZE, -(-largest // 4) * 4)
+    return held if held <= _FAR_SMALLER * usual else usual

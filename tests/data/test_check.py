@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augmentor.data.check import inspect, require_usable
+from augmentor.data.check import fitting_size, inspect, require_usable
 from augmentor.data.lesions import make_lesions
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError
@@ -212,3 +212,12 @@ def test_enlarging_every_image_brings_a_warning_with_the_size_that_fits(tmp_path
     told = [line for line in require_usable(write(tmp_path, *rows), size=size).warnings if "enlarged" in line]
     assert len(told) == (advised is not None)
     assert all(f"--size {advised} " in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("sides", "usual", "fitting"),
+    [((28, 28), 64, 28), ((26, 27), 64, 28), ((9,), 64, 16), ((28, 60), 64, 64), ((28,), 32, 32), ((), 64, 64)],
+)
+def test_networks_see_small_images_at_their_own_side_and_others_at_the_usual_one(tmp_path, sides, usual, fitting):
+    rows = [("a", f"a{n}", picture(n, side)) for n, side in enumerate(sides)] + [("a", "broken", None)]
+    assert fitting_size(write(tmp_path, *rows).paths, usual) == fitting

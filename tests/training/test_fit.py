@@ -235,3 +235,11 @@ def test_test_rows_of_a_brought_split_are_on_neither_side(tmp_path):
     splits = json.loads((run.folder / "splits.json").read_text())
     assert not [p for side in splits.values() for p in side if "/test/" in p]
     assert len(run.training) + len(run.held_out) == 24
+
+
+@pytest.mark.parametrize(("asked", "side"), [((), 16), (("--size", 20), 20)])
+def test_the_command_fits_small_images_at_their_own_side_unless_told(augmentor, lesion_folder, tmp_path, asked, side):
+    length = ("--kimg", 0.064, "--out", tmp_path / "run")
+    outcome = augmentor("fit", "--data", lesion_folder, *length, *asked)
+    assert outcome.code == 0
+    assert open_run(tmp_path / "run").recipe.model.size == side
