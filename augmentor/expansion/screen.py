@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -29,8 +28,6 @@ _TRIES = 20  # lesions drawn at most for each one that is wanted
 _PATIENCE = 1000  # refusals in a row after which a class is given up
 _OVERSAMPLED = 2  # passing lesions that a strict screen chooses from, for each one that is wanted
 _BLOCK, _BLOCK_NUMBERS = 512, 4_000_000  # lesions chosen at a time, and numbers in their images: 2 x 16 MB
-
-Item = TypeVar("Item")
 
 
 @dataclass
@@ -67,10 +64,10 @@ class Screen:
         are each chosen among twice as many.
         """
         block = max(32, min(_BLOCK, _BLOCK_NUMBERS // math.prod(card.shape)))
-        # The generator has the other cores: with a share of them, NumPy would wait for it at every product.
+        # Products of few rows: NumPy's own threads would wait for each other, and for the generator's, at every one.
         with threadpool_limits(1, user_api="blas"):
             for label, number in wanted.items():
-                candidates = self._candidates(generator, card, label, seed, number)
+                candidates = self._candidates(generator, card, label, seed)
                 chosen = self._passing(candidates, label, number)
                 if "diversity" in LEVELS[self.level]:
                     passing = self._passing(candidates, label, _OVERSAMPLED * number)
@@ -79,13 +76,13 @@ class Screen:
                     self.kept[label] += 1
                     yield lesion
 
-    def _candidates(self, generator: Generator, card: Card, label: str, seed: int, wanted: int) -> Iterator[Synthetic]:
+    def _candidates(self, generator: Generator, card: Card, label: str, seed: int) -> Iterator[Synthetic]:
         """Without end, in the order of their seeds; judged by all rules that look at one lesion alone."""
         target = card.classes.index(label)
-        chunks = ([seed_of(seed, target, start + i) for i in range(_CHUNK)] for start in count(0, _CHUNK))
-        drawn = ((seeds, list(draw(generator, card, [target] * _CHUNK, seeds))) for seeds in chunks)
-        for seeds, found in one_ahead(drawn, certain=math.ceil(wanted / _CHUNK)):
-            lesions = [Synthetic(label, one, *each) for one, each in zip(seeds, found, strict=True)]
+        for start in count(0, _CHUNK):
+            seeds = [seed_of(seed, target, start + i) for i in range(_CHUNK)]
+            drawn = draw(generator, card, [target] * _CHUNK, seeds)
+            lesions = [Synthetic(label, one, *found) for one, found in zip(seeds, drawn, strict=True)]
             self._judge(lesions, target)
             yield from lesions
 
@@ -127,19 +124,6 @@ class Screen:
             self.refused[pool[0].label, "diversity"] += len(pool) - len(chosen)
             wanted -= len(chosen)
             yield from chosen
-
-
-def one_ahead(items: Iterator[Item], certain: int) -> Iterator[Item]:
-    """The same items in the same order. Another thread makes the next one while one is used, as long as that is among
-    the first `certain` (1 or more), which there must be, and which are sure to be asked for."""
-    with ThreadPoolExecutor(1) as other:
-        coming = other.submit(next, items)
-        for number in range(1, certain + 1):
-            item = coming.result()
-            if number < certain:
-                coming = other.submit(next, items)
-            yield item
-    yield from items
 
 
 def screen_of(run: Run, card: Card, level: ScreenLevel = "light") -> Screen:

@@ -6,7 +6,7 @@ import pytest
 import augmentor.expansion.screen as screening
 from augmentor.evaluation.memorisation import views
 from augmentor.expansion import rules
-from augmentor.expansion.screen import one_ahead, synthesise
+from augmentor.expansion.screen import synthesise
 from augmentor.training.fit import fit
 from tests.expansion.fake import CARD, CLASSES, FakeGenerator, make_screen, training_lesions
 from tests.lesion_sets import tiny_recipe, write_set
@@ -181,31 +181,3 @@ def test_a_rule_alone_refuses_by_itself_and_near_copies_are_refused_with_it(rule
     copied = make_screen(rule)
     list(copied.draw(FakeGenerator("copied", copied=training_lesions()[0][0]), CARD, dict.fromkeys(CLASSES, 32), 0))
     assert 0.2 <= refused(copied, "copy") <= 0.4
-
-
-@pytest.mark.parametrize("certain", [1, 3, 9])
-def test_what_is_made_ahead_comes_in_order_and_no_more_is_made_than_is_sure_to_be_asked_for(certain):
-    made = []
-
-    def items():
-        for number in range(8):
-            made.append(number)
-            yield number
-
-    ahead = one_ahead(items(), certain)
-    taken = [next(ahead) for _ in range(3)]
-    ahead.close()
-    assert taken == [0, 1, 2]
-    assert made == list(range(max(3, min(certain, 4))))
-    assert list(one_ahead(items(), 3)) == list(range(8))
-
-
-def test_an_error_in_what_is_made_ahead_is_raised_where_it_is_asked_for():
-    def items():
-        yield 1
-        raise ValueError("no second one")
-
-    ahead = one_ahead(items(), 2)
-    assert next(ahead) == 1
-    with pytest.raises(ValueError, match="no second one"):
-        next(ahead)
