@@ -189,7 +189,8 @@ def require_usable(
             f"Give {advice} (model.spatial_dims in a recipe)"
             + (", or cut a section of each lesion: augmentor extract." if dims == 2 else ".")
         )
-    _find_enlarged(found, size or 0)
+    if size:
+        _find_enlarged(found, size)
     return found
 
 
