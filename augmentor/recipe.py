@@ -126,7 +126,7 @@ class ModelSection(_Section):
 
 class TrainingSection(_Section):
     """How long and how: the first of `minutes` and `kimg` (thousand real images shown) to be reached ends it, or a cgan
-    whose discriminator knows the training lesions by heart."""
+    that knows the training lesions by heart."""
 
     minutes: float | None = Field(None, gt=0)
     kimg: float | None = Field(None, gt=0)

@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import StandardScaler
 
-from augmentor.evaluation.memorisation import WINDOW, distance_of, mirrored
 from augmentor.expansion.labels import LabelCheck, fit_label_check
 from augmentor.measures import NEIGHBOURS, radii
 from augmentor.model.features import texture_features
+from augmentor.model.memorisation import WINDOW, distance_of, mirrored
 from augmentor.recipe import ScreenLevel
 
 Rule = Literal["mask", "copy", "label", "realism", "twin", "diversity"]

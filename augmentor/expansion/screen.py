@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_limits
 from augmentor.data.images import load_images
 from augmentor.data.lesions import class_numbers
 from augmentor.data.splits import groups
-from augmentor.evaluation.memorisation import CopyCheck, make_copy_check, views
 from augmentor.expansion.rules import LEVELS, Rule, Synthetic, TextureRules, Twins, fit_texture_rules
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
+from augmentor.model.memorisation import CopyCheck, make_copy_check, views
 from augmentor.recipe import ScreenLevel
 from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run

@@ -46,7 +46,6 @@ class AcganDiscriminator(Discriminator):
         images: Tensor,
         labels: Tensor,  # noqa: ARG002 (it names the class, and is not told)
         sides_mm: Tensor | None = None,  # noqa: ARG002
-        others: Tensor | None = None,  # noqa: ARG002
     ) -> Judgement:
         features = self.layers(in_fast_layout(images))
         return Judgement(self.score(features)[:, 0].float(), self.classes(features).float())

@@ -85,24 +85,19 @@ class Judgement(NamedTuple):
     """What a discriminator says of B lesions.
 
     real: (B,) logits, positive for real. classes: (B, K) logits of the class, None where it does not name one.
-    mismatched: (B,) logits of the same lesions under other labels, None where none were given.
     """
 
     real: Tensor
     classes: Tensor | None = None
-    mismatched: Tensor | None = None
 
 
 class Discriminator(nn.Module):
     """(B, C, S, ...) in [-1, 1], (B,) int64 labels, (B,) sides in mm or None -> (B,) logits, positive for real."""
 
-    def judge(
-        self, images: Tensor, labels: Tensor, sides_mm: Tensor | None = None, others: Tensor | None = None
-    ) -> Judgement:
-        """The same logits, those of the class from a discriminator that has a second head for it, and those of the
-        same lesions under `others`, (B,) int64."""
-        mismatched = None if others is None else self(images, others, sides_mm)
-        return Judgement(self(images, labels, sides_mm), mismatched=mismatched)
+    def judge(self, images: Tensor, labels: Tensor, sides_mm: Tensor | None = None) -> Judgement:
+        """The same logits, and those of the class from a discriminator that has a second head for it."""
+        # Not as a module: hooks on its inputs, as the counter of arithmetic has, allow no gradient by them (R1).
+        return Judgement(self.forward(images, labels, sides_mm))
 
 
 class SizeCode(nn.Module):
@@ -176,23 +171,10 @@ class ProjectionDiscriminator(Discriminator):
 
     def forward(self, images: Tensor, labels: Tensor, sides_mm: Tensor | None = None) -> Tensor:
         """(B, C, size, ...) in [-1, 1], (B,) int64, (B,) mm -> (B,) logits, positive for real."""
-        return self._logits(self._features(images), labels, sides_mm)
-
-    def judge(
-        self, images: Tensor, labels: Tensor, sides_mm: Tensor | None = None, others: Tensor | None = None
-    ) -> Judgement:
-        """All that the labels change is the projection: other labels cost next to nothing."""
-        x = self._features(images)
-        mismatched = None if others is None else self._logits(x, others, sides_mm)
-        return Judgement(self._logits(x, labels, sides_mm), mismatched=mismatched)
-
-    def _features(self, images: Tensor) -> Tensor:
         x = in_fast_layout(to_blocks(images))
         for level in self.levels:
             x = F.leaky_relu(level(x), SLOPE)
-        return F.leaky_relu(self.features(x.flatten(1)), SLOPE)
-
-    def _logits(self, x: Tensor, labels: Tensor, sides_mm: Tensor | None) -> Tensor:
+        x = F.leaky_relu(self.features(x.flatten(1)), SLOPE)
         told = self.classes(labels)
         if self.sizes is not None and sides_mm is not None:
             told = told + self.sizes(sides_mm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import astuple
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,7 @@ class GraftGenerator(Generator):
     count: Tensor
     first: Tensor
     sides: Tensor | None
+    reach: Tensor
 
     def __init__(
         self,
@@ -45,9 +47,11 @@ class GraftGenerator(Generator):
         width: int,
         masks: int = 0,
         sides_mm: Tensor | None = None,
+        reach: GraftRange | None = None,
     ):
         """bank: (N, C, S, ...) in [-1, 1], images or volumes, of which the last `masks` channels are masks; labels:
-        (N,) int64 in 0..classes - 1, every class present; sides_mm: (N,) of their regions, to make lesions by size."""
+        (N,) int64 in 0..classes - 1, every class present; sides_mm: (N,) of their regions, to make lesions by size;
+        reach: how far lesions are moved, the usual range by default."""
         super().__init__()
         order = labels.argsort(stable=True) if sides_mm is None else _by_class_and_size(labels, sides_mm)
         counts = torch.bincount(labels, minlength=classes)
@@ -55,7 +59,8 @@ class GraftGenerator(Generator):
         self.register_buffer("count", counts)
         self.register_buffer("first", counts.cumsum(0) - counts)
         channels, self.size, dims = bank.shape[1], bank.shape[2], bank.dim() - 2
-        self.dims, self.masks, self.reach = dims, masks, GraftRange()
+        self.dims, self.masks = dims, masks
+        self.register_buffer("reach", torch.tensor(astuple(reach or GraftRange())))
         self.latent_dim = graft_latents(dims) + _STYLE_LATENTS + (self.size // 2) ** dims
         self.classes = nn.Embedding(classes, _STYLE_LATENTS)
         self.style = nn.Sequential(
@@ -90,13 +95,14 @@ class GraftGenerator(Generator):
         half = [self.size // 2] * self.dims
         drawn, style, noise = latents.split([graft_latents(self.dims), _STYLE_LATENTS, math.prod(half)], dim=1)
         bank = Bank(self.bank, self.masks, self.sizes is not None)
-        graft = draw_graft(drawn, bank, self.first[labels], self.count[labels], self.reach)
+        graft = draw_graft(drawn, bank, self.first[labels], self.count[labels], GraftRange(*self.reach))
         style = self.style(torch.cat([style, self._told(latents, labels)], 1))
         seen = torch.cat([graft.image, graft.lesion, graft.surround, 2 * graft.edge - 1], 1)
         x = torch.cat([to_blocks(seen), noise.view(-1, 1, *half)], 1)
         change = soften(from_blocks(self._refine(x, style).float()))
-        residual, edge = change[:, :-1], (graft.edge + change[:, -1:]).clamp(0, 1)
-        return (graft.blend(edge) + residual).clamp(-1.2, 1.2), graft.image
+        residual, aside = change[:, :-1], change[:, -1:]
+        blended = graft.blend((graft.edge + aside).clamp(0, 1), (graft.seam + aside).clamp(0, 1))
+        return (blended + residual).clamp(-1.2, 1.2), graft.image
 
     def _told(self, latents: Tensor, labels: Tensor) -> Tensor:
         """(B, _STYLE_LATENTS): the class, and the size where that counts."""

@@ -14,6 +14,7 @@ from augmentor.model.blocks import Discriminator, Generator, ProjectionDiscrimin
 from augmentor.model.cgan import GraftGenerator
 from augmentor.model.dcgan import DcganDiscriminator, DcganGenerator, PerClassDiscriminator, PerClassGenerator
 from augmentor.model.devices import computes_in_bfloat16, find_device
+from augmentor.model.graft import GraftRange
 from augmentor.model.monai_gan import MonaiDiscriminator, MonaiGenerator
 from augmentor.model.plain import PlainDiscriminator, PlainGenerator
 from augmentor.recipe import ModelName, ModelSection, Recipe, TrainingSection
@@ -30,7 +31,6 @@ class Method:
     beta2: float = 0.999
     r1_gamma: float = 0.0  # 0: no gradient penalty
     anchor: float = 0.0  # holds a synthetic lesion near the graft that it started from
-    mismatch: float = 0.0  # weight of real lesions under a wrong class as false ones
     class_loss: float = 0.0  # weight of naming the class, of real and of synthetic lesions
     ema_halflife_kimg: float = 0.0  # of the generator's moving average; 0: none, the network itself is saved
     augment: Literal["differentiable", "real-only"] = "real-only"  # the real ones alone are augmented classically
@@ -49,7 +49,6 @@ METHODS: dict[ModelName, Method] = {
         beta2=0.99,
         r1_gamma=0.02,
         anchor=3.0,
-        mismatch=0.5,
         ema_halflife_kimg=5.0,
         augment="differentiable",
         augment_share=0.5,
@@ -130,18 +129,30 @@ class Gan:
 
 
 def build_gan(
-    section: ModelSection, images: Tensor, labels: Tensor, classes: int, seed: int, sides_mm: Tensor | None = None
+    section: ModelSection,
+    images: Tensor,
+    labels: Tensor,
+    classes: int,
+    seed: int,
+    sides_mm: Tensor | None = None,
+    reach: GraftRange | None = None,
 ) -> Gan:
     """Seeded networks for (N, C, S, ...) training lesions in [-1, 1] (the last channel is the mask where the section
-    has one) and their (N,) int64 labels. sides_mm: (N,), where the section is conditioned on size."""
+    has one) and their (N,) int64 labels. sides_mm: (N,), where the section is conditioned on size. reach: how far
+    `cgan` moves its training lesions."""
     torch.manual_seed(seed)
-    generator = build_generator(section, images, labels, classes, sides_mm)
+    generator = build_generator(section, images, labels, classes, sides_mm, reach)
     discriminator = _discriminator(section, images.shape[1], classes, sides_mm)
     return Gan(generator, discriminator, METHODS[section.name], int(section.with_mask))
 
 
 def build_generator(
-    section: ModelSection, images: Tensor, labels: Tensor, classes: int, sides_mm: Tensor | None = None
+    section: ModelSection,
+    images: Tensor,
+    labels: Tensor,
+    classes: int,
+    sides_mm: Tensor | None = None,
+    reach: GraftRange | None = None,
 ) -> Generator:
     width, size, dims, channels = _channels(section)[0], section.size, section.spatial_dims, images.shape[1]
     network: Generator
@@ -151,7 +162,7 @@ def build_generator(
     elif section.name == "acgan":
         network = AcganGenerator(size, channels, classes, width, dims)
     else:
-        network = GraftGenerator(images, labels, classes, width, int(section.with_mask), sides_mm)
+        network = GraftGenerator(images, labels, classes, width, int(section.with_mask), sides_mm, reach)
     fast_layout(network)
     return network
 

@@ -1,23 +1,32 @@
 """A lesion made from two training lesions: each warped by a smooth random map, the centre of one set into the other.
 
+The two are blended in two bands (Burt and Adelson 1983, "A multiresolution spline with application to image mosaics"):
+what is coarse over a wide edge, so that no step of brightness is left, what is fine over a narrow one, so that neither
+outline shines through the other and grain is not averaged away.
+
 Images and volumes alike. All randomness comes from one latent vector of standard normals a lesion, so a latent is a
 lesion, at any batch size.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from augmentor.model.blocks import along_axes
 from augmentor.model.warping import enlarge, resample_finely, rotation
 
 _CONTROL = 4  # control points a side of the elastic map and of the graft's edge
 _AFFINE = {2: 6, 3: 10}  # numbers that decide about a linear map of the plane, or of space
+_EDGE, _SEAM = 2.0, 16.0  # how steep the change of what is coarse, and of what is fine
+_COARSE = 1 / 20  # what a Gaussian of this deviation, in sides of the image, leaves is coarse
 _NEIGHBOURS = 4  # a lesion and its surround are at most so many places, or a quarter of the class, apart in size
 
 
@@ -32,29 +41,37 @@ def graft_latents(dims: int) -> int:
 
 @dataclass(frozen=True)
 class GraftRange:
-    """How far a lesion may be moved from what it was. Lengths are shares of half the image side."""
+    """How far a lesion may be moved from what it was. Lengths are shares of half the image side.
 
-    rotation_degrees: float = 12.0
-    log_zoom: float = 0.12
-    log_aspect: float = 0.06
-    shift: float = 0.06
-    elastic: float = 0.02
+    mirror: the share that is mirrored from left to right. Each number may be a tensor without dimensions.
+    """
+
+    rotation_degrees: float | Tensor = 12.0
+    log_zoom: float | Tensor = 0.12
+    log_aspect: float | Tensor = 0.06
+    shift: float | Tensor = 0.06
+    elastic: float | Tensor = 0.02
+    mirror: float | Tensor = 0.5
 
 
 @dataclass(frozen=True)
 class Graft:
-    """`lesion` and `surround` (B, C, S, ...) warped training lesions; `edge` (B, 1, S, ...) in [0, 1], 1 = surround."""
+    """`lesion` and `surround` (B, C, S, ...) warped training lesions, their difference, and what is coarse in it;
+    `edge` and `seam` (B, 1, S, ...) in [0, 1], 1 = surround: where coarse and fine change from one to the other."""
 
     lesion: Tensor
     surround: Tensor
+    difference: Tensor
+    coarse: Tensor
     edge: Tensor
+    seam: Tensor
 
     @property
     def image(self) -> Tensor:
-        return self.blend(self.edge)
+        return self.blend(self.edge, self.seam)
 
-    def blend(self, edge: Tensor) -> Tensor:
-        return self.lesion * (1 - edge) + self.surround * edge
+    def blend(self, edge: Tensor, seam: Tensor) -> Tensor:
+        return self.lesion + self.coarse * edge + (self.difference - self.coarse) * seam
 
 
 class Bank(NamedTuple):
@@ -102,18 +119,35 @@ def draw_graft(latents: Tensor, bank: Bank, first: Tensor, count: Tensor, reach:
     surround = warp(bank.images[first + surround_row].float(), warp_b, reach)
     wobble = enlarge(field.view(-1, 1, *[_CONTROL] * dims), size) * 0.7
     reached = 0.25 * uniform(reached).view(-1, *[1] * (dims + 1))
-    distance = _radius(size, dims, latents.device) - 0.55 - reached
-    edge = torch.sigmoid(4 * (wobble + 4 * distance))
+    outside = wobble + 4 * (_radius(size, dims, latents.device) - 0.55 - reached)
+    edge, seam = torch.sigmoid(_EDGE * outside), torch.sigmoid(_SEAM * outside)
     if bank.masks:
-        edge = edge * _clear_of_lesions(lesion[:, -bank.masks :], surround[:, -bank.masks :])
-    return Graft(lesion, surround, edge)
+        clear = _clear_of_lesions(lesion[:, -bank.masks :], surround[:, -bank.masks :])
+        edge, seam = edge * clear, seam * clear
+    difference = surround - lesion
+    return Graft(lesion, surround, difference, _coarse(difference, bank.masks), edge, seam)
+
+
+def _coarse(images: Tensor, masks: int) -> Tensor:
+    """The low frequencies of (B, C, S, ...); masks, the last channels, have none: they change with what is fine."""
+    found = along_axes(_smoothing(images.shape[-1], images.device), images)
+    if masks:
+        found[:, -masks:] = 0
+    return found
+
+
+@lru_cache(maxsize=8)
+def _smoothing(size: int, device: torch.device) -> Tensor:
+    """(size, size): a Gaussian over a row of pixels, borders mirrored."""
+    rows = gaussian_filter1d(np.eye(size), _COARSE * size, axis=0, mode="reflect")
+    return torch.tensor(rows, dtype=torch.float32, device=device)
 
 
 def _clear_of_lesions(lesion: Tensor, surround: Tensor) -> Tensor:
     """Two masks (B, M, S, ...) -> (B, 1, S, ...): 0 in either lesion and next to it, 1 well outside both.
 
-    A factor of the edge. The lesion comes whole from one training lesion and no part of the other's is left around it,
-    so that the mask of the graft, which is blended as its image is, is the lesion's own.
+    A factor of edge and seam. The lesion comes whole from one training lesion and no part of the other's is left around
+    it, so that the mask of the graft, which is blended as its image is, is the lesion's own.
     """
     nearest = torch.cat([lesion, surround], 1).amax(1, keepdim=True)
     return torch.sigmoid(10 * (-nearest - 0.4))
@@ -137,9 +171,9 @@ def warp(images: Tensor, normals: Tensor, reach: GraftRange) -> Tensor:
 
 def _affine(signed: Tensor, reach: GraftRange) -> Tensor:
     """(B, 6) uniform in (-1, 1) -> (B, 2, 3) sampling matrices."""
-    angle = signed[:, 0] * math.radians(reach.rotation_degrees)
+    angle = torch.deg2rad(signed[:, 0] * reach.rotation_degrees)
     zoom, aspect = torch.exp(signed[:, 1] * reach.log_zoom), torch.exp(signed[:, 2] * reach.log_aspect)
-    mirror = torch.where(signed[:, 3] < 0, -1.0, 1.0)
+    mirror = torch.where(signed[:, 3] < 2 * reach.mirror - 1, -1.0, 1.0)
     across, down = zoom * aspect * mirror, zoom
     top = torch.stack([across * angle.cos(), -down * angle.sin(), signed[:, 4] * reach.shift], 1)
     bottom = torch.stack([across * angle.sin(), down * angle.cos(), signed[:, 5] * reach.shift], 1)
@@ -148,9 +182,9 @@ def _affine(signed: Tensor, reach: GraftRange) -> Tensor:
 
 def _affine_of_space(signed: Tensor, reach: GraftRange) -> Tensor:
     """(B, 10) uniform in (-1, 1) -> (B, 3, 4) sampling matrices; mirrored from left to right only."""
-    turned = rotation(signed[:, :3] * math.radians(reach.rotation_degrees))
+    turned = rotation(torch.deg2rad(signed[:, :3] * reach.rotation_degrees))
     zoom, aspect = torch.exp(signed[:, 3:4] * reach.log_zoom), torch.exp(signed[:, 4:6] * reach.log_aspect)
-    mirror = torch.where(signed[:, 6:7] < 0, -1.0, 1.0)
+    mirror = torch.where(signed[:, 6:7] < 2 * reach.mirror - 1, -1.0, 1.0)
     scale = zoom * torch.cat([aspect[:, :1] * mirror, aspect[:, 1:], torch.ones_like(mirror)], 1)
     return torch.cat([turned * scale[:, None], signed[:, 7:, None] * reach.shift], 2)
 

@@ -163,6 +163,8 @@ def fit_table(summary: dict[str, Any]) -> Table:
         ["Time of training", numbers.duration(summary.get("seconds"))],
         ["Snapshot", f"{summary.get('chosen', 'none yet')}, {summary.get('chosen_because', 'the fit has not ended')}"],
     ]
+    if moved := summary.get("lesions_moved"):
+        rows.append(["Training lesions are moved", moved])
     return Table("How the fit ended", ["What", "Value"], {"": rows + _circumstances(summary)})
 
 

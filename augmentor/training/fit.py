@@ -24,15 +24,23 @@ from augmentor.data.images import Intensity, load_images, read_image
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.masks import load_masks
 from augmentor.data.sizes import load_sides, spacing_at
-from augmentor.data.splits import guard, holdout
+from augmentor.data.splits import groups, guard, holdout
 from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
-from augmentor.model.checkpoint import Card, load_tensors, save_checkpoint, save_tensors, write_atomically
+from augmentor.model.checkpoint import (
+    Card,
+    load_checkpoint,
+    load_tensors,
+    save_checkpoint,
+    save_tensors,
+    write_atomically,
+)
 from augmentor.model.gan import METHODS, batch_of, build_gan, resolve
 from augmentor.progress import Progress, Update
 from augmentor.recipe import Recipe
 from augmentor.training.distributed import agree, average, is_first, lead, require_shareable, start_fabric
 from augmentor.training.loop import Trainer
 from augmentor.training.monitor import Monitor, Side
+from augmentor.training.reach import RANGES, measure_reach
 from augmentor.training.run import (
     Run,
     new_folder,
@@ -47,7 +55,7 @@ from augmentor.training.samples import save_grid
 _RECORD_SECONDS = 1.0
 _AS_NEAR = 0.05  # held-out mmd is the same up to this share
 _BY_HEART = (
-    "the discriminator knows the training lesions by heart, and more training would only copy them; "
+    "the training lesions are known by heart, and more training would only copy them; "
     "more patients would give it more to learn"
 )
 
@@ -62,6 +70,7 @@ class _Fit:
     monitor: Monitor
     card: Card
     source: str  # of the lesions, as it was given
+    moved: str | None  # how far training lesions are, where the model starts from them
     seconds: float = 0.0  # of training, over all sittings
     halted: bool = False  # by Ctrl-C
     stopped: bool = False  # by the monitor: more training would only copy
@@ -203,11 +212,21 @@ def _prepare(run: Run, recipe: Recipe, fabric: Fabric) -> _Fit:
     classes, section, seed = run.training.classes, recipe.model, recipe.training.seed
     train, intensity = _load(run.training, classes, recipe)
     held_out = _load(run.held_out, classes, recipe, intensity)[0] if len(run.held_out) else None
-    gan = build_gan(section, train.images, train.labels, len(classes), seed, train.sides_mm)
+    moved = lead(fabric, lambda: _moved(run, train, recipe))
+    reach = RANGES[moved] if moved else None
+    gan = build_gan(section, train.images, train.labels, len(classes), seed, train.sides_mm, reach)
     trainer = Trainer(gan, train.images, train.labels, recipe.training, fabric, train.sides_mm)
     card = _card(run, recipe, train, classes, intensity)
     source = json.loads((run.folder / "splits.json").read_text())["source"]
-    return _Fit(run, recipe, trainer, Monitor(train, held_out, seed, gan.masks), card, source)
+    monitor = Monitor(train, held_out, seed, gan.masks, groups(run.training))
+    return _Fit(run, recipe, trainer, monitor, card, source, moved)
+
+
+def _moved(run: Run, train: Side, recipe: Recipe) -> str | None:
+    """How far training lesions are moved, by the name of the range; None for a model that starts from none."""
+    if recipe.model.name != "cgan":
+        return None
+    return measure_reach(train, groups(run.training), int(recipe.model.with_mask))
 
 
 def _load(
@@ -243,6 +262,7 @@ def _resume(folder: Path) -> _Fit:
     under_way.trainer.restore(load_tensors(run.state))
     under_way.seconds = json.loads(run.state.with_suffix(".json").read_text())["seconds"]
     lead(under_way.trainer.fabric, lambda: _forget_later_records(under_way))
+    lead(under_way.trainer.fabric, lambda: _begin_again(under_way))
     return under_way
 
 
@@ -251,6 +271,11 @@ def _forget_later_records(under_way: _Fit) -> None:
     kept = [r for r in run.metrics if r["step"] <= step]
     write_atomically(run.folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in kept))
     under_way.snapshots = [r for r in kept if r["kind"] == "snapshot"]
+
+
+def _begin_again(under_way: _Fit) -> None:
+    first = under_way.run.checkpoints / under_way.snapshots[0]["checkpoint"]
+    under_way.monitor.begin_at(load_checkpoint(first)[0])
 
 
 def _train(under_way: _Fit, progress: Progress) -> None:
@@ -286,8 +311,8 @@ def _should_stop(under_way: _Fit) -> bool:
 def _why_stopped(under_way: _Fit) -> str:
     if not len(under_way.run.held_out):
         return (
-            "the discriminator tells the training lesions from synthetic ones; without held-out patients nothing can "
-            "say whether it knows them by heart, so it is taken to"
+            "the training lesions are told from synthetic ones, or copied; without held-out patients nothing can "
+            "say whether they are known by heart, so they are taken to be"
         )
     return _BY_HEART
 
@@ -388,6 +413,7 @@ def _finish(under_way: _Fit) -> None:
             "chosen_because": why,
             "stopped_early": _why_stopped(under_way) if under_way.stopped else None,
             "source": under_way.source,
+            "lesions_moved": under_way.moved,
             "steps": under_way.trainer.step,
             "kimg": round(under_way.trainer.kimg, 3),
             "seconds": round(under_way.seconds, 1),
@@ -408,7 +434,7 @@ def _choose(snapshots: list[dict[str, Any]], by_heart_counts: bool) -> tuple[dic
 
     Training is to mend what no mmd sees, the seam of a graft: a smaller difference is not worth undoing it."""
     able = [s for s in snapshots if not (by_heart_counts and s.get("by_heart", False))] or snapshots
-    of = "" if len(able) == len(snapshots) else " of those before the discriminator knew the training lesions by heart"
+    of = "" if len(able) == len(snapshots) else " of those before the training lesions were known by heart"
     judged = [s for s in able if s["mmd"] is not None]
     if not judged:
         return able[-1], f"last{of} (nothing held out)"

@@ -28,7 +28,6 @@ from augmentor.training.losses import (
     class_loss,
     discriminator_loss,
     generator_loss,
-    mismatch_loss,
     r1_penalty,
 )
 
@@ -101,7 +100,7 @@ class Trainer:
         # Discriminator.
         real_seen = self._for_discriminator(real, randomness, synthetic=False)
         synthetic_seen = self._for_discriminator(synthetic.detach(), randomness)
-        loss_d = self._discriminator_step(real_seen, synthetic_seen, labels, (sides_real, sides), randomness)
+        loss_d = self._discriminator_step(real_seen, synthetic_seen, labels, (sides_real, sides))
 
         # Generator.
         self.discriminator.requires_grad_(False)
@@ -122,17 +121,13 @@ class Trainer:
         synthetic: Tensor,
         labels: Tensor,
         sides: tuple[Tensor | None, Tensor | None],
-        randomness: Generator,
     ) -> Tensor:
         """sides: those of the real lesions, and of the synthetic ones."""
         # Real and synthetic lesions in batches of their own: batch norm (dcgan) would tell mixed from pure batches.
-        others = self._other_labels(labels, randomness) if self.method.mismatch else None
-        judged_real = self._judge(real, labels, sides[0], others)
+        judged_real = self._judge(real, labels, sides[0])
         judged_synthetic = self._judge(synthetic, labels, sides[1])
         loss = discriminator_loss(judged_real.real, judged_synthetic.real)
         total = loss + self._class_term(labels, judged_real, judged_synthetic)
-        if judged_real.mismatched is not None:
-            total = total + self.method.mismatch * mismatch_loss(judged_real.mismatched)
         if self.method.r1_gamma and self.step % _PENALTY_EVERY == 0:
             real = real.detach().requires_grad_()
             penalty = r1_penalty(real, self._judge(real, labels, sides[0]).real)
@@ -140,16 +135,10 @@ class Trainer:
         self._descend(self.optimizer_d, total)
         return loss
 
-    def _other_labels(self, labels: Tensor, randomness: Generator) -> Tensor:
-        by = torch.randint(1, len(self.count), (self.batch,), generator=randomness)
-        return (labels + by[self.rows].to(labels.device)) % len(self.members)
-
-    def _judge(
-        self, images: Tensor, labels: Tensor, sides_mm: Tensor | None, others: Tensor | None = None
-    ) -> Judgement:
+    def _judge(self, images: Tensor, labels: Tensor, sides_mm: Tensor | None) -> Judgement:
         """The bare network's judgement: Fabric's wrapper knows `forward` alone, and forbids autograd.grad."""
         with self.fabric.autocast():
-            return self.discriminator.judge(images, labels, sides_mm, others)
+            return self.discriminator.judge(images, labels, sides_mm)
 
     def _class_term(self, labels: Tensor, *judged: Judgement) -> Tensor | float:
         """What the classes that a discriminator named add to a loss; 0 for one that names none."""

@@ -17,14 +17,6 @@ def generator_loss(synthetic: Tensor) -> Tensor:
     return F.softplus(-synthetic).mean()
 
 
-def mismatch_loss(mismatched: Tensor) -> Tensor:
-    """Real lesions shown under another class count as false (Reed et al. 2016, arXiv 1605.05396): (B,) logits.
-
-    It makes the discriminator look at the class, and so keeps a generator from blurring the classes into one.
-    """
-    return F.softplus(mismatched).mean()
-
-
 def class_loss(classes: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of the class named, (B, K) logits and (B,) int64: ln K where it is guessed.
 

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from augmentor.measures import coverage, mmd, standardise
 from augmentor.model.blocks import Generator
 from augmentor.model.features import texture_features
+from augmentor.model.memorisation import make_copy_check
 from augmentor.sampling import latents_of, sample, seed_of
 
 _A_CLASS = 64
 _LEARNED = 0.2  # of AUC
+_MOST_COMPARED = 1000  # training lesions in which near-copies are looked for
 _SEED = 1_000  # of the lesions that are looked at: `expand` writes others, unless it is asked for this seed
 
 
@@ -26,15 +28,17 @@ class Snapshot:
 
     discrimination_train, discrimination_held_out: AUC with which the discriminator tells training (held-out) lesions
     from synthetic ones: 0.5 is the equilibrium. mmd, coverage: of held-out lesions, mean over classes, in texture
-    features. by_heart: whether the train value is so far above the held-out one (where nothing is held out: above 0.5)
-    that the discriminator has learned the training lesions by heart. From then on it pulls the generator towards these
-    lesions and away from others like them.
+    features. near_copies: the share of lesions that the screen would refuse, being nearer to a training lesion than
+    other patients' lesions come. by_heart: whether the discriminator has learned the training lesions by heart, for the
+    train value is far above the held-out one (where nothing is held out: above 0.5), or there are more near-copies than
+    before training. From then on it pulls the generator towards these lesions and away from others like them.
     """
 
     discrimination_train: float
     discrimination_held_out: float | None
     mmd: float | None
     coverage: float | None
+    near_copies: float
     by_heart: bool
 
 
@@ -53,13 +57,24 @@ class Side(NamedTuple):
 class Monitor:
     """Holds the reference lesions and their features, measured once."""
 
-    def __init__(self, train: Side, held_out: Side | None, seed: int, masks: int = 0):
-        """masks: how many of the last channels are masks, which are no part of the texture."""
+    def __init__(
+        self, train: Side, held_out: Side | None, seed: int, masks: int = 0, patients: np.ndarray | None = None
+    ):
+        """masks: how many of the last channels are masks, which are no part of the pictures. patients: (N,) of the
+        training lesions, one each by default."""
         self.train, self.held_out, self.seed, self.masks = train, held_out, seed, masks
         self._reference = self._features(held_out.images) if held_out else np.empty((0, 0))
+        rows = np.unique(np.linspace(0, len(train.labels) - 1, _MOST_COMPARED).round().astype(int))
+        patients = np.arange(len(train.labels)) if patients is None else patients
+        others = self._pictures(held_out.images) if held_out else None
+        self._copies = make_copy_check(self._pictures(train.images[rows]), patients[rows].tolist(), others)
+        self._at_start: np.ndarray | None = None  # which lesions were near-copies before training
+
+    def _pictures(self, images: Tensor) -> np.ndarray:
+        return images[:, : images.shape[1] - self.masks].numpy()
 
     def _features(self, images: Tensor) -> np.ndarray:
-        return texture_features(images[:, : images.shape[1] - self.masks].numpy())
+        return texture_features(self._pictures(images))
 
     def floor(self) -> dict[str, float | None]:
         """mmd and coverage that the real training lesions themselves reach against the held-out ones."""
@@ -68,16 +83,27 @@ class Monitor:
         score = self._compare(self._features(self.train.images), self.train.labels.numpy())
         return {"mmd": score[0], "coverage": score[1]}
 
+    def begin_at(self, generator: Generator) -> None:
+        """Remember `generator` as the one before training; without it the first that is measured is."""
+        self._at_start = self._near_copies(self._draw(generator))
+
     def measure(self, generator: Generator, discriminator: nn.Module) -> Snapshot:
         """Judge fresh lesions of `generator`; leaves both networks in the mode they were in."""
         made = self._draw(generator)
+        near = self._near_copies(made)
+        if self._at_start is None:
+            self._at_start = near
         synthetic = _logits(discriminator, made)
         score: tuple[float | None, float | None] = (None, None)
         if self.held_out is not None:
             score = self._compare(self._features(made.images), made.labels.numpy())
         told = _auc(_logits(discriminator, self.train), synthetic)
         told_held_out = _auc(_logits(discriminator, self.held_out), synthetic) if self.held_out else None
-        return Snapshot(told, told_held_out, *score, self._by_heart(told, told_held_out))
+        by_heart = self._by_heart(told, told_held_out) or _more(near, self._at_start)
+        return Snapshot(told, told_held_out, *score, float(near.mean()), by_heart)
+
+    def _near_copies(self, made: Side) -> np.ndarray:
+        return self._copies.distances(self._pictures(made.images))[0] < self._copies.threshold
 
     def _by_heart(self, told: float, told_held_out: float | None) -> bool:
         """An AUC of n lesions by chance has a deviation of 1 / sqrt(12 n) (Mann and Whitney 1947): two of them, of the
@@ -109,6 +135,12 @@ class Monitor:
         if not scores:
             return None, None
         return float(np.mean([s[0] for s in scores])), float(np.mean([s[1] for s in scores]))
+
+
+def _more(now: np.ndarray, before: np.ndarray) -> bool:
+    """Whether more of the same lesions are marked than before, by two deviations of chance (McNemar 1947)."""
+    gone, come = (before & ~now).sum(), (now & ~before).sum()
+    return bool(come - gone > 2 * (come + gone) ** 0.5)
 
 
 @torch.no_grad()

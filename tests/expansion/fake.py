@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from augmentor.data.images import Intensity
-from augmentor.evaluation.memorisation import make_copy_check
 from augmentor.expansion.rules import fit_texture_rules
 from augmentor.expansion.screen import Screen
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card
+from augmentor.model.memorisation import make_copy_check
 from augmentor.recipe import ModelSection
 
 SIZE, CLASSES = 32, ("plain", "striped")

@@ -7,8 +7,8 @@ from augmentor.data.images import intensity_of, load_images
 from augmentor.data.phantom import CLASSES, phantom_lesions
 from augmentor.data.readers import read_lesions
 from augmentor.data.splits import groups
-from augmentor.evaluation.memorisation import make_copy_check
 from augmentor.expansion.screen import Screen
+from augmentor.model.memorisation import make_copy_check
 from tests.expansion.smuggled import DISGUISES, disguise, refused
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import augmentor.expansion.screen as screening
-from augmentor.evaluation.memorisation import views
 from augmentor.expansion import rules
 from augmentor.expansion.screen import synthesise
+from augmentor.model.memorisation import views
 from augmentor.training.fit import fit
 from tests.expansion.fake import CARD, CLASSES, FakeGenerator, make_screen, training_lesions
 from tests.lesion_sets import tiny_recipe, write_set

@@ -65,6 +65,38 @@ def test_the_centre_is_the_lesion_and_the_border_is_the_surround(dims):
     assert edge[(0,) * dims] > 0.9
 
 
+def two_of(one: torch.Tensor, other: torch.Tensor, dims: int) -> Bank:
+    return Bank(torch.stack([one.expand(1, *[SIDES[dims]] * dims), other.expand(1, *[SIDES[dims]] * dims)]))
+
+
+@either
+def test_no_step_is_left_between_two_brightnesses(dims):
+    graft = draw(latents(40, dims), STILL, 0, 2, two_of(torch.tensor(-0.5), torch.tensor(0.5), dims))
+    narrow = graft.lesion * (1 - graft.seam) + graft.surround * graft.seam
+    assert graft.image.amax() - graft.image.amin() > 0.8
+    assert graft.image.diff(dim=-1).square().mean() < 0.5 * narrow.diff(dim=-1).square().mean()
+
+
+@either
+def test_grain_is_not_averaged_away_where_two_lesions_meet(dims):
+    """Blended over a wide edge, the grain of two lesions loses up to half of its energy there."""
+    noise = torch.randn(2, *[SIDES[dims]] * dims, generator=torch.Generator().manual_seed(3)) / 4
+    bank = two_of(noise[0], noise[1], dims)
+    graft = draw(latents(40, dims), STILL, 0, 2, bank)
+    between = (graft.edge > 0.2) & (graft.edge < 0.8)
+    wide = graft.lesion * (1 - graft.edge) + graft.surround * graft.edge
+    assert graft.image[between].var() > 1.15 * wide[between].var()
+    assert graft.image[between].var() > 0.8 * graft.lesion[between].var()
+
+
+@either
+def test_a_range_without_mirroring_mirrors_nothing(dims):
+    upright = GraftRange(0, 0, 0, 0, 0, mirror=0)
+    graft = draw(latents(60, dims), upright)
+    bank, mirrored = BANKS[dims], BANKS[dims].flip(-1)
+    assert (nearest(graft.lesion, bank)[0] < nearest(graft.lesion, mirrored)[0]).all()
+
+
 @either
 def test_a_warp_keeps_range_and_changes_the_picture(dims):
     moved = warp(BANKS[dims], torch.randn(6, warp_latents(dims)), GraftRange())

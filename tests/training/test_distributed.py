@@ -25,7 +25,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def gradients_of_a_step() -> dict[str, torch.Tensor]:
-    """After the first step of a cgan in full precision: with gradient penalty, mismatched classes and augmentation."""
+    """After the first step of a cgan in full precision: with gradient penalty and augmentation."""
     trainer = make_trainer("cgan", precision="32-true")
     trainer.train_step()
     networks = {"generator": trainer.generator.module, "discriminator": trainer.discriminator.module}

@@ -8,7 +8,6 @@ from augmentor.training.losses import (
     class_loss,
     discriminator_loss,
     generator_loss,
-    mismatch_loss,
     r1_penalty,
 )
 
@@ -17,11 +16,6 @@ def test_at_the_equilibrium_the_losses_are_those_of_guessing():
     guess = torch.zeros(5)
     assert discriminator_loss(guess, guess).item() == pytest.approx(2 * math.log(2))
     assert generator_loss(guess).item() == pytest.approx(math.log(2))
-
-
-def test_a_lesion_under_a_wrong_class_costs_less_the_surer_it_is_refused():
-    assert mismatch_loss(torch.full((3,), -5.0)) < 0.01
-    assert mismatch_loss(torch.full((3,), 5.0)) > 5
 
 
 def test_a_class_that_is_guessed_costs_the_logarithm_of_their_number_and_a_sure_one_nothing():

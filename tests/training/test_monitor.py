@@ -58,3 +58,41 @@ def test_few_held_out_lesions_must_differ_more():
     monitor = Monitor(side(0.0), side(0.0, 3), 0)
     assert not monitor._by_heart(0.9, 0.5)
     assert Monitor(side(0.0), side(0.0, 300), 0)._by_heart(0.9, 0.5)
+
+
+class Shown(torch.nn.Module):
+    """Makes the lesions that it is given, one after another."""
+
+    latent_dim = 1
+
+    def __init__(self, images):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self.images = images
+
+    def forward(self, latents, _labels):
+        rows = torch.arange(len(latents)) % len(self.images)
+        return self.weight * self.images[rows], None
+
+    def sides_mm(self, _latents, _labels):
+        return None
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_more_near_copies_than_before_training_are_known_by_heart_whatever_the_discriminator_says(begun):
+    train, held_out, others = side(0.0), side(0.0, 30), side(0.0, 64).images.flip(-1).roll(5, -2)
+    monitor = Monitor(train, held_out, 0)
+    if begun:  # as a resumed fit does
+        monitor.begin_at(Shown(others))
+    else:
+        before = monitor.measure(Shown(others), Judge())
+        assert (before.by_heart, before.near_copies < 0.2) == (False, True)
+    after = monitor.measure(Shown(train.images), Judge())
+    assert (after.by_heart, after.near_copies) == (True, 1.0)
+
+
+def test_as_many_near_copies_as_before_training_are_not():
+    monitor = Monitor(side(0.0), side(0.0, 30), 0)
+    monitor.begin_at(Shown(side(0.0).images))
+    snapshot = monitor.measure(Shown(side(0.0).images), Judge())
+    assert (snapshot.by_heart, snapshot.near_copies) == (False, 1.0)

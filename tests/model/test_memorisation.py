@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from augmentor.evaluation.memorisation import make_copy_check, mirrored, thumbnails, views
+from augmentor.model.memorisation import make_copy_check, mirrored, thumbnails, views
 from tests.expansion.smuggled import shifted
 
 
@@ -78,8 +78,8 @@ def test_twins_are_held_to_no_more_than_copies():
 
 def test_chunks_do_not_change_the_distances(monkeypatch):
     whole, _ = CHECK.distances(OTHERS)
-    monkeypatch.setattr("augmentor.evaluation.memorisation._CHUNK_NUMBERS", 33 * 60 * 7)
-    monkeypatch.setattr("augmentor.evaluation.memorisation._CHUNK", 25)
+    monkeypatch.setattr("augmentor.model.memorisation._CHUNK_NUMBERS", 33 * 60 * 7)
+    monkeypatch.setattr("augmentor.model.memorisation._CHUNK", 25)
     assert CHECK.distances(OTHERS)[0] == pytest.approx(whole, abs=1e-6)
     assert views(TRAINING) == pytest.approx(CHECK.bank, abs=1e-6)
 

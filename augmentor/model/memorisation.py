@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from augmentor.evaluation.volume_likeness import VOLUME_THUMBNAIL, volume_mirrored, volume_thumbnails, volume_views
+from augmentor.model.volume_likeness import VOLUME_THUMBNAIL, volume_mirrored, volume_thumbnails, volume_views
 
 _SIDE = 16  # of the thumbnails that are compared
 THUMBNAIL = _SIDE**2  # numbers in one

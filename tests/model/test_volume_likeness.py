@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from augmentor.evaluation.memorisation import make_copy_check, mirrored, thumbnails, views
+from augmentor.model.memorisation import make_copy_check, mirrored, thumbnails, views
 
 
 def smooth_volumes(count: int, seed: int, size: int = 16) -> np.ndarray:
