@@ -14,9 +14,11 @@ DISCRIMINATION = {"discrimination_train": "training lesions", "discrimination_he
 
 @matplotlib.rc_context(STYLE)
 def training_plot(metrics: pd.DataFrame) -> Figure:
-    """How well the discriminator tells real from synthetic, above the two losses, by thousands of images shown.
+    """How well the discriminator tells real from synthetic, and the share of near-copies, above the two losses, by
+    thousands of images shown.
 
-    `metrics` holds the lines of metrics.jsonl; of those, kind, kimg, `loss_*` and `discrimination_*` are drawn.
+    `metrics` holds the lines of metrics.jsonl; of those, kind, kimg, `loss_*`, `discrimination_*` and near_copies are
+    drawn.
     """
     figure = Figure(figsize=(5.0, 5.0), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
@@ -24,13 +26,14 @@ def training_plot(metrics: pd.DataFrame) -> Figure:
     above.axhline(0.5, color=BLACK, linestyle="--", linewidth=1, label="equilibrium")
     for (name, label), color, marker in zip(DISCRIMINATION.items(), (BLUE, VERMILLION), "os", strict=True):
         _draw_curve(above, snapshots, name, color=color, label=label, marker=marker)
+    _draw_curve(above, snapshots, "near_copies", color=ORANGE, label="near-copies (share)", marker="^")
     above.set(ylim=(0, 1.03), ylabel="Discrimination (AUC)")
     _draw_curve(below, steps, "loss_d", color=BLUE, label="discriminator")
     _draw_curve(below, steps, "loss_g", color=ORANGE, label="generator")
     below.set(ylabel="Loss", xlabel="Thousand real images shown")
     for axes in (above, below):
         if axes.lines:
-            axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, fontsize=9, columnspacing=1)
+            axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=2, fontsize=9, columnspacing=1)
     return figure
 
 

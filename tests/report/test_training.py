@@ -14,3 +14,10 @@ def test_training_plot_survives_null_measurements():
     assert [line.get_label() for line in above.lines] == ["equilibrium", "training lesions"]
     assert above.lines[0].get_ydata() == [0.5, 0.5]
     assert [line.get_label() for line in below.lines] == ["discriminator", "generator"]
+
+
+def test_near_copies_are_drawn_where_they_were_counted():
+    lines = [{"kind": "snapshot", "kimg": at, "near_copies": at / 10} for at in (1.0, 2.0)]
+    above, _ = training_plot(pd.DataFrame(lines)).axes
+    assert list(above.lines[-1].get_ydata()) == [0.1, 0.2]
+    assert above.lines[-1].get_label() == "near-copies (share)"

@@ -37,7 +37,8 @@ def _picture(fit: Fit, out: Path) -> Picture:
         alt=f"Training curves of {name}: how well the discriminator tells real from synthetic, and both losses."
         f"{_last(fit)}",
         caption=f"{name}. Above: how well the discriminator tells real from synthetic; 0.5 is the equilibrium, and "
-        "training lesions far above held-out ones mean that it learns them by heart. Below: the losses.",
+        "training lesions far above held-out ones mean that it learns them by heart, and so do more near-copies of "
+        "training lesions than at the start. Below: the losses.",
     )
 
 
