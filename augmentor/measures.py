@@ -31,6 +31,11 @@ def standardise(reference: np.ndarray, *others: np.ndarray, least: float = 0.0) 
     return tuple((x - mean) / deviation for x in (reference, *others))
 
 
+def spread_rows(rows: int, most: int) -> np.ndarray:
+    """All of `rows` rows, or `most` of them that are spread evenly from the first to the last."""
+    return np.unique(np.linspace(0, rows - 1, most).round().astype(int))
+
+
 def chunks(rows: int, columns: int) -> Iterator[slice]:
     """Slices of the rows of a matrix, each of which is worth holding."""
     size = max(1, _CHUNK_NUMBERS // max(1, columns))
@@ -143,7 +148,7 @@ def mmd(real: np.ndarray, synthetic: np.ndarray) -> float:
     Bounded, so that a few odd samples can't rule it as they do KID's cubic kernel (Gretton et al. 2012, eq. 3).
     """
     n, m = len(real), len(synthetic)
-    paired = real[np.unique(np.linspace(0, n - 1, _MOST_PAIRED).round().astype(int))]
+    paired = real[spread_rows(n, _MOST_PAIRED)]
     width = max(float(np.median(euclidean_distances(paired)[np.triu_indices(len(paired), 1)])), 1e-12)
 
     def total(a: np.ndarray, b: np.ndarray) -> float:

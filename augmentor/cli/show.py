@@ -37,7 +37,7 @@ def show_fit(run: Any, report: Path) -> None:
     near = f", discriminator on held-out patients {reached:.2f} (equilibrium 0.5)" if reached is not None else ""
     shown = f"{summary['kimg']:g} thousand images in {summary['seconds']:.0f} s"
     out.print(f"Fitted {run.folder}: {shown}{near}.", highlight=False, soft_wrap=True)
-    if moved := summary["lesions_moved"]:
+    if moved := summary.get("lesions_moved"):  # a run of an earlier version has none
         out.print(f"Training lesions are moved: {moved} (measured on them).", highlight=False, soft_wrap=True)
     out.print(
         f"Report: {report}   Next: augmentor expand --run {run.folder} --factor 3", highlight=False, soft_wrap=True

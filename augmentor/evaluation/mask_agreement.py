@@ -8,6 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from augmentor.measures import spread_rows
+
 _WIDTHS = (0.0, 0.04, 0.08, 0.16)  # shares of the side, over which an image is smoothed
 _VOXELS = 60_000  # that the segmenter is fitted on, half of them in lesions
 _CALIBRATED, _LEAST = 24, (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
@@ -75,7 +77,7 @@ class _Segmenter:
 def _fit_segmenter(images: np.ndarray, masks: np.ndarray) -> _Segmenter:
     """The least chance is the one that agrees best with the masks of some training lesions."""
     segmenter = _Segmenter(_fit(images, masks))
-    some = np.unique(np.linspace(0, len(images) - 1, _CALIBRATED).round().astype(int))
+    some = spread_rows(len(images), _CALIBRATED)
     chances = [(segmenter.chances(images[row]), masks[row, 0] != 0) for row in some]
     best = max(_LEAST, key=lambda least: float(np.mean([dice(c > least, mask) for c, mask in chances])))
     return replace(segmenter, least=best)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from augmentor.measures import spread_rows
 from augmentor.model.volume_likeness import VOLUME_THUMBNAIL, volume_mirrored, volume_thumbnails, volume_views
 
 _SIDE = 16  # of the thumbnails that are compared
@@ -179,7 +180,7 @@ def make_copy_check(training: np.ndarray, patients: Sequence[Hashable], others: 
     if others is not None and len(others):
         nearest.append(check.distances(others)[0])
     if len(set(patients)) > 1 or not nearest:
-        rows = np.unique(np.linspace(0, len(training) - 1, _MOST_COMPARED).round().astype(int))
+        rows = spread_rows(len(training), _MOST_COMPARED)
         names = np.asarray(patients)
         nearest.append(check.distances(training[rows], names[rows][:, None] == names[None])[0])
     distances = np.concatenate(nearest)

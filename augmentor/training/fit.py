@@ -259,7 +259,12 @@ def _resume(folder: Path) -> _Fit:
     if not run.resumable:
         raise UsageError(f"{run.folder}: holds no unfinished run to resume. Start one without --resume.")
     under_way = _prepare(run, run.recipe, start_fabric(run.recipe.training))
-    under_way.trainer.restore(load_tensors(run.state))
+    try:
+        under_way.trainer.restore(load_tensors(run.state))
+    except RuntimeError as error:  # weights that are missing, too many, or of another shape
+        raise UsageError(
+            f"{run.folder}: was begun by another version of augmentor, with other networks. Start a new run."
+        ) from error
     under_way.seconds = json.loads(run.state.with_suffix(".json").read_text())["seconds"]
     lead(under_way.trainer.fabric, lambda: _forget_later_records(under_way))
     lead(under_way.trainer.fabric, lambda: _begin_again(under_way))

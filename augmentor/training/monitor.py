@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from augmentor.measures import coverage, mmd, standardise
+from augmentor.measures import coverage, mmd, spread_rows, standardise
 from augmentor.model.blocks import Generator
 from augmentor.model.features import texture_features
 from augmentor.model.memorisation import make_copy_check
@@ -64,7 +64,7 @@ class Monitor:
         training lesions, one each by default."""
         self.train, self.held_out, self.seed, self.masks = train, held_out, seed, masks
         self._reference = self._features(held_out.images) if held_out else np.empty((0, 0))
-        rows = np.unique(np.linspace(0, len(train.labels) - 1, _MOST_COMPARED).round().astype(int))
+        rows = spread_rows(len(train.labels), _MOST_COMPARED)
         patients = np.arange(len(train.labels)) if patients is None else patients
         others = self._pictures(held_out.images) if held_out else None
         self._copies = make_copy_check(self._pictures(train.images[rows]), patients[rows].tolist(), others)

@@ -23,7 +23,8 @@ from augmentor.sampling import latents_of
 from augmentor.training.monitor import Side
 
 _SLIGHT = 0.25  # of the usual range
-_PARTS = 3
+_THIRDS = 3
+_FEWEST_PARTS = 3  # of which a standard error is taken
 _FEWEST, _MOST = 16, 48  # grafts of a class and part
 _IN_ALL = {2: 400, 3: 100}  # about as many images, volumes
 _SIDE = {2: 64, 3: 16}  # at most: larger ones are shrunk to it
@@ -37,9 +38,9 @@ def _slight(usual: GraftRange) -> GraftRange:
     return replace(usual, **{name: getattr(usual, name) * _SLIGHT for name in lengths})
 
 
-USUAL = "usual"
+USUAL, ANY_ANGLE = "usual", "any angle"
 RANGES: dict[str, GraftRange] = {
-    "any angle": replace(GraftRange(), rotation_degrees=180.0),
+    ANY_ANGLE: replace(GraftRange(), rotation_degrees=180.0),
     USUAL: GraftRange(),
     "usual, not mirrored": replace(GraftRange(), mirror=0.0),
     "slight": _slight(GraftRange()),
@@ -67,10 +68,10 @@ def measure_reach(train: Side, patients: np.ndarray, masks: int = 0) -> str:
     After the one standard error rule of Breiman et al. 1984 (section 3.4.3).
     """
     parts = list(_parts(train, patients, masks))
-    if len(parts) < _PARTS:
+    if len(parts) < _FEWEST_PARTS:
         return USUAL
-    ranges = RANGES if train.images.dim() == 4 else {name: RANGES[name] for name in list(RANGES)[1:]}
-    return choose_reach({name: _distances(parts, reach) for name, reach in ranges.items()})
+    names = [name for name in RANGES if train.images.dim() == 4 or name != ANY_ANGLE]
+    return choose_reach({name: _distances(parts, RANGES[name]) for name in names})
 
 
 def choose_reach(distances: dict[str, np.ndarray]) -> str:
@@ -87,17 +88,17 @@ def _is_as_near(excess: np.ndarray) -> bool:
 def _parts(train: Side, patients: np.ndarray, masks: int) -> Iterator[_Part]:
     """Each class and third of the patients that leaves two lesions or more on both sides."""
     labels, images = train.labels.numpy(), _shrunk(train.images)
-    if np.bincount(labels).max() < _PARTS or len(np.unique(patients)) < _PARTS:
+    if np.bincount(labels).max() < _THIRDS or len(np.unique(patients)) < _THIRDS:
         return
     features = texture_features(images[:, : images.shape[1] - masks].numpy())
-    cut = StratifiedGroupKFold(_PARTS, shuffle=True, random_state=0)
+    cut = StratifiedGroupKFold(_THIRDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class of fewer patients than thirds is left out below
         thirds = [test for _, test in cut.split(labels, labels, patients)]
     for label in np.unique(labels):
         for third in thirds:
-            other = np.isin(np.arange(len(labels)), third)
-            ours, theirs = (np.flatnonzero((labels == label) & side) for side in (~other, other))
+            members = np.flatnonzero(labels == label)
+            theirs, ours = np.intersect1d(members, third), np.setdiff1d(members, third)
             if min(len(ours), len(theirs)) > 1:
                 bank = Bank(images[_by_size(train, ours)], masks, train.sides_mm is not None)
                 yield _Part(bank, features, features[theirs])

@@ -5,7 +5,7 @@ from PIL import Image
 
 import augmentor.training.fit as fitting
 from augmentor.errors import UsageError
-from augmentor.model.checkpoint import load_tensors
+from augmentor.model.checkpoint import load_tensors, save_tensors
 from augmentor.training.fit import fit, fit_or_resume, resume_fit
 from augmentor.training.run import Run
 from tests.lesion_sets import tiny_recipe, write_set
@@ -92,3 +92,13 @@ def test_latest_moves_only_where_it_is_asked_to(tmp_path, lesions, monkeypatch):
         killed = kill_at(6, lesions, tmp_path / f"killed-{latest}", monkeypatch)
         resume_fit(killed.folder, latest=latest)
         assert (tmp_path / "runs" / "latest").exists() == latest
+
+
+def test_a_run_begun_by_another_version_is_refused_and_kept(tmp_path, lesions, monkeypatch):
+    run = kill_at(3, lesions, tmp_path / "run", monkeypatch)
+    kept = {name: value for name, value in load_tensors(run.state).items() if name != "generator.reach"}
+    save_tensors(run.state, kept)
+    before = run.state.read_bytes()
+    with pytest.raises(UsageError, match=r"run: was begun by another version.*Start a new run"):
+        resume_fit(run.folder)
+    assert run.state.read_bytes() == before
