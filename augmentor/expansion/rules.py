@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from augmentor.expansion.labels import LabelCheck, fit_label_check
 from augmentor.measures import NEIGHBOURS, radii
 from augmentor.model.features import texture_features
-from augmentor.model.memorisation import WINDOW, distance_of, mirrored
+from augmentor.model.memorisation import WINDOW, distance_of
+from augmentor.model.mirroring import best_likenesses, both_ways
 from augmentor.recipe import ScreenLevel
 
 Rule = Literal["mask", "copy", "label", "realism", "twin", "diversity"]
@@ -70,30 +71,32 @@ class Twins:
     """Near-copies among the synthetic lesions of one class: a generator that repeats itself (mode collapse).
 
     The distance is `CopyCheck`'s, and so is the threshold. It is measured to the last 512 lesions that were kept:
-    512 KB whatever the factor, and one product of 264 x 256 and 256 x 512 numbers a lesion. What repeats itself more
-    often than once in 512 is found. A longer window would find likenesses by chance, for nearest distances shrink as
-    more lesions are compared.
+    512 KB whatever the factor. What repeats itself more often than once in 512 is found. A longer window would find
+    likenesses by chance, for nearest distances shrink as more lesions are compared.
     """
 
     def __init__(self, threshold: float):
         self.threshold = threshold
-        self._window = np.empty((WINDOW, 0), np.float32)
+        self._window = np.empty((0, 0, WINDOW), np.float32)  # (P, n, 512): the parts of the thumbnails kept
         self._kept = 0
 
     def judge(self, lesion: Synthetic) -> None:
         """Refuse the lesion, or keep it for the next ones; lets go of `lesion.views`."""
+        turned = both_ways(lesion.views)
         if self._kept:
-            aligned = mirrored(lesion.views).reshape(-1, lesion.views.shape[-1])
-            distance = float(distance_of((aligned @ self._window[: self._kept].T).max()))
+            distance = float(distance_of(best_likenesses(turned, self._window[..., : self._kept]).max()))
             lesion.measured["twin_distance"] = distance
             lesion.rule = "twin" if distance < self.threshold else None
         if lesion.rule is None:
-            thumbnail = lesion.views[0]
-            if not self._kept:
-                self._window = np.empty((WINDOW, len(thumbnail)), np.float32)
-            self._window[self._kept % WINDOW] = thumbnail
-            self._kept += 1
+            self._keep(turned[:, 0])
         lesion.views = _nothing()
+
+    def _keep(self, thumbnail: np.ndarray) -> None:
+        """(P, n): the parts of a lesion's thumbnail, as it is."""
+        if not self._kept:
+            self._window = np.empty((*thumbnail.shape, WINDOW), np.float32)
+        self._window[..., self._kept % WINDOW] = thumbnail
+        self._kept += 1
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ import torch
 import torch.nn.functional as F
 
 from augmentor.measures import spread_rows
-from augmentor.model.volume_likeness import VOLUME_THUMBNAIL, volume_mirrored, volume_thumbnails, volume_views
+from augmentor.model.mirroring import best_likenesses, both_ways, parities
+from augmentor.model.volume_likeness import volume_thumbnails, volume_views
 
 _SIDE = 16  # of the thumbnails that are compared
-THUMBNAIL = _SIDE**2  # numbers in one
 _MARGIN = 16  # the share of a side that is left out all around: 4 pixels of 64
 _SHIFTS, _SHARE = (-2, -1, 0, 1, 2), 32  # pixels; and where it is more, this part of a side
 _TURN, _ZOOM = 8.0, 1.09  # degrees; a side's ratio
+_TURNED_SIDE = 2 * _SIDE  # at most, of images that are turned: thumbnails show no more
 _CHUNK = 256  # images that are turned and shrunk at a time
 _CHUNK_NUMBERS = 16_000_000  # likenesses held at a time: 64 MB
 _PERCENTILE = 1.0
@@ -46,24 +47,6 @@ def views(images: np.ndarray) -> np.ndarray:
     return np.concatenate([_views(images[i : i + _CHUNK].mean(1)) for i in range(0, len(images), _CHUNK)])
 
 
-def mirrored(small: np.ndarray) -> np.ndarray:
-    """(M, 256) thumbnails -> (8, M, 256): those of the mirrored and turned images, for both are squares.
-
-    Of volumes: (M, 512) -> (16, M, 512), under the mirrorings and turns that leave sections sections. All views of one
-    lesion beside all of these of another are its alignments with it: 264 (456 above 64x64), of volumes 240."""
-    if small.shape[-1] == VOLUME_THUMBNAIL:
-        return volume_mirrored(small)
-    return small[:, _mirroring()].swapaxes(0, 1)
-
-
-@lru_cache(maxsize=1)
-def _mirroring() -> np.ndarray:
-    """(8, 256): from where in a thumbnail each number of the eight comes."""
-    square = np.arange(THUMBNAIL).reshape(_SIDE, _SIDE)
-    turned = [np.rot90(square, turns) for turns in range(4)]
-    return np.stack([x for one in turned for x in (one, one[:, ::-1])]).reshape(8, THUMBNAIL)
-
-
 def distance_of(likeness: np.ndarray) -> np.ndarray:
     """The Euclidean distance of two thumbnails of unit length and zero mean: sqrt(2 - 2 r), r their correlation."""
     return np.sqrt(np.maximum(2 - 2 * likeness, 0))
@@ -71,7 +54,7 @@ def distance_of(likeness: np.ndarray) -> np.ndarray:
 
 def _unit(small: np.ndarray) -> np.ndarray:
     """(..., 16, 16) -> (..., 256)."""
-    flat = small.reshape(*small.shape[:-2], THUMBNAIL)
+    flat = small.reshape(*small.shape[:-2], _SIDE**2)
     flat = flat - flat.mean(-1, keepdims=True)
     return (flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-6)).astype(np.float32)
 
@@ -96,10 +79,16 @@ def _views(grey: np.ndarray) -> np.ndarray:
     shifts = len(shrink)
     whole = shrink.reshape(shifts * _SIDE, -1)
     shifted = (whole @ grey @ whole.T).reshape(len(grey), shifts, _SIDE, shifts, _SIDE)
-    still = shrink[0]
-    turned = np.stack([still @ moved @ still.T for moved in _turned_and_zoomed(grey)], axis=1)
+    small = _at_most(grey, _TURNED_SIDE)
+    still = _shrinking(small.shape[-1])[0]
+    turned = np.stack([still @ moved @ still.T for moved in _turned_and_zoomed(small)], axis=1)
     shifted = shifted.swapaxes(2, 3).reshape(len(grey), shifts**2, _SIDE, _SIDE)
     return _unit(np.concatenate([shifted, turned], axis=1))
+
+
+def _at_most(grey: np.ndarray, side: int) -> np.ndarray:
+    """(N, S, S) -> the same, or (N, side, side) means where S is more."""
+    return F.adaptive_avg_pool2d(torch.tensor(grey), side).numpy() if grey.shape[-1] > side else grey
 
 
 def _turned_and_zoomed(grey: np.ndarray) -> Iterator[np.ndarray]:
@@ -137,9 +126,10 @@ class CopyCheck:
         return min(self.threshold, self.twins)
 
     @cached_property
-    def _flat(self) -> np.ndarray:
-        """(256, V N): the lesions beside each other, so that the best of V views is found in long rows."""
-        return np.ascontiguousarray(self.bank.swapaxes(0, 1).reshape(-1, self.bank.shape[-1]).T)
+    def _parts(self) -> np.ndarray:
+        """(P, n, V N): the lesions beside each other, so that the best of V views is found in long rows."""
+        flat = self.bank.swapaxes(0, 1).reshape(-1, self.bank.shape[-1])
+        return np.ascontiguousarray(parities(flat).swapaxes(1, 2))
 
     def distances(self, images: np.ndarray, not_rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(M, C, S, S) -> (M,) distance to the nearest training lesion, (M,) its row.
@@ -156,14 +146,12 @@ class CopyCheck:
 
     def likenesses(self, images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """The correlation of each image with each training lesion, in chunks of rows: (rows, (m, N) float32)."""
-        size = max(1, _CHUNK_NUMBERS // max(1, self._flat.shape[1]))
+        parts, _, columns = self._parts.shape
+        size = max(1, _CHUNK_NUMBERS // max(1, 2 * parts * columns))
         for start in range(0, len(images), size):
             small = thumbnails(images[start : start + size])
-            likeness = np.full((len(small), len(self.bank)), -1.0, np.float32)
-            for turned in mirrored(small):
-                found = (turned @ self._flat).reshape(len(small), -1, len(self.bank)).max(1)
-                np.maximum(likeness, found, out=likeness)
-            yield slice(start, start + len(small)), likeness
+            found = best_likenesses(both_ways(small), self._parts)
+            yield slice(start, start + len(small)), found.reshape(2, len(small), -1, len(self.bank)).max((0, 2))
 
 
 def make_copy_check(training: np.ndarray, patients: Sequence[Hashable], others: np.ndarray | None) -> CopyCheck:

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from augmentor.model.warping import rotation
 
 _SIDE = 8  # of a thumbnail
-VOLUME_THUMBNAIL = _SIDE**3  # numbers in one
 
 
 def volume_thumbnails(volumes: np.ndarray) -> np.ndarray:
@@ -32,17 +31,6 @@ def volume_views(volumes: np.ndarray, degrees: float, zoom: float) -> np.ndarray
     and two small zooms."""
     moved = chain(_shifted(volumes), _turned_and_zoomed(volumes, degrees, zoom))  # one copy of them at a time
     return np.stack([volume_thumbnails(one) for one in moved], axis=1)
-
-
-def volume_mirrored(small: np.ndarray) -> np.ndarray:
-    """(M, 512) thumbnails -> (16, M, 512): those of the volumes under the mirrorings and quarter turns that leave
-    sections sections."""
-    cube = small.reshape(-1, *[_SIDE] * 3)
-    made = []
-    for turns in range(4):
-        turned = np.rot90(cube, turns, axes=(2, 3))
-        made += [turned, turned[..., ::-1], turned[:, ::-1], turned[:, ::-1, :, ::-1]]
-    return np.stack(made).reshape(len(made), len(small), VOLUME_THUMBNAIL)
 
 
 def _shifted(volumes: np.ndarray) -> Iterator[np.ndarray]:

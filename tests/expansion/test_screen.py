@@ -154,7 +154,7 @@ def test_what_is_held_of_those_kept_does_not_grow(monkeypatch):
         lesion = rules.Synthetic("plain", 0, image, views=views(image[None])[0])
         twins.judge(lesion)
         assert not lesion.views.size
-    assert twins._window.shape == (16, 256)
+    assert twins._window.shape == (4, 64, 16)
 
 
 def test_synthesise_gives_images_and_labels_in_class_order(tmp_path):

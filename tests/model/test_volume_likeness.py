@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from augmentor.model.memorisation import make_copy_check, mirrored, thumbnails, views
+from augmentor.model.memorisation import make_copy_check, thumbnails, views
 
 
 def smooth_volumes(count: int, seed: int, size: int = 16) -> np.ndarray:
@@ -46,4 +46,3 @@ def test_thumbnails_have_unit_length_and_the_first_view_is_the_volume_as_it_is(s
     seen = views(volumes)
     assert seen.shape == (2, 15, 512)
     np.testing.assert_allclose(seen[:, 0], small, atol=1e-6)
-    assert mirrored(small).shape == (16, 2, 512)
