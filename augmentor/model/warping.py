@@ -52,8 +52,8 @@ def _without_ringing(sampled: Tensor, images: Tensor, grid: Tensor) -> Tensor:
     most = F.pad(torch.cat([images, -images], 1), [1] * 2 * dims, mode="replicate")
     for axis in range(2, most.dim()):  # torch's max_pool takes thirty times as long
         most = torch.maximum(most.narrow(axis, 0, size + 1), most.narrow(axis, 1, size + 1))
-    where = grid * (size / (size + 1))  # between centres there is one place more than there are pixels
-    found = F.grid_sample(most, where, mode="nearest", padding_mode="reflection", align_corners=False)
+    # One place between centres more than there are pixels: with aligned corners the first stands on the image's border.
+    found = F.grid_sample(most, grid, mode="nearest", padding_mode="reflection", align_corners=True)
     high, low = found.chunk(2, 1)  # the negative of the least
     more = _OVERSHOOT * (high + low)
     return torch.minimum(torch.maximum(sampled, -(low + more)), high + more)

@@ -67,4 +67,18 @@ def test_a_sharp_edge_leaves_no_waves_beside_it(dims):
     step[..., edge:] = 1.0
     moved = resample_finely(step, grid_of(step, 2 * 0.4 / side))  # two fifths of a pixel aside
     assert torch.allclose(moved[..., : edge - 2], step[..., : edge - 2], atol=1e-5)
-    assert torch.allclose(moved[..., edge + 1 : -1], step[..., edge + 1 : -1], atol=1e-5)
+    assert torch.allclose(moved[..., edge + 1 :], step[..., edge + 1 :], atol=1e-5)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("pixels", [0.4, 1.3, 2.3, 3.4])
+def test_beyond_the_border_an_image_is_its_mirror_image(dims, pixels):
+    side = 12
+    images = torch.rand(1, 1, *[side] * dims, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    mirrored = images
+    for axis in range(2, 2 + dims):
+        mirrored = torch.cat([mirrored.flip(axis), mirrored, mirrored.flip(axis)], axis)
+    grid = grid_of(images, 2 * pixels / side)
+    inner = (slice(None), slice(None), *[slice(side, 2 * side)] * dims)
+    whole = resample_finely(mirrored, grid_of(mirrored, 2 * pixels / (3 * side)))[inner]
+    assert torch.allclose(resample_finely(images, grid), whole, atol=1e-4)
