@@ -71,8 +71,8 @@ class Twins:
     """Near-copies among the synthetic lesions of one class: a generator that repeats itself (mode collapse).
 
     The distance is `CopyCheck`'s, and so is the threshold. It is measured to the last 512 lesions that were kept:
-    512 KB whatever the factor. What repeats itself more often than once in 512 is found. A longer window would find
-    likenesses by chance, for nearest distances shrink as more lesions are compared.
+    512 KB whatever the factor, 1 MB of volumes. What repeats itself more often than once in 512 is found. A longer
+    window would find likenesses by chance, for nearest distances shrink as more lesions are compared.
     """
 
     def __init__(self, threshold: float):

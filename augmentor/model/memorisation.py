@@ -19,9 +19,8 @@ _SIDE = 16  # of the thumbnails that are compared
 _MARGIN = 16  # the share of a side that is left out all around: 4 pixels of 64
 _SHIFTS, _SHARE = (-2, -1, 0, 1, 2), 32  # pixels; and where it is more, this part of a side
 _TURN, _ZOOM = 8.0, 1.09  # degrees; a side's ratio
-_TURNED_SIDE = 2 * _SIDE  # at most, of images that are turned: thumbnails show no more
 _CHUNK = 256  # images that are turned and shrunk at a time
-_CHUNK_NUMBERS = 16_000_000  # likenesses held at a time: 64 MB
+_CHUNK_NUMBERS = 16_000_000  # products held at a time: 64 MB, and nearly as much to choose from them
 _PERCENTILE = 1.0
 _LEAST = 0.1  # nearer than this is one picture, however near the real lesions of a set come to each other
 WINDOW = 512  # synthetic lesions that another one is compared with
@@ -79,16 +78,10 @@ def _views(grey: np.ndarray) -> np.ndarray:
     shifts = len(shrink)
     whole = shrink.reshape(shifts * _SIDE, -1)
     shifted = (whole @ grey @ whole.T).reshape(len(grey), shifts, _SIDE, shifts, _SIDE)
-    small = _at_most(grey, _TURNED_SIDE)
-    still = _shrinking(small.shape[-1])[0]
-    turned = np.stack([still @ moved @ still.T for moved in _turned_and_zoomed(small)], axis=1)
+    still = shrink[0]
+    turned = np.stack([still @ moved @ still.T for moved in _turned_and_zoomed(grey)], axis=1)
     shifted = shifted.swapaxes(2, 3).reshape(len(grey), shifts**2, _SIDE, _SIDE)
     return _unit(np.concatenate([shifted, turned], axis=1))
-
-
-def _at_most(grey: np.ndarray, side: int) -> np.ndarray:
-    """(N, S, S) -> the same, or (N, side, side) means where S is more."""
-    return F.adaptive_avg_pool2d(torch.tensor(grey), side).numpy() if grey.shape[-1] > side else grey
 
 
 def _turned_and_zoomed(grey: np.ndarray) -> Iterator[np.ndarray]:
