@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ _COLUMNS = (
     *(*_MEASURED, "checkpoint", "recipe"),
 )
 _WHOLE_SPAN = 50  # a window narrower than this is none of Hounsfield units
+_BEHIND = 16  # files that wait to be written
 _MASKS = "masks"  # the top folder that is no class
 
 
@@ -31,7 +34,9 @@ class SetWriter:
     units: (slope, intercept) from what the training files hold to the modality's units. A PNG holds what they hold;
     every other format, which can, the units themselves.
 
-    Nothing is copied from a source: a file holds pixels, spacing and a note.
+    Nothing is copied from a source: a file holds pixels, spacing and a note. Files are written in a thread beside the
+    caller's, a few behind: use it as a context, which ends when all are written. What a file can't be written for is
+    raised by a later `add` or at the end.
     """
 
     folder: Path
@@ -39,6 +44,8 @@ class SetWriter:
     card: Card
     units: tuple[float, float] = (1.0, 0.0)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), init=False, compare=False)
+    _unwritten: deque[Future[None]] = field(default_factory=deque, init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Raises UsageError where the format can't hold such lesions, before any is made."""
@@ -46,6 +53,16 @@ class SetWriter:
             require_highdicom()
         if self.form == "png" and self.card.model.spatial_dims == 3:
             raise UsageError("--format png: a PNG holds no volume. Choose nifti, npy or dicom.")
+
+    def __enter__(self) -> SetWriter:
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        try:
+            if failed is None:
+                self._wait_for_all_but(0)
+        finally:
+            self._thread.shutdown(cancel_futures=True)
 
     @property
     def original(self) -> Intensity:
@@ -74,16 +91,23 @@ class SetWriter:
         """image: (C, S, ...) in [-1, 1]; mask: (1, S, ...) uint8, 1 in the lesion, where there are masks."""
         files = image.ndim == 3 or self.form != "dicom"  # a volume in DICOM is a folder
         path = f"{file_name(label)}/{origin}_{number:06d}{SUFFIX[self.form] if files else ''}"
-        self._write(
-            self.stored.from_network(image), path, spacing_mm, note, slope_intercept(self.original, self.stored)
-        )
+        pixels = self.stored.from_network(image)
+        self._queue(pixels, path, spacing_mm, note, slope_intercept(self.original, self.stored))
         row = {"path": path, "label": label, "patient": "", "origin": origin}
         if mask is not None:
             row["mask"] = f"{_MASKS}/{path}"
-            self._write(mask, row["mask"], spacing_mm, f"{note}, mask: 1 in the lesion", (1.0, 0.0))
+            self._queue(mask, row["mask"], spacing_mm, f"{note}, mask: 1 in the lesion", (1.0, 0.0))
         if spacing_mm:
             columns["roi_side_mm"] = round(max(spacing_mm) * image.shape[-1], 4)
         self.rows.append(row | columns)
+
+    def _queue(self, *file: Any) -> None:
+        self._unwritten.append(self._thread.submit(self._write, *file))
+        self._wait_for_all_but(_BEHIND)
+
+    def _wait_for_all_but(self, count: int) -> None:
+        while len(self._unwritten) > count:
+            self._unwritten.popleft().result()
 
     def _write(
         self,

@@ -65,12 +65,13 @@ def _write_set(
     first = run.training.paths[0]
     writer = SetWriter(folder, section.format or file_format(first), card, units_of(first))
     screen = screen_of(run, card, section.screen)
-    _write_real(run.training, writer)
     source = {"checkpoint": file_hash(run.chosen_checkpoint), "recipe": card.recipe_hash}
-    with progress.task(f"Writing {sum(wanted.values())} synthetic lesions", sum(wanted.values())) as update:
-        for lesion in screen.draw(generator, card, wanted, section.seed):
-            _write_synthetic(lesion, screen.kept[lesion.label], writer, source)
-            update(screen.kept.total(), f"{screen.refused.total()} refused")
+    with writer:
+        _write_real(run.training, writer)
+        with progress.task(f"Writing {sum(wanted.values())} synthetic lesions", sum(wanted.values())) as update:
+            for lesion in screen.draw(generator, card, wanted, section.seed):
+                _write_synthetic(lesion, screen.kept[lesion.label], writer, source)
+                update(screen.kept.total(), f"{screen.refused.total()} refused")
     made_by = {"Name": "augmentor", "Version": VERSION, "Run": run.folder.name} | source
     writer.save_tables(f"Lesions, enlarged {factor:g} times", made_by, screen.summary())
     return screen

@@ -1,4 +1,6 @@
 import json
+from itertools import count
+from time import sleep
 
 import nibabel
 import numpy as np
@@ -12,6 +14,7 @@ from augmentor.data.check import inspect
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, ShortfallError, UsageError
+from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.expand import expand
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.rules import TextureRules
@@ -167,14 +170,55 @@ def test_a_folder_that_holds_files_is_left_as_it_is(run, tmp_path):
 
 
 @pytest.mark.usefixtures("lenient")
-def test_a_failure_in_the_middle_leaves_nothing_behind(run, tmp_path, monkeypatch):
-    def broken(*_arguments):
-        raise OSError("disk full")
+@pytest.mark.parametrize("which", ["first", "middle", "last"])
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing_behind(run, tmp_path, monkeypatch, which):
+    files, numbers = 2 * len(run.training), count(1)
+    fails = {"first": 1, "middle": files // 2, "last": files}[which]
 
-    monkeypatch.setattr("augmentor.expansion.expand._write_synthetic", broken)
+    def broken(*_arguments):
+        if next(numbers) == fails:
+            raise OSError("disk full")
+
+    monkeypatch.setattr("augmentor.expansion.enlarged_set.write_image", broken)
     with pytest.raises(OSError, match="disk full"):
         expand(run, 2, tmp_path / "x2")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("where", ["expand._write_synthetic", "enlarged_set.SetWriter._wait_for_all_but"])
+def test_an_interrupt_leaves_nothing_behind_and_nothing_is_written_after_it(run, tmp_path, monkeypatch, where):
+    """While lesions are drawn, and while the last files wait to be written."""
+
+    def interrupted(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("augmentor.expansion.enlarged_set.write_image", lambda *_: sleep(0.05))
+    monkeypatch.setattr(f"augmentor.expansion.{where}", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        expand(run, 2, tmp_path / "x2")
+    sleep(0.3)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("lenient")
+def test_lesions_that_wait_to_be_written_do_not_pile_up(run, tmp_path, monkeypatch):
+    written, waiting = [], []
+
+    def write(_, path, *_others):
+        sleep(0.002)
+        written.append(path)
+
+    def add(self, *arguments, **columns):
+        made(self, *arguments, **columns)
+        waiting.append(len(self.rows) - len(written))
+
+    made = SetWriter.add
+    monkeypatch.setattr("augmentor.expansion.enlarged_set.write_image", write)
+    monkeypatch.setattr(SetWriter, "add", add)
+    expand(run, 20, tmp_path / "x20")
+    assert len(written) == 20 * len(run.training)
+    assert max(waiting) <= 17  # one of which is being written
 
 
 @pytest.mark.parametrize("factor", [0.5, 0, -1, float("nan"), float("inf")])
