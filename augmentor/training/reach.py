@@ -96,8 +96,8 @@ def _parts(train: Side, patients: np.ndarray, masks: int) -> Iterator[_Part]:
         warnings.simplefilter("ignore", UserWarning)  # a class of fewer patients than thirds is left out below
         thirds = [test for _, test in cut.split(labels, labels, patients)]
     for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
         for third in thirds:
-            members = np.flatnonzero(labels == label)
             theirs, ours = np.intersect1d(members, third), np.setdiff1d(members, third)
             if min(len(ours), len(theirs)) > 1:
                 bank = Bank(images[_by_size(train, ours)], masks, train.sides_mm is not None)

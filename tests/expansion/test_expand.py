@@ -185,16 +185,29 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing_behind(run, tm
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("lenient")
-@pytest.mark.parametrize("where", ["expand._write_synthetic", "enlarged_set.SetWriter._wait_for_all_but"])
-def test_an_interrupt_leaves_nothing_behind_and_nothing_is_written_after_it(run, tmp_path, monkeypatch, where):
-    """While lesions are drawn, and while the last files wait to be written."""
-
+def while_lesions_are_drawn(monkeypatch):
     def interrupted(*_arguments):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("augmentor.expansion.expand._write_synthetic", interrupted)
+
+
+def while_the_last_files_wait(monkeypatch):
+    wait = SetWriter._wait_for_all_but
+
+    def interrupted(writer, count):
+        if count == 0:
+            raise KeyboardInterrupt
+        wait(writer, count)
+
+    monkeypatch.setattr(SetWriter, "_wait_for_all_but", interrupted)
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("interrupt", [while_lesions_are_drawn, while_the_last_files_wait])
+def test_an_interrupt_leaves_nothing_behind_and_nothing_is_written_after_it(run, tmp_path, monkeypatch, interrupt):
     monkeypatch.setattr("augmentor.expansion.enlarged_set.write_image", lambda *_: sleep(0.05))
-    monkeypatch.setattr(f"augmentor.expansion.{where}", interrupted)
+    interrupt(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         expand(run, 2, tmp_path / "x2")
     sleep(0.3)
