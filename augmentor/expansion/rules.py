@@ -13,7 +13,7 @@ from augmentor.expansion.labels import LabelCheck, fit_label_check
 from augmentor.measures import NEIGHBOURS, radii
 from augmentor.model.features import texture_features
 from augmentor.model.memorisation import WINDOW, distance_of
-from augmentor.model.mirroring import best_likenesses, both_ways
+from augmentor.model.mirroring import best_likenesses
 from augmentor.recipe import ScreenLevel
 
 Rule = Literal["mask", "copy", "label", "realism", "twin", "diversity"]
@@ -36,6 +36,7 @@ LEVELS: dict[ScreenLevel, tuple[Rule, ...]] = {
     "realism": ("realism",),
     "diversity": ("diversity",),
 }
+_AT_A_TIME = 8  # lesions that are compared with those kept: 10 MB
 _PERCENTILE_AND_MARGIN = {"light": (99.0, 1.1), "strict": (95.0, 1.0)}
 
 
@@ -62,9 +63,7 @@ class Synthetic:
     measured: dict[str, float] = field(default_factory=dict)
     rule: Rule | None = None
     features: np.ndarray = field(default_factory=_nothing, repr=False)  # (D,), where a rule needs texture
-    views: np.ndarray = field(
-        default_factory=_nothing, repr=False
-    )  # (V, 256), the first as it is, while twins are looked for
+    turned: np.ndarray = field(default_factory=_nothing, repr=False)  # (4, 2 V, 64), while twins are looked for
 
 
 class Twins:
@@ -80,23 +79,37 @@ class Twins:
         self._window = np.empty((0, 0, WINDOW), np.float32)  # (P, n, 512): the parts of the thumbnails kept
         self._kept = 0
 
-    def judge(self, lesion: Synthetic) -> None:
-        """Refuse the lesion, or keep it for the next ones; lets go of `lesion.views`."""
-        turned = both_ways(lesion.views)
-        if self._kept:
-            distance = float(distance_of(best_likenesses(turned, self._window[..., : self._kept]).max()))
-            lesion.measured["twin_distance"] = distance
-            lesion.rule = "twin" if distance < self.threshold else None
-        if lesion.rule is None:
-            self._keep(turned[:, 0])
-        lesion.views = _nothing()
+    def judge(self, lesions: list[Synthetic]) -> list[Synthetic]:
+        """Refuse some of the lesions that no rule has refused yet, in order, and keep the others for those to come.
 
-    def _keep(self, thumbnail: np.ndarray) -> None:
-        """(P, n): the parts of a lesion's thumbnail, as it is."""
+        Lets go of their `turned`. Returns all that were given.
+        """
+        good = [lesion for lesion in lesions if lesion.rule is None]
+        for start in range(0, len(good), _AT_A_TIME):
+            self._judge(good[start : start + _AT_A_TIME])
+        return lesions
+
+    def _judge(self, lesions: list[Synthetic]) -> None:
+        turned = np.stack([lesion.turned for lesion in lesions], axis=1)  # (P, m, 2 V, n)
+        thumbnails = turned[:, :, 0].swapaxes(1, 2)
         if not self._kept:
-            self._window = np.empty((*thumbnail.shape, WINDOW), np.float32)
-        self._window[..., self._kept % WINDOW] = thumbnail
-        self._kept += 1
+            self._window = np.empty((*thumbnails.shape[:2], WINDOW), np.float32)
+        filled = min(self._kept, WINDOW)
+        others = np.concatenate([self._window[..., :filled], thumbnails], axis=2)
+        found = best_likenesses(turned.reshape(len(turned), -1, turned.shape[-1]), others)
+        found = found.reshape(len(lesions), -1, others.shape[-1]).max(1)
+        likeness = np.full((len(lesions), WINDOW), -1.0)
+        likeness[:, :filled], among = found[:, :filled], found[:, filled:]
+        for row, lesion in enumerate(lesions):
+            lesion.turned = _nothing()
+            if self._kept:
+                distance = float(distance_of(likeness[row].max()))
+                lesion.measured["twin_distance"] = distance
+                lesion.rule = "twin" if distance < self.threshold else None
+            if lesion.rule is None:
+                place = self._kept % WINDOW  # of the oldest, once the window is full
+                self._window[..., place], likeness[:, place] = thumbnails[..., row], among[:, row]
+                self._kept += 1
 
 
 @dataclass(frozen=True)

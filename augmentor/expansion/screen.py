@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,16 @@ from threadpoolctl import threadpool_limits
 from augmentor.data.images import load_images
 from augmentor.data.lesions import class_numbers
 from augmentor.data.splits import groups
+from augmentor.expansion.ahead import ahead
 from augmentor.expansion.rules import LEVELS, Rule, Synthetic, TextureRules, Twins, fit_texture_rules
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
-from augmentor.model.memorisation import CopyCheck, make_copy_check, views
+from augmentor.model.memorisation import CopyCheck, make_copy_check, turned_views
 from augmentor.recipe import ScreenLevel
 from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
 
-_CHUNK = 64
+_CHUNK = 32  # lesions drawn and judged at a time
 _TRIES = 20  # lesions drawn at most for each one that is wanted
 _PATIENCE = 1000  # refusals in a row after which a class is given up
 _OVERSAMPLED = 2  # passing lesions that a strict screen chooses from, for each one that is wanted
@@ -67,24 +69,21 @@ class Screen:
         # Products of few rows: NumPy's own threads would wait for each other, and for the generator's, at every one.
         with threadpool_limits(1, user_api="blas"):
             for label, number in wanted.items():
-                candidates = self._candidates(generator, card, label, seed)
-                chosen = self._passing(candidates, label, number)
-                if "diversity" in LEVELS[self.level]:
-                    passing = self._passing(candidates, label, _OVERSAMPLED * number)
-                    chosen = self._covering(passing, card.classes.index(label), number, block)
+                covering = "diversity" in LEVELS[self.level]
+                chosen = self._passing(generator, card, label, seed, _OVERSAMPLED * number if covering else number)
+                if covering:
+                    chosen = self._covering(chosen, card.classes.index(label), number, block)
                 for lesion in chosen:
                     self.kept[label] += 1
                     yield lesion
 
-    def _candidates(self, generator: Generator, card: Card, label: str, seed: int) -> Iterator[Synthetic]:
-        """Without end, in the order of their seeds; judged by all rules that look at one lesion alone."""
+    def _candidates(self, generator: Generator, card: Card, label: str, seeds: list[int]) -> list[Synthetic]:
+        """In the order of their seeds; judged by all rules that look at one lesion alone."""
         target = card.classes.index(label)
-        for start in count(0, _CHUNK):
-            seeds = [seed_of(seed, target, start + i) for i in range(_CHUNK)]
-            drawn = draw(generator, card, [target] * _CHUNK, seeds)
-            lesions = [Synthetic(label, one, *found) for one, found in zip(seeds, drawn, strict=True)]
-            self._judge(lesions, target)
-            yield from lesions
+        drawn = draw(generator, card, [target] * len(seeds), seeds)
+        lesions = [Synthetic(label, one, *found) for one, found in zip(seeds, drawn, strict=True)]
+        self._judge(lesions, target)
+        return lesions
 
     def _judge(self, lesions: list[Synthetic], target: int) -> None:
         distances, nearest = self.copies.distances(np.stack([lesion.image for lesion in lesions]))
@@ -96,23 +95,31 @@ class Screen:
         if self.texture and passed.any():
             self.texture.judge([x for x in lesions if not x.rule], nearest[passed], target)
         if good := [x for x in lesions if not x.rule]:
-            for lesion, seen in zip(good, views(np.stack([x.image for x in good])), strict=True):
-                lesion.views = seen
+            for lesion, turned in zip(good, turned_views(np.stack([x.image for x in good])), strict=True):
+                lesion.turned = turned
 
-    def _passing(self, candidates: Iterator[Synthetic], label: str, wanted: int) -> Iterator[Synthetic]:
+    def _passing(self, generator: Generator, card: Card, label: str, seed: int, wanted: int) -> Iterator[Synthetic]:
+        """In the order of their seeds; drawn and judged in threads, some ahead."""
         twins, kept, in_a_row = Twins(self.copies.twin_threshold), 0, 0
-        for lesion in islice(candidates, _TRIES * wanted):
-            self.drawn[label] += 1
-            if lesion.rule is None:
-                twins.judge(lesion)
-            if lesion.rule:
-                self.refused[label, lesion.rule] += 1
-                in_a_row += 1
-            else:
-                kept, in_a_row = kept + 1, 0
-                yield lesion
-            if kept == wanted or in_a_row == _PATIENCE:
-                return
+        numbers = (range(start, start + _CHUNK) for start in count(0, _CHUNK))
+        seeds = ([seed_of(seed, card.classes.index(label), n) for n in some] for some in numbers)
+        made = ahead(
+            lambda some: self._candidates(generator, card, label, some),
+            seeds,
+            needed=lambda: math.ceil((wanted - kept) / _CHUNK),
+            threads=_threads(generator, card),
+        )
+        with closing(made):
+            for lesion in islice(chain.from_iterable(map(twins.judge, made)), _TRIES * wanted):
+                self.drawn[label] += 1
+                if lesion.rule:
+                    self.refused[label, lesion.rule] += 1
+                    in_a_row += 1
+                else:
+                    kept, in_a_row = kept + 1, 0
+                    yield lesion
+                if kept == wanted or in_a_row == _PATIENCE:
+                    return
 
     def _covering(self, passing: Iterator[Synthetic], target: int, wanted: int, block: int) -> Iterator[Synthetic]:
         """Of each block of lesions that passed, the half that covers it best."""
@@ -124,6 +131,12 @@ class Screen:
             self.refused[pool[0].label, "diversity"] += len(pool) - len(chosen)
             wanted -= len(chosen)
             yield from chosen
+
+
+def _threads(generator: Generator, card: Card) -> int | None:
+    """One for volumes, whose operations are large enough for all of torch's threads, and on a GPU; else torch's own."""
+    on_cpu = next(generator.parameters()).device.type == "cpu"
+    return None if on_cpu and card.model.spatial_dims == 2 else 1
 
 
 def screen_of(run: Run, card: Card, level: ScreenLevel = "light") -> Screen:

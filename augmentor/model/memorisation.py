@@ -46,6 +46,15 @@ def views(images: np.ndarray) -> np.ndarray:
     return np.concatenate([_views(images[i : i + _CHUNK].mean(1)) for i in range(0, len(images), _CHUNK)])
 
 
+def turned_views(images: np.ndarray) -> np.ndarray:
+    """(N, C, S, S) -> (N, 4, 2 V, 64) float32: each image's views by `both_ways`, the first as it is; of volumes
+    (N, 8, 30, 64)."""
+    seen = views(images)
+    parts = both_ways(seen.reshape(-1, seen.shape[-1]))
+    beside = parts.reshape(len(parts), 2, *seen.shape[:2], -1).transpose(2, 0, 1, 3, 4)
+    return beside.reshape(len(images), len(parts), -1, parts.shape[-1])
+
+
 def distance_of(likeness: np.ndarray) -> np.ndarray:
     """The Euclidean distance of two thumbnails of unit length and zero mean: sqrt(2 - 2 r), r their correlation."""
     return np.sqrt(np.maximum(2 - 2 * likeness, 0))

@@ -2,11 +2,12 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import augmentor.expansion.screen as screening
 from augmentor.expansion import rules
 from augmentor.expansion.screen import synthesise
-from augmentor.model.memorisation import views
+from augmentor.model.memorisation import turned_views
 from augmentor.training.fit import fit
 from tests.expansion.fake import CARD, CLASSES, FakeGenerator, make_screen, training_lesions
 from tests.lesion_sets import tiny_recipe, write_set
@@ -75,6 +76,20 @@ def test_the_same_seed_gives_the_same_lesions_and_another_seed_others(level):
     assert [x.seed for x in one] == [x.seed for x in again]
     assert all((x.image == y.image).all() for x, y in zip(one, again, strict=True))
     assert not {x.seed for x in one} & {x.seed for x in other}
+
+
+@pytest.mark.parametrize("level", ["off", "light", "strict"])
+def test_what_is_kept_does_not_hang_on_the_number_of_threads(level):
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 4):
+        torch.set_num_threads(threads)
+        found.append(draw(level, FakeGenerator("repeated"), 100)[0])
+    torch.set_num_threads(before)
+    one, several = found
+    assert [x.seed for x in one] == [x.seed for x in several]
+    for x, y in zip(one, several, strict=True):
+        assert x.image == pytest.approx(y.image, abs=1e-5)
+        assert x.measured == pytest.approx(y.measured, abs=1e-3)
 
 
 @pytest.mark.parametrize("level", ["off", "light", "strict"])
@@ -147,14 +162,37 @@ def test_a_strict_screen_keeps_all_that_pass_where_few_do(monkeypatch):
     assert refused(screen, "diversity") == 0
 
 
-def test_what_is_held_of_those_kept_does_not_grow(monkeypatch):
+def _to_compare():
+    images = training_lesions()[0]
+    images[7], images[30], images[60] = images[3], images[29][:, ::-1], images[2]  # some are copies of earlier ones
+    seen = enumerate(zip(images, turned_views(images), strict=True))
+    return [rules.Synthetic("plain", number, image, turned=turned) for number, (image, turned) in seen]
+
+
+def test_lesions_are_compared_with_the_last_ones_kept_however_many_come_at_a_time(monkeypatch):
     monkeypatch.setattr(rules, "WINDOW", 16)
-    twins = rules.Twins(0.5)
-    for image in training_lesions()[0]:
-        lesion = rules.Synthetic("plain", 0, image, views=views(image[None])[0])
-        twins.judge(lesion)
-        assert not lesion.views.size
-    assert twins._window.shape == (4, 64, 16)
+    found = []
+    for together in (1, 3, 80):
+        twins, lesions = rules.Twins(0.3), _to_compare()
+        for start in range(0, len(lesions), together):
+            assert twins.judge(lesions[start : start + together]) == lesions[start : start + together]
+        assert not any(lesion.turned.size for lesion in lesions)
+        assert twins._window.shape == (4, 64, 16)
+        found.append(lesions)
+    assert [x.seed for x in found[0] if x.rule == "twin"] == [7, 30]  # the 2 that 60 repeats has left the window
+    for lesions in found[1:]:
+        assert [x.rule for x in lesions] == [x.rule for x in found[0]]
+        for one, other in zip(lesions, found[0], strict=True):
+            assert one.measured == pytest.approx(other.measured, abs=1e-3)  # near 0, a root of rounding
+
+
+def test_lesions_that_another_rule_refused_are_neither_compared_nor_kept():
+    twins, (lesion, again, *_) = rules.Twins(0.3), _to_compare()
+    lesion.rule = "copy"
+    again.turned = lesion.turned
+    twins.judge([lesion, again])
+    assert (lesion.rule, again.rule) == ("copy", None)
+    assert not again.measured
 
 
 def test_synthesise_gives_images_and_labels_in_class_order(tmp_path):

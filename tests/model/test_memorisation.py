@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from augmentor.model.memorisation import CopyCheck, make_copy_check, thumbnails, views
+from augmentor.model.memorisation import CopyCheck, make_copy_check, thumbnails, turned_views, views
+from augmentor.model.mirroring import both_ways
 from tests.expansion.smuggled import shifted
 
 
@@ -82,6 +83,14 @@ def test_chunks_do_not_change_the_distances(monkeypatch):
     monkeypatch.setattr("augmentor.model.memorisation._CHUNK", 25)
     assert CHECK.distances(OTHERS)[0] == pytest.approx(whole, abs=1e-6)
     assert views(TRAINING) == pytest.approx(CHECK.bank, abs=1e-6)
+
+
+def test_each_image_has_the_parts_of_its_own_views_both_ways():
+    images = smooth_images(3, 6)
+    seen = turned_views(images)
+    assert seen.shape == (3, 4, 66, 64)
+    for image, turned in zip(images, seen, strict=True):
+        assert turned == pytest.approx(both_ways(views(image[None])[0]), abs=1e-6)
 
 
 @pytest.mark.parametrize("size", [16, 28, 64, 100])
