@@ -63,7 +63,9 @@ class Synthetic:
     measured: dict[str, float] = field(default_factory=dict)
     rule: Rule | None = None
     features: np.ndarray = field(default_factory=_nothing, repr=False)  # (D,), where a rule needs texture
-    turned: np.ndarray = field(default_factory=_nothing, repr=False)  # (4, 2 V, 64), while twins are looked for
+    turned: np.ndarray = field(
+        default_factory=_nothing, repr=False
+    )  # as `turned_views` has them, while twins are looked for
 
 
 class Twins:

@@ -25,7 +25,7 @@ from augmentor.recipe import ScreenLevel
 from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
 
-_CHUNK = 32  # lesions drawn and judged at a time
+_CHUNK = 32  # lesions drawn and judged at a time: one batch of the network
 _TRIES = 20  # lesions drawn at most for each one that is wanted
 _PATIENCE = 1000  # refusals in a row after which a class is given up
 _OVERSAMPLED = 2  # passing lesions that a strict screen chooses from, for each one that is wanted
@@ -99,18 +99,23 @@ class Screen:
                 lesion.turned = turned
 
     def _passing(self, generator: Generator, card: Card, label: str, seed: int, wanted: int) -> Iterator[Synthetic]:
-        """In the order of their seeds; drawn and judged in threads, some ahead."""
-        twins, kept, in_a_row = Twins(self.copies.twin_threshold), 0, 0
+        """In the order of their seeds; images are drawn and judged in threads, some ahead."""
+        twins, drawn, kept, in_a_row = Twins(self.copies.twin_threshold), 0, 0, 0
         numbers = (range(start, start + _CHUNK) for start in count(0, _CHUNK))
         seeds = ([seed_of(seed, card.classes.index(label), n) for n in some] for some in numbers)
-        made = ahead(
-            lambda some: self._candidates(generator, card, label, some),
-            seeds,
-            needed=lambda: math.ceil((wanted - kept) / _CHUNK),
-            threads=_threads(generator, card),
-        )
+
+        def make(some: list[int]) -> list[Synthetic]:
+            return self._candidates(generator, card, label, some)
+
+        def needed() -> int:
+            """Chunks, if as many pass as have so far."""
+            return math.ceil((wanted - kept) * (drawn + 1) / (kept + 1) / _CHUNK)
+
+        # Operations on volumes are large enough for all threads, and a chunk of them is too long to wait for.
+        made = ahead(make, seeds, needed) if card.model.spatial_dims == 2 else (make(some) for some in seeds)
         with closing(made):
             for lesion in islice(chain.from_iterable(map(twins.judge, made)), _TRIES * wanted):
+                drawn += 1
                 self.drawn[label] += 1
                 if lesion.rule:
                     self.refused[label, lesion.rule] += 1
@@ -131,12 +136,6 @@ class Screen:
             self.refused[pool[0].label, "diversity"] += len(pool) - len(chosen)
             wanted -= len(chosen)
             yield from chosen
-
-
-def _threads(generator: Generator, card: Card) -> int | None:
-    """One for volumes, whose operations are large enough for all of torch's threads, and on a GPU; else torch's own."""
-    on_cpu = next(generator.parameters()).device.type == "cpu"
-    return None if on_cpu and card.model.spatial_dims == 2 else 1
 
 
 def screen_of(run: Run, card: Card, level: ScreenLevel = "light") -> Screen:

@@ -31,7 +31,7 @@ class Speed:
 
     flop_rate: of the default GAN's steps, floating-point operations a second (those of convolutions and products of
     matrices are counted). convolution_rate: of the same convolutions alone, forward and backward, one after another.
-    lesions: a second, as `expand` draws them, and bare: of the generator's forward pass without anything else.
+    lesions: a second, as `sample` makes them, and bare: of the generator's forward pass without anything else.
     """
 
     threads: int

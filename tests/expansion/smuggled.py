@@ -1,7 +1,5 @@
 """A generator that gives what it is told, and 200 disguised training lesions among 2000 samples."""
 
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 
@@ -10,6 +8,7 @@ from augmentor.expansion.screen import Screen
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card
 from augmentor.recipe import ModelSection
+from tests.threads import torch_threads
 
 BATCH = 32
 
@@ -63,20 +62,10 @@ def refused(screen: Screen, classes: tuple[str, ...], images: np.ndarray, target
     for target, label in enumerate(classes):
         rows = np.flatnonzero(targets == target)
         judged = _Recorder(screen.copies, screen.texture)
-        with _one_thread():  # a smuggler's batches come in the order in which they are asked for
+        with torch_threads(1):  # a smuggler's batches come in the order in which they are asked for
             list(judged.draw(Smuggler(images[rows]), card, {label: len(rows)}, 0))
         found |= {rows[i]: rule for i, rule in enumerate(judged.rules[: len(rows)])}
     return {row: rule for row, rule in found.items() if rule}
-
-
-@contextmanager
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Recorder(Screen):

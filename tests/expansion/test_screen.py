@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 import augmentor.expansion.screen as screening
 from augmentor.expansion import rules
@@ -11,13 +10,9 @@ from augmentor.model.memorisation import turned_views
 from augmentor.training.fit import fit
 from tests.expansion.fake import CARD, CLASSES, FakeGenerator, make_screen, training_lesions
 from tests.lesion_sets import tiny_recipe, write_set
+from tests.threads import torch_threads
 
 SCREENS = {level: make_screen(level) for level in ("off", "light", "strict")}
-
-
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch):
-    monkeypatch.setattr(screening, "_CHUNK", 32)
 
 
 def draw(level, generator, count=32, seed=0):
@@ -80,12 +75,12 @@ def test_the_same_seed_gives_the_same_lesions_and_another_seed_others(level):
 
 @pytest.mark.parametrize("level", ["off", "light", "strict"])
 def test_what_is_kept_does_not_hang_on_the_number_of_threads(level):
-    before, found = torch.get_num_threads(), []
-    for threads in (1, 4):
-        torch.set_num_threads(threads)
-        found.append(draw(level, FakeGenerator("repeated"), 100)[0])
-    torch.set_num_threads(before)
-    one, several = found
+    found = []
+    for threads in (1, 8):
+        with torch_threads(threads):
+            found.append(draw(level, FakeGenerator("repeated"), 100))
+    (one, screen), (several, screen_of_several) = found
+    assert screen.summary() == screen_of_several.summary()
     assert [x.seed for x in one] == [x.seed for x in several]
     for x, y in zip(one, several, strict=True):
         assert x.image == pytest.approx(y.image, abs=1e-5)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from augmentor.model import graft as grafting
 from augmentor.model.graft import Bank, GraftRange, draw_graft, graft_latents, pick_rows, warp
 
 SIDES = {2: 32, 3: 24}
@@ -156,3 +157,14 @@ def test_by_size_the_surround_is_another_lesion_of_about_the_same_size(count):
     assert surround.max() < count
     assert (lesion == surround).any() == (count == 1)
     assert (lesion - surround).abs().max() <= max(8, count // 2)
+
+
+@pytest.mark.parametrize(("dims", "size"), [(2, 16), (2, 33), (3, 9)])
+def test_places_are_those_of_torchs_affine_grid_in_training_too(dims, size):
+    affine = torch.randn(5, dims, dims + 1, generator=torch.Generator().manual_seed(2))
+    theirs = torch.nn.functional.affine_grid(affine, [5, 1, *[size] * dims], align_corners=False)
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            places = grafting._places(affine, size)
+        assert places.dtype == torch.float32
+        assert torch.allclose(places.movedim(1, -1), theirs, atol=1e-5)

@@ -1,6 +1,8 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
+from augmentor.training import diffaugment
 from augmentor.training.diffaugment import augment
 
 
@@ -70,3 +72,18 @@ def test_a_translation_brings_no_black_border():
     holes = (edges == 0).float().mean()  # cut-outs are exactly zero
     assert (edges[edges != 0] > 0.5).all()
     assert holes < 0.5
+
+
+@pytest.mark.parametrize(("shape", "share"), [((32, 3, 16, 16), 0.7), ((16, 2, 9, 9, 9), 1.0), ((32, 1, 16, 16), 0.0)])
+def test_lesions_are_mirrored_then_moved_and_beyond_the_border_lies_the_mirror_image(shape, share):
+    images = torch.rand(shape, generator=seeded(1))
+    mirrored = torch.arange(shape[0]).view(-1, *[1] * (len(shape) - 1)) % 2 == 0
+    found = diffaugment._move(images, mirrored, share, seeded(2))
+    size, dims, randomness = shape[-1], len(shape) - 2, seeded(2)
+    most = round(size * 0.125)
+    by = [(diffaugment._signed(images, share, randomness) * most).round().long().flatten() for _ in range(dims)]
+    wide = F.pad(torch.where(mirrored, images.flip(-1), images), (most,) * 2 * dims, mode="reflect")
+    for row, seen in enumerate(found):
+        cut = tuple(slice(most + int(b[row]), most + int(b[row]) + size) for b in by)
+        assert torch.equal(seen, wide[row, :, *cut])
+    assert (share == 0) == all(int(b.abs().max()) == 0 for b in by)

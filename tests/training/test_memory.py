@@ -54,7 +54,8 @@ def test_training_takes_under_two_gib_whatever_its_length(lesions, tmp_path):
 
 def test_expanding_streams(lesions, tmp_path):
     peak(FIT, lesions, 0.032, tmp_path / "run")
-    few, many = (peak(EXPAND, tmp_path / "run", factor, tmp_path / f"x{factor}") for factor in (2, 12))
+    # Few are enough that each thread has had its part: what the allocator keeps of it varies by 30 MB.
+    few, many = (peak(EXPAND, tmp_path / "run", factor, tmp_path / f"x{factor}") for factor in (4, 44))
     assert many < 2 * GIB
-    # Ten times as many lesions, 25 MB of them as float32: the table grows by their rows alone.
-    assert many < few + 20 * 1024
+    # Eleven times as many lesions, 95 MB of the further ones as float32: the table grows by their rows alone.
+    assert many < few + 50 * 1024

@@ -42,3 +42,12 @@ def test_a_convolution_is_counted_by_its_shape():
 def test_ratios_of_known_figures():
     known = Speed(2, "bf16-mixed", 180.0, 60.0, 6e10, 1e11, 90.0, 100.0)
     assert list(known.ratios.values()) == [3.0, 0.6, 0.9]
+
+
+def test_the_fastest_round_counts_and_the_one_that_warms_up_does_not(monkeypatch):
+    tasks, rounds = 5, (0.1, 4.0, 2.0, 8.0)
+    seconds = iter([time for time in rounds for _ in range(tasks)])
+    monkeypatch.setattr(speed, "_timed", lambda _: next(seconds))
+    found = measure_speed(size=16, rounds=3, device="cpu")
+    assert found.lesions == found.bare_lesions == speed._COUNT / 2.0
+    assert next(seconds, None) is None
