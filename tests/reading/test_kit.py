@@ -84,15 +84,15 @@ def test_the_page_tells_nothing_of_the_key(kit):
 def test_neither_numbers_nor_orders_tell_the_kind(tmp_path):
     """Over several readings; at chance, the share of lesions that are synthetic does not depend on where they stand."""
     numbers, places, synthetic = [], [], []
-    for seed in range(4):
+    for seed in range(12):
         key = make_reading(phantom_run(), ["anna"], tmp_path / str(seed), 36, seed=seed, screen="off")
         truth = truth_of(key)
         for place, name in enumerate(key.orders["anna"]):
             numbers.append(float(name[1:]))
             places.append(float(place))
             synthetic.append(truth[name])
-    for order in (numbers, places):
-        assert abs(np.corrcoef(order, synthetic)[0, 1]) < 2.6 / np.sqrt(len(order))
+    for order in (numbers, places):  # the pixels decide about both: other rounding is another draw by chance
+        assert abs(np.corrcoef(order, synthetic)[0, 1]) < 4 / np.sqrt(len(order)) < 0.2
 
 
 def told_by_properties(out, seed):
