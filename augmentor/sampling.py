@@ -14,7 +14,7 @@ from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card
 
 # Kernels may sum in another order at another batch size, so the network always sees batches of this many.
-_BATCH = 32
+BATCH = 32
 
 
 def latents_of(seeds: Sequence[int], dim: int) -> Tensor:
@@ -38,11 +38,11 @@ def sample(generator: Generator, labels: Sequence[int], seeds: Sequence[int]) ->
     The last channel is the mask's where the generator makes masks; `draw` takes them apart.
     """
     device = next(generator.parameters()).device
-    for start in range(0, len(seeds), _BATCH):
-        chosen = list(seeds[start : start + _BATCH])
-        filled = _BATCH - len(chosen)
+    for start in range(0, len(seeds), BATCH):
+        chosen = list(seeds[start : start + BATCH])
+        filled = BATCH - len(chosen)
         latents = latents_of(chosen + chosen[:1] * filled, generator.latent_dim)
-        classes = torch.tensor([*labels[start : start + _BATCH], *([labels[start]] * filled)])
+        classes = torch.tensor([*labels[start : start + BATCH], *([labels[start]] * filled)])
         lesions, _ = generator(latents.to(device), classes.to(device))
         yield from lesions[: len(chosen)].float().clamp(-1, 1).cpu()
 

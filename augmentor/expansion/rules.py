@@ -63,9 +63,7 @@ class Synthetic:
     measured: dict[str, float] = field(default_factory=dict)
     rule: Rule | None = None
     features: np.ndarray = field(default_factory=_nothing, repr=False)  # (D,), where a rule needs texture
-    turned: np.ndarray = field(
-        default_factory=_nothing, repr=False
-    )  # as `turned_views` has them, while twins are looked for
+    turned: np.ndarray = field(default_factory=_nothing, repr=False)  # by `turned_views`, while twins are looked for
 
 
 class Twins:

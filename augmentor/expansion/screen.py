@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, count, islice
 from typing import Any
 
@@ -22,10 +23,9 @@ from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
 from augmentor.model.memorisation import CopyCheck, make_copy_check, turned_views
 from augmentor.recipe import ScreenLevel
-from augmentor.sampling import draw, seed_of
+from augmentor.sampling import BATCH, draw, seed_of
 from augmentor.training.run import Run
 
-_CHUNK = 32  # lesions drawn and judged at a time: one batch of the network
 _TRIES = 20  # lesions drawn at most for each one that is wanted
 _PATIENCE = 1000  # refusals in a row after which a class is given up
 _OVERSAMPLED = 2  # passing lesions that a strict screen chooses from, for each one that is wanted
@@ -101,17 +101,15 @@ class Screen:
     def _passing(self, generator: Generator, card: Card, label: str, seed: int, wanted: int) -> Iterator[Synthetic]:
         """In the order of their seeds; images are drawn and judged in threads, some ahead."""
         twins, drawn, kept, in_a_row = Twins(self.copies.twin_threshold), 0, 0, 0
-        numbers = (range(start, start + _CHUNK) for start in count(0, _CHUNK))
+        numbers = (range(start, start + BATCH) for start in count(0, BATCH))
         seeds = ([seed_of(seed, card.classes.index(label), n) for n in some] for some in numbers)
-
-        def make(some: list[int]) -> list[Synthetic]:
-            return self._candidates(generator, card, label, some)
+        make = partial(self._candidates, generator, card, label)
 
         def needed() -> int:
-            """Chunks, if as many pass as have so far."""
-            return math.ceil((wanted - kept) * (drawn + 1) / (kept + 1) / _CHUNK)
+            """Batches, if as many pass as have so far."""
+            return math.ceil((wanted - kept) * (drawn + 1) / (kept + 1) / BATCH)
 
-        # Operations on volumes are large enough for all threads, and a chunk of them is too long to wait for.
+        # Operations on volumes are large enough for all threads, and a batch of them is too long to wait for.
         made = ahead(make, seeds, needed) if card.model.spatial_dims == 2 else (make(some) for some in seeds)
         with closing(made):
             for lesion in islice(chain.from_iterable(map(twins.judge, made)), _TRIES * wanted):

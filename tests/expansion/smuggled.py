@@ -8,9 +8,8 @@ from augmentor.expansion.screen import Screen
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card
 from augmentor.recipe import ModelSection
+from augmentor.sampling import BATCH
 from tests.threads import torch_threads
-
-BATCH = 32
 
 
 def shifted(images, filled=-1.0):
