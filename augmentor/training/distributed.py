@@ -6,6 +6,7 @@ is then the gradient of the whole batch. One process goes the same way and meets
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from typing import Literal, TypeVar, cast
@@ -54,7 +55,18 @@ def start_fabric(section: TrainingSection) -> Fabric:
         precision=precision_of(section),
     )
     fabric.launch()
+    atexit.register(_part)
     return fabric
+
+
+def _part() -> None:
+    """End the talk between the processes; once is enough.
+
+    Fabric does so for NCCL alone. Threads of gloo that are still there when the interpreter ends abort the process,
+    now and then, after all its work: PyTorch's issue 190489.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def is_first() -> bool:

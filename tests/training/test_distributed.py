@@ -1,5 +1,6 @@
 """Two processes on this machine, started once by torchrun; the tests look at what they left."""
 
+import atexit
 import json
 import os
 import signal
@@ -34,6 +35,7 @@ def gradients_of_a_step() -> dict[str, torch.Tensor]:
 
 def work(out: Path) -> None:
     """What each of the processes does."""
+    atexit.register(write_whether_connected, out)  # what is registered last is called first
     fabric = start_fabric(TrainingSection(device="cpu"))
     gradients = gradients_of_a_step()
     if is_first():
@@ -51,6 +53,10 @@ def work(out: Path) -> None:
     ]
     interrupt_one_process(lesions, out / "halted")
     (out / f"refused-{fabric.global_rank}.json").write_text(json.dumps(refused))
+
+
+def write_whether_connected(out: Path) -> None:
+    (out / f"connected-{os.environ['RANK']}.json").write_text(json.dumps(torch.distributed.is_initialized()))
 
 
 def fitting_lesions(out: Path):
@@ -149,6 +155,10 @@ def test_ctrl_c_in_one_process_stops_all_and_the_resumed_run_is_the_uninterrupte
     for name in ("0000002.safetensors", "0000008.safetensors"):
         whole, resumed = (load_tensors(left / run / "checkpoints" / name) for run in ("run", "halted"))
         assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+
+
+def test_no_process_is_still_connected_when_its_interpreter_ends(left):
+    assert [json.loads((left / f"connected-{rank}.json").read_text()) for rank in (0, 1)] == [False, False]
 
 
 if __name__ == "__main__":
