@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from augmentor.data.images import Intensity
@@ -49,19 +49,14 @@ class Card:
         return (roi_side_mm / self.model.size,) * self.model.spatial_dims if roi_side_mm else self.spacing_mm
 
 
-def write_atomically(file: Path, content: str) -> None:
-    """The file is there whole or not at all, also when the machine stops in the middle."""
-    part = _part_of(file)
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(content)
+def write_atomically(file: Path, content: str | bytes) -> None:
+    """The file is there whole or not at all, also when the machine stops in the middle. Text is written in UTF-8."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")  # beside the file, and no other process's
+    with part.open("wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(file)
-
-
-def _part_of(file: Path) -> Path:
-    """Beside the file, and no other process's."""
-    return file.with_name(f"{file.name}.{os.getpid()}.part")
 
 
 def to_json(content: Any) -> str:
@@ -80,9 +75,7 @@ def _finite(value: Any) -> Any:
 
 
 def save_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
-    part = _part_of(file)
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part)
-    part.replace(file)
+    write_atomically(file, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:

@@ -58,6 +58,12 @@ def test_a_checkpoint_of_volumes_with_masks_makes_them_again(tmp_path, name):
         assert (one.roi_side_mm in sides.tolist()) == (name == "cgan")
 
 
+def test_whoever_may_read_the_card_may_read_the_weights(tmp_path):
+    saved(tmp_path)
+    modes = {file.stat().st_mode for file in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_a_card_of_an_earlier_version_is_one_of_images_without_masks(tmp_path):
     generator, card = saved(tmp_path)
     file = tmp_path / "c.json"
