@@ -15,12 +15,12 @@ from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_tra
 from augmentor.benchmarking.classifiers import require_classifier, train_classifier
 from augmentor.benchmarking.comparison import ALPHA, compare, mcnemar
 from augmentor.benchmarking.design import name_test_sets
-from augmentor.benchmarking.statistics import measure
+from augmentor.benchmarking.statistics import differences, measure
 from augmentor.benchmarking.summary import VERDICT_METRIC
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions, make_lesions
 from augmentor.data.phantom import CLASSES, phantom_lesions
-from augmentor.data.splits import Fold, outer_folds
+from augmentor.data.splits import Fold, groups, outer_folds
 from augmentor.errors import DataError, UsageError
 from augmentor.model.checkpoint import write_atomically
 from augmentor.progress import Progress
@@ -66,9 +66,11 @@ class _Task:
 def simulate(
     study: Study, simulations: int, workers: int = 1, progress: Progress | None = None, out: Path | None = None
 ) -> pd.DataFrame:
-    """One row a simulation and classifier: what the benchmark said of macro sensitivity; `mcnemar`, the p of its second
-    opinion; and `truth`, the arm's difference to the baseline over 600 lesions of patients that no simulation has (mean
-    over its folds and seeds). `out` becomes a CSV of them, written anew after each simulation.
+    """One row a simulation and classifier: what the benchmark said of macro sensitivity; its second opinions, which are
+    `mcnemar`, a p, and `patients_low` and `patients_high`, the interval by patient; and `truth`, the arm's difference
+    to the baseline over 600 lesions of patients that no simulation has (mean over its folds and seeds).
+
+    `out` becomes a CSV of them, written anew after each simulation.
 
     Raises UsageError where what a classifier needs is not installed, or `perfect` means under three lesions a class.
     """
@@ -95,22 +97,25 @@ def simulate(
 
 def describe(table: pd.DataFrame) -> dict[str, float]:
     """What a study found. said: the share of benchmarks whose verdict, over all classifiers, is gain or harm; mcnemar:
-    that of rows whose second opinion has p < 0.05; covered: that of intervals that hold the mean truth of their
-    classifier."""
+    that of rows whose second opinion has p < 0.05; by_patient: that of rows whose interval by patient excludes zero;
+    covered, covered_by_patient: that of intervals that hold the mean truth of their classifier."""
     spoken = table.assign(gain=table["verdict"] == "gain", harm=table["verdict"] == "harm")
     whole = spoken.groupby("simulation")[["gain", "harm"]].any()
     truth = table.groupby("classifier")["truth"].transform("mean")
     covered = ((table["low"] <= truth) & (truth <= table["high"]))[table["low"].notna()]
+    low, high = table["patients_low"], table["patients_high"]
     return {
         "simulations": len(whole),
         "said": float(whole.any(axis=1).mean()),
         "gain": float(whole["gain"].mean()),
         "harm": float(whole["harm"].mean()),
         "mcnemar": float((table["mcnemar"] < ALPHA).mean()),
+        "by_patient": float(((low > 0) | (high < 0)).mean()),
         "truth": float(table["truth"].mean()),
         "difference": float(table["difference"].mean()),
         "detectable": float(table["detectable"].median()),
         "covered": float(covered.mean()),
+        "covered_by_patient": float(((low <= truth) & (truth <= high)).mean()),
     }
 
 
@@ -120,6 +125,7 @@ def _simulate_one(task: _Task, _progress: Progress) -> list[dict[str, Any]]:
     test_sets = name_test_sets(folds)
     learned = _mislabel(lesions.targets, study.mislabelled, task.number)
     arms = (ARMS[BASELINE], ARMS["classic+gan" if study.perfect else "resampled"])
+    patients = groups(lesions)
     cells, predictions, shares = [], [], []
     for seed, cuts in folds.items():
         for number, fold in enumerate(cuts):
@@ -129,10 +135,10 @@ def _simulate_one(task: _Task, _progress: Progress) -> list[dict[str, Any]]:
             for arm in arms:
                 names = {"arm": arm.name, "fold": fold.name, "seed": seed, "test_set": test_sets[fold.name, seed]}
                 seeds = (task.number * 100 + seed, (task.number * 100 + seed) * 100 + number)
-                for cell, predicted in _cells(study, arm, train, test, seeds):
+                for cell, chances in _cells(study, arm, train, test, seeds):
                     cells.append(names | cell)
-                    rows = {"label": test[1], "predicted": predicted, "path": fold.test}
-                    predictions.append(pd.DataFrame(names | {"classifier": cell["classifier"]} | rows))
+                    whose = {"path": fold.test, "patient": patients[fold.test], "classifier": cell["classifier"]}
+                    predictions.append(pd.DataFrame(names | whose | _called(test[1], chances)))
     return _conclude(task, arms[1], pd.DataFrame(cells), pd.concat(predictions), float(np.mean(shares)))
 
 
@@ -145,8 +151,17 @@ def _conclude(
     for found in compare(cells, [arm.name], task.study.classifiers, VERDICT_METRIC, test_share):
         ours, base = (arm.name, found.classifier), (BASELINE, found.classifier)
         told = {"simulation": task.number, "truth": truths[ours] - truths[base]}
-        made.append(told | {"mcnemar": mcnemar(called[ours], called[base]).p} | asdict(found))
+        _, low, high = differences(called[ours], called[base], list(CLASSES))[VERDICT_METRIC]
+        opinions = {"mcnemar": mcnemar(called[ours], called[base]).p, "patients_low": low, "patients_high": high}
+        made.append(told | opinions | asdict(found))
     return made
+
+
+def _called(targets: np.ndarray, chances: np.ndarray) -> dict[str, Any]:
+    """The columns of predictions.csv that a classifier fills, and the true class. chances: (N, C)."""
+    names = np.array(CLASSES)
+    columns = {f"p_{name}": chances[:, number] for number, name in enumerate(CLASSES)}
+    return {"label": names[targets], "predicted": names[chances.argmax(1)]} | columns
 
 
 def _mislabel(targets: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -161,7 +176,7 @@ def _mislabel(targets: np.ndarray, share: float, seed: int) -> np.ndarray:
 def _cells(
     study: Study, arm: Arm, train: Labelled, test: Labelled, seeds: tuple[int, int]
 ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """A classifier each: its scores, of them `judged` on the lesions that tell the truth; and what it called `test`.
+    """A classifier each: its scores, of them `judged` on the lesions that tell the truth; and its (N, C) of `test`.
 
     seeds: of the trainings, and of the perfect generator, which is another one in each fold."""
     synthetic, seed = None, seeds[0]
@@ -174,7 +189,7 @@ def _cells(
         model = train_classifier(name, data, len(CLASSES), study.steps, seed)
         chances = model.predict(test[0])
         judged = measure(judges[1], model.predict(judges[0]))[VERDICT_METRIC]
-        yield {"classifier": name, "judged": judged} | measure(test[1], chances), chances.argmax(1)
+        yield {"classifier": name, "judged": judged} | measure(test[1], chances), chances
 
 
 def _draw_set(study: Study, number: int) -> tuple[Lesions, np.ndarray, dict[int, list[Fold]]]:

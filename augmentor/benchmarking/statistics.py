@@ -132,6 +132,15 @@ def _resample(rows: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.nd
     return by_patient.sum(0), weights @ by_patient
 
 
+def _spread(rows: pd.DataFrame, classes: list[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Of all METRICS, over all folds and seeds pooled: () the estimate, and (draws,) the same of patients drawn with
+    replacement. Rows of the same patients get the same draws."""
+    sums, drawn = _resample(rows, classes)
+    found, spread = _from_sums(sums, len(classes)), _from_sums(drawn, len(classes))
+    found["auc"], spread["auc"] = _mean_auc(rows, classes)
+    return found, spread
+
+
 def intervals(rows: pd.DataFrame, classes: list[str]) -> dict[str, tuple[float, float, float]]:
     """Predictions of one arm and classifier, all folds and seeds pooled -> metric -> (estimate, low, high).
 
@@ -139,13 +148,30 @@ def intervals(rows: pd.DataFrame, classes: list[str]) -> dict[str, tuple[float, 
     The calibration error is the exception: noise in a bin only ever adds to it, so that draws lie above the estimate.
     Its interval reaches as far below as above, and is still too high where calibration is nearly perfect.
     """
-    sums, drawn = _resample(rows, classes)
-    found, spread = _from_sums(sums, len(classes)), _from_sums(drawn, len(classes))
-    found["auc"], spread["auc"] = _mean_auc(rows, classes)
+    found, spread = _spread(rows, classes)
     bounds = {metric: _bounds(values) for metric, values in spread.items()}
     reach = max(0.0, bounds["ece"][1] - float(found["ece"]))
     bounds["ece"] = (max(0.0, float(found["ece"]) - reach), float(found["ece"]) + reach)
     return {metric: (float(found[metric]), *bounds[metric]) for metric in METRICS}
+
+
+def differences(arm: pd.DataFrame, baseline: pd.DataFrame, classes: list[str]) -> dict[str, tuple[float, float, float]]:
+    """Predictions of two arms of one classifier -> metric -> (arm minus baseline, low, high).
+
+    Of the cells (fold, seed) that both have, pooled; empty where there is none. 95 % percentile intervals over patients
+    drawn with replacement, the same for both arms (the paired bootstrap of Efron and Tibshirani 1993, ch. 8, by
+    patient). They say what other test patients would change, for the models that were trained. What training sets of
+    other patients would change is in them only as far as folds and seeds differ.
+    """
+    cells = [set(zip(rows["fold"], rows["seed"], strict=True)) for rows in (arm, baseline)]
+    both = cells[0] & cells[1]
+    if not both:
+        return {}
+    (ours, our_draws), (theirs, their_draws) = (
+        _spread(rows[[cell in both for cell in zip(rows["fold"], rows["seed"], strict=True)]], classes)
+        for rows in (arm, baseline)
+    )
+    return {m: (float(ours[m] - theirs[m]), *_bounds(our_draws[m] - their_draws[m])) for m in METRICS}
 
 
 def class_intervals(rows: pd.DataFrame, classes: list[str]) -> list[dict[str, Any]]:

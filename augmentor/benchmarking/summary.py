@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +14,7 @@ from augmentor.benchmarking.arms import ARMS, BASELINE, CURVE_ARM
 from augmentor.benchmarking.cells import Cell
 from augmentor.benchmarking.comparison import Comparison, compare, mcnemar, paired_scores, sentence
 from augmentor.benchmarking.design import Design
-from augmentor.benchmarking.statistics import METRICS, class_intervals, intervals
+from augmentor.benchmarking.statistics import METRICS, class_intervals, differences, intervals
 from augmentor.recipe import BenchmarkSection, Recipe
 
 VERDICT_METRIC = "sensitivity"
@@ -39,7 +39,8 @@ def summarise(
         "arms": arms,
         "classes": classes,
         "comparisons": [asdict(c) for c in comparisons],
-        "mcnemar": _second_opinions(predictions, asked),
+        "by_patient": _by_patient(predictions, scored[0].classes),
+        "mcnemar": _mcnemar(predictions),
         "curves": _curves([*scored, *(c for c in curves if not c.error)], design, asked),
         "choices": _choices(scored),
         "failed": [asdict(c.spec) | {"error": c.error} for c in [*main, *curves] if c.error],
@@ -78,14 +79,26 @@ def _compare_all(table: pd.DataFrame, design: Design, asked: BenchmarkSection) -
     return made
 
 
-def _second_opinions(predictions: pd.DataFrame, asked: BenchmarkSection) -> list[dict[str, Any]]:
+def _by_patient(predictions: pd.DataFrame, classes: list[str]) -> list[dict[str, Any]]:
+    """A row an arm, classifier and metric: the difference to the baseline on pooled predictions, and its interval."""
+    made = []
+    for names, arm, baseline in _against_baseline(predictions):
+        for metric, (difference, low, high) in differences(arm, baseline, classes).items():
+            made.append(names | {"metric": metric, "difference": difference, "low": low, "high": high})
+    return made
+
+
+def _mcnemar(predictions: pd.DataFrame) -> list[dict[str, Any]]:
     """McNemar's exact test of every arm against the baseline."""
+    return [names | asdict(mcnemar(arm, baseline)) for names, arm, baseline in _against_baseline(predictions)]
+
+
+def _against_baseline(predictions: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame, pd.DataFrame]]:
+    """Names, rows of the arm and rows of the baseline, of every other arm and classifier whose baseline is there."""
     groups = {(str(a), str(c)): rows for (a, c), rows in predictions.groupby(["arm", "classifier"], sort=False)}
-    return [
-        {"arm": arm, "classifier": c} | asdict(mcnemar(rows, groups[BASELINE, c]))
-        for (arm, c), rows in groups.items()
-        if arm != BASELINE and (BASELINE, c) in groups and BASELINE in asked.arms
-    ]
+    for (arm, classifier), rows in groups.items():
+        if arm != BASELINE and (BASELINE, classifier) in groups:
+            yield {"arm": arm, "classifier": classifier}, rows, groups[BASELINE, classifier]
 
 
 def _curves(cells: list[Cell], design: Design, asked: BenchmarkSection) -> dict[str, list[dict[str, Any]]]:

@@ -121,9 +121,11 @@ def show_study(found: dict[str, float]) -> None:
     table.add_row("verdict was gain", f"{found['gain']:.1%}")
     table.add_row("verdict was harm", f"{found['harm']:.1%}")
     table.add_row("McNemar's p was under 0.05 (of all classifiers)", f"{found['mcnemar']:.1%}")
+    table.add_row("intervals by patient excluded zero (of all classifiers)", f"{found['by_patient']:.1%}")
     table.add_row("true difference of macro sensitivity", f"{found['truth'] * 100:+.2f} points")
     table.add_row("mean difference found", f"{found['difference'] * 100:+.2f} points")
     table.add_row("intervals that hold the true difference", f"{found['covered']:.1%}")
+    table.add_row("intervals by patient that hold it", f"{found['covered_by_patient']:.1%}")
     table.add_row("smallest effect seen with 80 % power (median)", f"{found['detectable'] * 100:.1f} points")
     out.print(table)
 

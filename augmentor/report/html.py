@@ -18,7 +18,7 @@ from augmentor.version import VERSION
 
 OWN = ("report.html", "figures", "tables")
 _INTERVAL = re.compile(r"\S+( %)? \(.* to .*\)")
-TABLES = ("arms", "comparisons", "classes", "mcnemar", "choices", "failed", "fits")
+TABLES = ("arms", "comparisons", "classes", "by_patient", "mcnemar", "choices", "failed", "fits")
 
 
 def report(folders: Sequence[Path], out: Path) -> Path:

@@ -65,7 +65,21 @@ def class_tables(classes: list[dict[str, Any]]) -> list[Table]:
     return list(tables.values())
 
 
-def second_opinion_table(tests: list[dict[str, Any]]) -> Table | None:
+def by_patient_table(differences: list[dict[str, Any]], metric: str) -> Table | None:
+    """The differences in one metric."""
+    groups: dict[str, list[list[str]]] = {}
+    for row in differences:
+        if row["metric"] == metric:
+            groups.setdefault(row["classifier"], []).append([row["arm"], numbers.difference(row)])
+    caption = (
+        f"{numbers.words(metric)}: difference to {REFERENCE} on all test lesions together, and its 95 % interval over "
+        "patients drawn with replacement. It says what other test patients would change, and little of what training "
+        "again would; it is not corrected for the number of comparisons, and no verdict rests on it."
+    )
+    return Table(caption, ["Arm", "Difference (95 % interval)"], groups) if groups else None
+
+
+def mcnemar_table(tests: list[dict[str, Any]]) -> Table | None:
     if not tests:
         return None
     groups: dict[str, list[list[str]]] = {}

@@ -153,6 +153,7 @@ def test_the_summary_has_what_the_report_and_a_reader_need(finished):
     assert {c["verdict"] for c in summary["comparisons"]} <= {"gain", "none", "harm"}
     assert len(summary["comparisons"]) == 2 * 2 * len(METRICS)
     assert len(summary["arms"]) == 3 * 2 * len(METRICS)
+    assert len(summary["by_patient"]) == 2 * 2 * len(METRICS)
     assert all(a["low"] <= a["mean"] <= a["high"] for a in summary["arms"])
     assert summary["data"]["patients"] == 18
     assert [f["fold"] for f in summary["fits"]] == ["1", "2"]
@@ -289,7 +290,7 @@ def test_a_second_start_computes_nothing_again_and_says_the_same(everything, mon
     _forbid_computing(monkeypatch)
     recipe = tiny_recipe(benchmark=results.summary["recipe"]["benchmark"])
     again = benchmark(lesions, recipe, results.folder)
-    same = ("verdict", "arms", "comparisons", "curves", "mcnemar", "choices", "fits")
+    same = ("verdict", "arms", "comparisons", "by_patient", "curves", "mcnemar", "choices", "fits")
     assert {k: again.summary[k] for k in same} == {k: results.summary[k] for k in same}
 
 

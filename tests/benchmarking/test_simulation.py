@@ -117,16 +117,19 @@ def test_a_benchmark_speaks_once_whatever_the_number_of_its_classifiers():
         {"simulation": 1, "classifier": "forest", "verdict": "none"},
     ]
     values = {"mcnemar": 0.04, "truth": 0.0, "difference": 0.0, "detectable": 0.1, "low": -0.1, "high": 0.1}
+    values |= {"patients_low": 0.01, "patients_high": 0.09}
     found = describe(pd.DataFrame([r | values for r in rows]))
     assert found["said"] == found["gain"] == 0.5
     assert found["harm"] == 0
-    assert found["mcnemar"] == 1
+    assert found["mcnemar"] == found["by_patient"] == 1
     assert found["covered"] == 1
+    assert found["covered_by_patient"] == 0
     assert found["simulations"] == 2
 
 
 def test_an_interval_is_held_against_the_truth_of_its_own_classifier():
     values = {"verdict": "none", "mcnemar": 1.0, "difference": 0.0, "detectable": 0.1}
+    values |= {"patients_low": -0.1, "patients_high": 0.1}
     rows = [
         {"simulation": 0, "classifier": "svm", "truth": 0.07, "low": 0.05, "high": 0.09},
         {"simulation": 0, "classifier": "forest", "truth": 0.01, "low": -0.01, "high": 0.03},

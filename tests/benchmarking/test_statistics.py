@@ -11,6 +11,7 @@ from augmentor.benchmarking.statistics import (
     auc,
     class_intervals,
     confusion,
+    differences,
     from_confusion,
     intervals,
     measure,
@@ -121,6 +122,41 @@ def test_a_patient_bootstrap_interval_covers_the_truth_about_as_often_as_it_says
         _, low, high = intervals(make_rows(rng, clustered=True), ["a", "b"])["accuracy"]
         hits += low <= 0.8 <= high
     assert hits >= 20
+
+
+def two_arms(rng, gain=0.0):
+    """What is hard for one arm is hard for the other; the first mends a share `gain` of what the other calls wrong."""
+    baseline = make_rows(rng, clustered=True)
+    mended = (baseline["predicted"] != baseline["label"]) & (rng.random(len(baseline)) < gain)
+    return baseline.assign(predicted=baseline["label"].where(mended, baseline["predicted"])), baseline
+
+
+def test_a_difference_is_that_of_the_arms_own_estimates_and_nought_for_an_arm_and_itself():
+    arm, baseline = two_arms(np.random.default_rng(20), gain=0.5)
+    found, ours, theirs = differences(arm, baseline, ["a", "b"]), *(intervals(x, ["a", "b"]) for x in (arm, baseline))
+    assert tuple(found) == METRICS
+    for metric, (difference, low, high) in found.items():
+        assert difference == pytest.approx(ours[metric][0] - theirs[metric][0])
+        assert low <= high
+    assert set(differences(arm, arm, ["a", "b"]).values()) == {(0.0, 0.0, 0.0)}
+
+
+def test_an_interval_of_a_difference_is_narrower_than_the_arms_own_and_covers_the_truth():
+    rng, hits = np.random.default_rng(21), 0
+    for _ in range(24):
+        arm, baseline = two_arms(rng, gain=0.5)
+        _, low, high = differences(arm, baseline, ["a", "b"])["accuracy"]
+        assert high - low < np.ptp(intervals(baseline, ["a", "b"])["accuracy"][1:])
+        hits += low <= 0.1 <= high  # a half of the fifth that is called wrong
+    assert hits >= 20
+
+
+def test_only_cells_that_both_arms_have_are_compared():
+    arm, baseline = two_arms(np.random.default_rng(22), gain=0.5)
+    more = arm.assign(seed=7, predicted="a")
+    whole, found = (differences(a, baseline, ["a", "b"]) for a in (arm, pd.concat([arm, more])))
+    assert found == whole
+    assert differences(more, baseline, ["a", "b"]) == {}
 
 
 def overconfident_rows(rng, patients=60, per_patient=3):

@@ -112,6 +112,7 @@ def fake_summary(
         },
         "fits": fits,
         "classes": [],
+        "by_patient": [],
         "mcnemar": [],
         "curves": {"synthetic": [], "real": []},
         "choices": [],
@@ -132,7 +133,7 @@ def fake_summary(
 
 def fake_extras(random: np.random.Generator, arms: tuple[str, ...], classifiers: tuple[str, ...]) -> dict:
     """Classes, second opinions, curves, choices and a failure."""
-    by_class, tests = [], []
+    by_class, by_patient, tests = [], [], []
     for arm, classifier in product(arms, classifiers):
         names = {"arm": arm, "classifier": classifier}
         for label, metric in product(CLASSES, ("sensitivity", "specificity")):
@@ -140,10 +141,13 @@ def fake_extras(random: np.random.Generator, arms: tuple[str, ...], classifiers:
             row = {"class": label, "metric": metric, "mean": mean, "low": mean - 0.1, "high": mean + 0.1}
             by_class.append(names | row)
         if arm != "classic":
+            interval = {"difference": 0.024, "low": -0.011, "high": 0.063}
+            by_patient += [names | {"metric": metric} | interval for metric in ("sensitivity", "auc")]
             tests.append(names | {"only_arm_right": 21, "only_baseline_right": 14, "p": 0.31})
     spec = {"arm": "classic+gan", "classifier": classifiers[0], "fold": "fold1", "seed": 0, "factor": 11.0}
     return {
         "classes": by_class,
+        "by_patient": by_patient,
         "mcnemar": tests,
         "curves": {
             "synthetic": [{"synthetic": times, **fake_gain(random)} for times in SYNTHETIC_CURVE],

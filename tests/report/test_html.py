@@ -324,7 +324,7 @@ def test_every_arm_is_explained_once(twice_page):
 
 
 def test_the_csv_of_a_table_holds_its_rows(out, summary):
-    for name in ("arms", "comparisons", "classes", "mcnemar", "choices", "failed"):
+    for name in ("arms", "comparisons", "classes", "by_patient", "mcnemar", "choices", "failed"):
         written = pd.read_csv(out / "report" / "tables" / f"{name}.csv", keep_default_na=False)
         pd.testing.assert_frame_equal(written, pd.DataFrame(summary[name]))
 
@@ -346,7 +346,7 @@ def test_a_curve_without_cells_of_its_own_is_read_from_the_results(tmp_path):
 def test_a_summary_of_an_earlier_version_makes_a_page(tmp_path):
     out = write_benchmark(tmp_path, ("classic",), ("logistic",), gans=False)
     summary = json.loads((out / "summary.json").read_text())
-    for name in ("classes", "mcnemar", "curves", "choices", "failed", "cell_seconds"):
+    for name in ("classes", "by_patient", "mcnemar", "curves", "choices", "failed", "cell_seconds"):
         del summary[name]
     (out / "summary.json").write_text(json.dumps(summary))
     assert report([out], out).exists()

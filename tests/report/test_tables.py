@@ -66,10 +66,18 @@ def test_class_tables_have_one_row_an_arm_in_each_class_and_say_what_is_missing(
     assert second.groups == {"cyst": [["auto", "not measured", "100.0 % (100.0 to 100.0)"]]}
 
 
-def test_second_opinion_counts_both_ways_and_says_that_it_is_no_verdict():
-    table = tables.second_opinion_table([NAMES | {"only_arm_right": 9, "only_baseline_right": 4, "p": 0.267}])
+def test_mcnemars_test_counts_both_ways_and_says_that_it_is_no_verdict():
+    table = tables.mcnemar_table([NAMES | {"only_arm_right": 9, "only_baseline_right": 4, "p": 0.267}])
     assert only_row(table) == ["auto", "9", "4", "0.267"]
     assert "no verdict" in table.caption
+
+
+def test_the_second_opinion_by_patient_is_of_one_metric_and_says_that_it_is_no_verdict():
+    rows = [NAMES | {"metric": m, "difference": 0.024, "low": -0.011, "high": 0.063} for m in ("sensitivity", "auc")]
+    table = tables.by_patient_table(rows, "sensitivity")
+    assert only_row(table) == ["auto", "+2.4 (\N{MINUS SIGN}1.1 to +6.3)"]
+    assert "no verdict" in table.caption
+    assert tables.by_patient_table(rows, "brier") is None
 
 
 def test_none_is_told_as_no_synthetic_lesions():
@@ -78,7 +86,7 @@ def test_none_is_told_as_no_synthetic_lesions():
 
 
 def test_parts_without_rows_have_no_table():
-    assert tables.choices_table([]) is tables.second_opinion_table([]) is tables.fits_table([]) is None
+    assert tables.choices_table([]) is tables.mcnemar_table([]) is tables.fits_table([]) is None
     assert tables.class_tables([]) == []
 
 

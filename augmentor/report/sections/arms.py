@@ -70,10 +70,14 @@ def _numbers(benchmark: Benchmark) -> list[Block]:
     summary = benchmark.summary
     compared = tables.comparison_tables(pd.DataFrame(summary["comparisons"]), summary["metric"])
     by_class = tables.class_tables(summary.get("classes") or [])
+    second = [
+        tables.by_patient_table(summary.get("by_patient") or [], summary["metric"]),
+        tables.mcnemar_table(summary.get("mcnemar") or []),
+    ]
     folded: list[tuple[str, list[Table | None]]] = [
         ("Comparisons in the other metrics", [*compared[1:]]),
         ("Sensitivity and specificity of each class", [*by_class]),
-        ("Second opinion", [tables.second_opinion_table(summary.get("mcnemar") or [])]),
+        ("Second opinions", second),
         ("What arm auto chose", [tables.choices_table(summary.get("choices") or [])]),
     ]
     found: list[Block] = [tables.arms_table(_arms(benchmark)), *compared[:1]]
