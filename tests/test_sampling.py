@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from augmentor.model.gan import build_generator
+from augmentor.model.graft import TrainingLesions
 from augmentor.recipe import ModelSection
 from augmentor.sampling import latents_of, sample, seed_of
 
@@ -10,7 +11,7 @@ def make_generator(name: str = "cgan", size: int = 28):
     section = ModelSection(name=name, size=size, generator_channels=8)
     torch.manual_seed(0)
     images, labels = torch.rand(10, 1, size, size) * 2 - 1, torch.arange(10) % 2
-    network = build_generator(section, images, labels, 2)
+    network = build_generator(section, TrainingLesions(images, labels, 2))
     for weights in network.parameters():  # the last layer of an untrained cgan is zero
         torch.nn.init.normal_(weights, std=0.05)
     return network.eval()

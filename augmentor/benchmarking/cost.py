@@ -12,6 +12,7 @@ from augmentor.benchmarking.auto import count_trials
 from augmentor.benchmarking.classifiers import can_pretrain, make_classifier
 from augmentor.benchmarking.crossval import CellTask, GanTask
 from augmentor.model.gan import build_gan
+from augmentor.model.graft import TrainingLesions
 from augmentor.recipe import ClassifierName, ModelName
 from augmentor.training.loop import Trainer
 
@@ -58,9 +59,8 @@ def _cell_seconds(task: CellTask) -> float:
 def _seconds_an_image(task: GanTask) -> float:
     recipe = task.data.gan_recipe(task.model)
     images, labels = (torch.tensor(part) for part in task.data.real)
-    trainer = Trainer(
-        build_gan(recipe.model, images, labels, int(labels.max()) + 1, 0), images, labels, recipe.training
-    )
+    lesions = TrainingLesions(images, labels, int(labels.max()) + 1)
+    trainer = Trainer(build_gan(recipe.model, lesions, 0), lesions, recipe.training)
     trainer.train_step()
     begun = time.perf_counter()
     for _ in range(_STEPS):

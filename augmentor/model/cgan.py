@@ -20,7 +20,8 @@ from augmentor.model.blocks import (
     soften,
     to_blocks,
 )
-from augmentor.model.graft import Bank, GraftRange, draw_graft, graft_latents, pick_rows
+from augmentor.model.graft import Bank, GraftRange, TrainingLesions, draw_graft, graft_latents, pick_rows
+from augmentor.model.partners import find_partners
 
 _STYLE_LATENTS, _STYLE = 32, 64
 
@@ -36,31 +37,24 @@ class GraftGenerator(Generator):
     bank: Tensor
     count: Tensor
     first: Tensor
+    partners: Tensor
     sides: Tensor | None
     reach: Tensor
 
-    def __init__(
-        self,
-        bank: Tensor,
-        labels: Tensor,
-        classes: int,
-        width: int,
-        masks: int = 0,
-        sides_mm: Tensor | None = None,
-        reach: GraftRange | None = None,
-    ):
-        """bank: (N, C, S, ...) in [-1, 1], images or volumes, of which the last `masks` channels are masks; labels:
-        (N,) int64 in 0..classes - 1, every class present; sides_mm: (N,) of their regions, to make lesions by size;
-        reach: how far lesions are moved, the usual range by default."""
+    def __init__(self, lesions: TrainingLesions, width: int, masks: int = 0):
+        """masks: how many of the last channels are masks."""
         super().__init__()
+        labels, sides_mm, classes = lesions.labels, lesions.sides_mm, lesions.classes
         order = labels.argsort(stable=True) if sides_mm is None else _by_class_and_size(labels, sides_mm)
-        counts = torch.bincount(labels, minlength=classes)
-        self.register_buffer("bank", bank[order].half())
+        bank, counts = lesions.images[order], torch.bincount(labels, minlength=classes)
+        patients = None if lesions.patients is None else lesions.patients[order.numpy()]
+        self.register_buffer("bank", bank.half())
         self.register_buffer("count", counts)
         self.register_buffer("first", counts.cumsum(0) - counts)
+        self.register_buffer("partners", find_partners(bank, counts, patients, by_size=sides_mm is not None))
         channels, self.size, dims = bank.shape[1], bank.shape[2], bank.dim() - 2
         self.dims, self.masks = dims, masks
-        self.register_buffer("reach", torch.tensor(astuple(reach or GraftRange())))
+        self.register_buffer("reach", torch.tensor(astuple(lesions.reach)))
         self.latent_dim = graft_latents(dims) + _STYLE_LATENTS + (self.size // 2) ** dims
         self.classes = nn.Embedding(classes, _STYLE_LATENTS)
         self.style = nn.Sequential(
@@ -87,14 +81,14 @@ class GraftGenerator(Generator):
         """(B,) mm: that of the training lesion which the latents set in the centre."""
         if self.sides is None:
             return None
-        row, _ = pick_rows(latents, self.count[labels], by_size=True)
-        return self.sides[self.first[labels] + row]
+        row, _ = pick_rows(latents, self.partners, self.first[labels], self.count[labels])
+        return self.sides[row]
 
     def forward(self, latents: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """(B, latent_dim) standard normal, (B,) int64 -> lesions and the grafts they came from, (B, C, S, ...)."""
         half = [self.size // 2] * self.dims
         drawn, style, noise = latents.split([graft_latents(self.dims), _STYLE_LATENTS, math.prod(half)], dim=1)
-        bank = Bank(self.bank, self.masks, self.sizes is not None)
+        bank = Bank(self.bank, self.partners, self.masks)
         graft = draw_graft(drawn, bank, self.first[labels], self.count[labels], GraftRange(*self.reach))
         style = self.style(torch.cat([style, self._told(latents, labels)], 1))
         seen = torch.cat([graft.image, graft.lesion, graft.surround, 2 * graft.edge - 1], 1)

@@ -19,6 +19,7 @@ from augmentor.data.images import Intensity
 from augmentor.errors import UsageError
 from augmentor.model.blocks import Generator
 from augmentor.model.gan import build_generator
+from augmentor.model.graft import TrainingLesions
 from augmentor.recipe import ModelSection
 
 
@@ -114,7 +115,7 @@ def load_checkpoint(file: Path) -> tuple[Generator, Card]:
     labels = torch.repeat_interleave(torch.arange(len(card.classes)), torch.tensor(card.bank_sizes))
     empty = torch.zeros(len(labels), card.channels + card.model.with_mask, *card.shape[1:])
     sides = torch.ones(len(labels)) if card.model.condition_on else None  # the weights bring the true ones
-    generator = build_generator(card.model, empty, labels, len(card.classes), sides)
+    generator = build_generator(card.model, TrainingLesions(empty, labels, len(card.classes), sides))
     try:
         generator.load_state_dict(load_tensors(file))
     except RuntimeError as error:  # weights that are missing, too many, or of another shape

@@ -14,7 +14,7 @@ from augmentor.model.blocks import Discriminator, Generator, ProjectionDiscrimin
 from augmentor.model.cgan import GraftGenerator
 from augmentor.model.dcgan import DcganDiscriminator, DcganGenerator, PerClassDiscriminator, PerClassGenerator
 from augmentor.model.devices import computes_in_bfloat16, find_device
-from augmentor.model.graft import GraftRange
+from augmentor.model.graft import TrainingLesions
 from augmentor.model.monai_gan import MonaiDiscriminator, MonaiGenerator
 from augmentor.model.plain import PlainDiscriminator, PlainGenerator
 from augmentor.recipe import ModelName, ModelSection, Recipe, TrainingSection
@@ -128,33 +128,17 @@ class Gan:
     masks: int = 0
 
 
-def build_gan(
-    section: ModelSection,
-    images: Tensor,
-    labels: Tensor,
-    classes: int,
-    seed: int,
-    sides_mm: Tensor | None = None,
-    reach: GraftRange | None = None,
-) -> Gan:
-    """Seeded networks for (N, C, S, ...) training lesions in [-1, 1] (the last channel is the mask where the section
-    has one) and their (N,) int64 labels. sides_mm: (N,), where the section is conditioned on size. reach: how far
-    `cgan` moves its training lesions."""
+def build_gan(section: ModelSection, lesions: TrainingLesions, seed: int) -> Gan:
+    """Seeded networks for these lesions, with masks and by size where the section says so."""
     torch.manual_seed(seed)
-    generator = build_generator(section, images, labels, classes, sides_mm, reach)
-    discriminator = _discriminator(section, images.shape[1], classes, sides_mm)
+    generator = build_generator(section, lesions)
+    discriminator = _discriminator(section, lesions.images.shape[1], lesions.classes, lesions.sides_mm)
     return Gan(generator, discriminator, METHODS[section.name], int(section.with_mask))
 
 
-def build_generator(
-    section: ModelSection,
-    images: Tensor,
-    labels: Tensor,
-    classes: int,
-    sides_mm: Tensor | None = None,
-    reach: GraftRange | None = None,
-) -> Generator:
-    width, size, dims, channels = _channels(section)[0], section.size, section.spatial_dims, images.shape[1]
+def build_generator(section: ModelSection, lesions: TrainingLesions) -> Generator:
+    classes, channels = lesions.classes, lesions.images.shape[1]
+    width, size, dims = _channels(section)[0], section.size, section.spatial_dims
     network: Generator
     if section.name in _ONE_A_CLASS:
         make = _ONE_A_CLASS[section.name][0]
@@ -162,7 +146,7 @@ def build_generator(
     elif section.name == "acgan":
         network = AcganGenerator(size, channels, classes, width, dims)
     else:
-        network = GraftGenerator(images, labels, classes, width, int(section.with_mask), sides_mm, reach)
+        network = GraftGenerator(lesions, width, int(section.with_mask))
     fast_layout(network)
     return network
 

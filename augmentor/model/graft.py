@@ -24,9 +24,12 @@ from augmentor.model.warping import enlarge, resample_finely, rotation
 
 _CONTROL = 4  # control points a side of the elastic map and of the graft's edge
 _AFFINE = {2: 6, 3: 10}  # numbers that decide about a linear map of the plane, or of space
+_ALIKE = {
+    2: [0, 3],
+    3: [0, 1, 2, 6],
+}  # of these, rotation and mirroring: a lesion and its partner lie alike, and stay so
 _EDGE, _SEAM = 2.0, 16.0  # how steep the change of what is coarse, and of what is fine
 _COARSE = 1 / 20  # what a Gaussian of this deviation, in sides of the image, leaves is coarse
-_NEIGHBOURS = 4  # a lesion and its surround are at most so many places, or a quarter of the class, apart in size
 
 
 def _warp_latents(dims: int) -> int:
@@ -73,35 +76,40 @@ class Graft:
         return self.lesion + self.coarse * edge + (self.difference - self.coarse) * seam
 
 
-class Bank(NamedTuple):
-    """Training lesions (N, C, S, ...) in [-1, 1], sorted by class (and by size, where that counts).
+@dataclass(frozen=True)
+class TrainingLesions:
+    """What a GAN is built for and trained on.
 
-    masks: how many of the last channels are masks (`augmentor.data.masks`). by_size: the surround comes from a lesion
-    of about the same size.
+    images: (N, C, S, ...) float32 in [-1, 1], images or volumes, the last channel a mask where the model makes masks.
+    labels: (N,) int64 in 0..classes - 1, every class present. sides_mm: (N,) of their regions, where lesions are made
+    by size. patients: (N,), by default one each. reach: how far lesions may be moved.
     """
 
     images: Tensor
+    labels: Tensor
+    classes: int
+    sides_mm: Tensor | None = None
+    patients: np.ndarray | None = None
+    reach: GraftRange = GraftRange()
+
+
+class Bank(NamedTuple):
+    """Training lesions (N, C, S, ...) in [-1, 1], sorted by class, and (N, K) rows of partners of each.
+
+    masks: how many of the last channels are masks (`augmentor.data.masks`).
+    """
+
+    images: Tensor
+    partners: Tensor
     masks: int = 0
-    by_size: bool = False
 
 
-def pick_rows(latents: Tensor, count: Tensor, by_size: bool = False) -> tuple[Tensor, Tensor]:
-    """(B, 2 or more) latents, (B,) lesions in the class -> (B,) rows in the class: the lesion's, the surround's."""
-    one, other = uniform(latents[:, :2]).split(1, dim=1)
-    lesion = (one[:, 0] * count).long().clamp(max=count - 1)
-    if by_size:
-        return lesion, _near_in_size(lesion, other[:, 0], count)
-    # Another lesion than the first, wherever the class has one: nothing may be a single patient's picture.
-    step = 1 + (other[:, 0] * (count - 1)).long().clamp(max=(count - 2).clamp(min=0))
-    return lesion, (lesion + step) % count
-
-
-def _near_in_size(lesion: Tensor, chance: Tensor, count: Tensor) -> Tensor:
-    """Another row of a class that is sorted by size, among the nearest ones."""
-    width = (2 * torch.maximum(count // 4, torch.full_like(count, _NEIGHBOURS))).minimum(count - 1).clamp(min=1)
-    start = (lesion - width // 2).clamp(min=0).minimum((count - 1 - width).clamp(min=0))
-    row = start + (chance * width).long().clamp(max=width - 1)
-    return torch.where(row >= lesion, row + 1, row).minimum(count - 1)  # `width` rows without the lesion's own
+def pick_rows(latents: Tensor, partners: Tensor, first: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 2 or more) latents -> (B,) rows of the bank: the lesion's, of those of its class, and its surround's, a
+    partner. See `draw_graft`."""
+    one, other = uniform(latents[:, :2]).unbind(1)
+    lesion = first + (one * count).long().clamp(max=count - 1)
+    return lesion, partners[lesion, (other * partners.shape[1]).long().clamp(max=partners.shape[1] - 1)]
 
 
 def draw_graft(latents: Tensor, bank: Bank, first: Tensor, count: Tensor, reach: GraftRange) -> Graft:
@@ -113,9 +121,10 @@ def draw_graft(latents: Tensor, bank: Bank, first: Tensor, count: Tensor, reach:
     size, dims = bank.images.shape[-1], bank.images.dim() - 2
     warped, points = _warp_latents(dims), _CONTROL**dims
     pick, warp_a, warp_b, reached, field = latents.split([2, warped, warped, 1, points], dim=1)
-    lesion_row, surround_row = pick_rows(pick, count, bank.by_size)
-    lesion = warp(bank.images[first + lesion_row].float(), warp_a, reach)
-    surround = warp(bank.images[first + surround_row].float(), warp_b, reach)
+    warp_b = warp_b.index_copy(1, torch.tensor(_ALIKE[dims], device=warp_b.device), warp_a[:, _ALIKE[dims]])
+    lesion_row, surround_row = pick_rows(pick, bank.partners, first, count)
+    lesion = warp(bank.images[lesion_row].float(), warp_a, reach)
+    surround = warp(bank.images[surround_row].float(), warp_b, reach)
     wobble = enlarge(field.view(-1, 1, *[_CONTROL] * dims), size) * 0.7
     reached = 0.25 * uniform(reached).view(-1, *[1] * (dims + 1))
     outside = wobble + 4 * (_radius(size, dims, latents.device) - 0.55 - reached)

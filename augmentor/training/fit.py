@@ -35,6 +35,7 @@ from augmentor.model.checkpoint import (
     write_atomically,
 )
 from augmentor.model.gan import METHODS, batch_of, build_gan, resolve
+from augmentor.model.graft import GraftRange, TrainingLesions
 from augmentor.progress import Progress, Update
 from augmentor.recipe import Recipe
 from augmentor.training.distributed import agree, average, is_first, lead, require_shareable, start_fabric
@@ -213,12 +214,13 @@ def _prepare(run: Run, recipe: Recipe, fabric: Fabric) -> _Fit:
     train, intensity = _load(run.training, classes, recipe)
     held_out = _load(run.held_out, classes, recipe, intensity)[0] if len(run.held_out) else None
     moved = lead(fabric, lambda: _moved(run, train, recipe))
-    reach = RANGES[moved] if moved else None
-    gan = build_gan(section, train.images, train.labels, len(classes), seed, train.sides_mm, reach)
-    trainer = Trainer(gan, train.images, train.labels, recipe.training, fabric, train.sides_mm)
+    reach, patients = RANGES[moved] if moved else GraftRange(), groups(run.training)
+    lesions = TrainingLesions(train.images, train.labels, len(classes), train.sides_mm, patients, reach)
+    gan = build_gan(section, lesions, seed)
+    trainer = Trainer(gan, lesions, recipe.training, fabric)
     card = _card(run, recipe, train, classes, intensity)
     source = json.loads((run.folder / "splits.json").read_text())["source"]
-    monitor = Monitor(train, held_out, seed, gan.masks, groups(run.training))
+    monitor = Monitor(train, held_out, seed, gan.masks, patients)
     return _Fit(run, recipe, trainer, monitor, card, source, moved)
 
 

@@ -13,6 +13,7 @@ from torch.optim import Adam, Optimizer
 
 from augmentor.model.blocks import Judgement
 from augmentor.model.gan import Gan, batch_of
+from augmentor.model.graft import TrainingLesions
 from augmentor.recipe import TrainingSection
 from augmentor.training.classic import classic
 from augmentor.training.diffaugment import augment
@@ -47,23 +48,18 @@ class Trainer:
     def __init__(
         self,
         gan: Gan,
-        images: Tensor,
-        labels: Tensor,
+        lesions: TrainingLesions,
         section: TrainingSection,
         fabric: Fabric | None = None,
-        sides_mm: Tensor | None = None,
     ):
-        """images: (N, C, S, ...) float32 in [-1, 1], training lesions only; labels: (N,) int64, every class present;
-        sides_mm: (N,), for a GAN that is conditioned on size.
-
-        Raises UsageError where several processes can't fit this model.
-        """
+        """Raises UsageError where several processes can't fit this model."""
+        images, labels = lesions.images, lesions.labels
         self.fabric = fabric or start_fabric(section)
         self.batch = batch_of(section, gan.method, images.dim() - 2)
         require_shareable(self.fabric, gan.method, self.batch)
         self.rows = share(self.fabric, self.batch)  # of every batch, those of this process
         self.method, self.section, self.step = gan.method, section, 0
-        self.images, self.labels, self.masks, self.sides_mm = images, labels, gan.masks, sides_mm
+        self.images, self.labels, self.masks, self.sides_mm = images, labels, gan.masks, lesions.sides_mm
         self.count = torch.bincount(labels)
         members = [(labels == c).nonzero()[:, 0] for c in range(len(self.count))]
         self.members = pad_sequence(members, batch_first=True)  # (classes, most in a class)

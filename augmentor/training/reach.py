@@ -19,6 +19,7 @@ from torch import Tensor
 from augmentor.measures import mmd, standardise
 from augmentor.model.features import texture_features
 from augmentor.model.graft import Bank, GraftRange, draw_graft, graft_latents
+from augmentor.model.partners import find_partners
 from augmentor.sampling import latents_of
 from augmentor.training.monitor import Side
 
@@ -100,8 +101,10 @@ def _parts(train: Side, patients: np.ndarray, masks: int) -> Iterator[_Part]:
         for third in thirds:
             theirs, ours = np.intersect1d(members, third), np.setdiff1d(members, third)
             if min(len(ours), len(theirs)) > 1:
-                bank = Bank(images[_by_size(train, ours)], masks, train.sides_mm is not None)
-                yield _Part(bank, features, features[theirs])
+                ours = _by_size(train, ours)
+                count, by_size = torch.tensor([len(ours)]), train.sides_mm is not None
+                partners = find_partners(images[ours], count, patients[ours], by_size)
+                yield _Part(Bank(images[ours], partners, masks), features, features[theirs])
 
 
 def _shrunk(images: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from augmentor.model.gan import build_gan, resolve
+from augmentor.model.graft import TrainingLesions
 from augmentor.progress import Progress
 from augmentor.recipe import ModelName, Recipe
 from augmentor.sampling import sample
@@ -102,7 +103,8 @@ def _trainer(name: ModelName, size: int, device: str, precision: str = "auto") -
     )
     images = torch.rand(_CLASSES * _A_CLASS, 1, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     labels = torch.arange(len(images)) % _CLASSES
-    return Trainer(build_gan(recipe.model, images, labels, _CLASSES, 0), images, labels, recipe.training)
+    lesions = TrainingLesions(images, labels, _CLASSES)
+    return Trainer(build_gan(recipe.model, lesions, 0), lesions, recipe.training)
 
 
 def _counted(trainer: Trainer) -> tuple[dict[str, float], list[tuple[Callable[..., Any], tuple[Any, ...], dict]]]:

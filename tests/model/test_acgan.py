@@ -3,6 +3,7 @@ import torch
 
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.model.gan import build_gan
+from augmentor.model.graft import TrainingLesions
 from augmentor.recipe import ModelSection
 from augmentor.sampling import sample
 from augmentor.training.fit import fit
@@ -12,7 +13,7 @@ from tests.lesion_sets import tiny_recipe, write_set
 def make_gan(size: int = 16, channels: int = 1, classes: int = 3):
     section = ModelSection(name="acgan", size=size, generator_channels=8, discriminator_channels=8)
     images, labels = torch.rand(2 * classes, channels, size, size) * 2 - 1, torch.arange(2 * classes) % classes
-    return build_gan(section, images, labels, classes, 0), images, labels
+    return build_gan(section, TrainingLesions(images, labels, classes), 0), images, labels
 
 
 @pytest.mark.parametrize(("size", "channels", "classes"), [(28, 3, 8), (64, 1, 2)])

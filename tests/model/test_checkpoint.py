@@ -8,6 +8,7 @@ from augmentor.data.images import Intensity
 from augmentor.errors import UsageError
 from augmentor.model.checkpoint import Card, load_checkpoint, save_checkpoint, save_tensors
 from augmentor.model.gan import build_generator
+from augmentor.model.graft import TrainingLesions
 from augmentor.recipe import ModelSection
 from augmentor.sampling import draw, sample
 
@@ -15,7 +16,7 @@ from augmentor.sampling import draw, sample
 def saved(tmp_path, name="cgan"):
     section = ModelSection(name=name, size=16, generator_channels=8)
     images, labels = torch.rand(5, 1, 16, 16) * 2 - 1, torch.tensor([1, 0, 1, 1, 0])
-    generator = build_generator(section, images, labels, 2).eval()
+    generator = build_generator(section, TrainingLesions(images, labels, 2)).eval()
     card = Card(section, ("a", "b"), 1, (2, 3), Intensity(-100, 200, "int16"), (0.8, 0.8), 7, "abc")
     save_checkpoint(tmp_path / "c.safetensors", generator, card)
     return generator, card
@@ -43,7 +44,9 @@ def test_a_checkpoint_of_volumes_with_masks_makes_them_again(tmp_path, name):
     )
     images, labels = torch.rand(5, 2, 16, 16, 16) * 2 - 1, torch.tensor([1, 0, 1, 1, 0])
     sides = torch.tensor([20.0, 30, 40, 50, 60])
-    generator = build_generator(section, images, labels, 2, sides if section.condition_on else None).eval()
+    generator = build_generator(
+        section, TrainingLesions(images, labels, 2, sides if section.condition_on else None)
+    ).eval()
     card = Card(section, ("a", "b"), 1, (2, 3), Intensity(-100, 200, "int16"), (2.0, 0.8, 0.8), 7, "abc")
     save_checkpoint(tmp_path / "c.safetensors", generator, card)
     loaded, read = load_checkpoint(tmp_path / "c.safetensors")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from augmentor.model.gan import METHODS, build_gan, resolve
+from augmentor.model.graft import TrainingLesions
 from augmentor.recipe import ModelName, ModelSection, Recipe
 
 MODELS = get_args(ModelName)
@@ -14,7 +15,7 @@ MODELS = get_args(ModelName)
 def test_networks_fit_their_images(name, size, channels, classes):
     section = ModelSection(name=name, size=size, generator_channels=8, discriminator_channels=8)
     images, labels = torch.rand(2 * classes, channels, size, size) * 2 - 1, torch.arange(2 * classes) % classes
-    gan = build_gan(section, images, labels, classes, 0)
+    gan = build_gan(section, TrainingLesions(images, labels, classes), 0)
     latents = torch.randn(2 * classes, gan.generator.latent_dim)
     lesions, _ = gan.generator(latents, labels)
     assert lesions.shape == images.shape
@@ -26,7 +27,7 @@ def test_networks_fit_their_images(name, size, channels, classes):
 def test_networks_fit_their_volumes(name, size, channels):
     section = ModelSection(name=name, size=size, spatial_dims=3, generator_channels=4, discriminator_channels=4)
     images, labels = torch.rand(4, channels, size, size, size) * 2 - 1, torch.arange(4) % 2
-    gan = build_gan(section, images, labels, 2, 0)
+    gan = build_gan(section, TrainingLesions(images, labels, 2), 0)
     lesions, _ = gan.generator(torch.randn(4, gan.generator.latent_dim), labels)
     assert lesions.shape == images.shape
     assert gan.discriminator(lesions, labels).shape == (4,)
@@ -39,7 +40,8 @@ def test_a_lesion_made_by_size_has_the_texture_of_its_size():
     brightness = torch.linspace(-0.8, 0.8, 40)
     images = brightness.view(-1, 1, 1, 1) + 0.1 * torch.randn(40, 1, 16, 16)
     section = ModelSection(size=16, condition_on="size", generator_channels=8)
-    generator = build_gan(section, images, torch.zeros(40, dtype=torch.long), 1, 0, sides).generator
+    lesions = TrainingLesions(images, torch.zeros(40, dtype=torch.long), 1, sides)
+    generator = build_gan(section, lesions, 0).generator
     latents, labels = torch.randn(200, generator.latent_dim), torch.zeros(200, dtype=torch.long)
     made, told = generator(latents, labels)[0].mean((1, 2, 3)), generator.sides_mm(latents, labels)
     assert torch.corrcoef(torch.stack([made, told]))[0, 1] > 0.8  # the surround is another lesion
@@ -48,14 +50,14 @@ def test_a_lesion_made_by_size_has_the_texture_of_its_size():
 
 def test_an_untrained_cgan_gives_its_grafts_unchanged():
     images, labels = torch.rand(8, 1, 28, 28) * 2 - 1, torch.arange(8) % 2
-    gan = build_gan(ModelSection(size=28), images, labels, 2, 0)
+    gan = build_gan(ModelSection(size=28), TrainingLesions(images, labels, 2), 0)
     lesions, starts = gan.generator(torch.randn(8, gan.generator.latent_dim), labels)
     assert torch.equal(lesions, starts)
 
 
 def test_a_dcgan_has_one_network_a_class():
     images, labels = torch.rand(6, 1, 28, 28) * 2 - 1, torch.arange(6) % 3
-    gan = build_gan(ModelSection(name="dcgan", size=28, generator_channels=8), images, labels, 3, 0)
+    gan = build_gan(ModelSection(name="dcgan", size=28, generator_channels=8), TrainingLesions(images, labels, 3), 0)
     gan.generator.eval()
     latents = torch.randn(1, 100).expand(3, -1)
     lesions, _ = gan.generator(latents, torch.tensor([0, 1, 2]))
@@ -66,7 +68,7 @@ def test_a_dcgan_has_one_network_a_class():
 
 def test_the_papers_generator_starts_from_1024_channels_at_4x4():
     images, labels = torch.rand(2, 1, 64, 64), torch.arange(2)
-    gan = build_gan(ModelSection(name="dcgan"), images, labels, 2, 0)
+    gan = build_gan(ModelSection(name="dcgan"), TrainingLesions(images, labels, 2), 0)
     start = gan.generator.networks[0].start
     assert start[0].out_features == 1024 * 4 * 4
     assert start[1].unflattened_size == (1024, 4, 4)
@@ -75,7 +77,7 @@ def test_the_papers_generator_starts_from_1024_channels_at_4x4():
 @pytest.mark.parametrize("name", MODELS)
 def test_a_method_says_whether_its_networks_have_batch_norm(name):
     section = ModelSection(name=name, size=28, generator_channels=8, discriminator_channels=8)
-    gan = build_gan(section, torch.rand(4, 1, 28, 28), torch.arange(4) % 2, 2, 0)
+    gan = build_gan(section, TrainingLesions(torch.rand(4, 1, 28, 28), torch.arange(4) % 2, 2), 0)
     for network in (gan.generator, gan.discriminator):
         assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules()) == METHODS[name].batch_norm
 

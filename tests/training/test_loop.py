@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from augmentor.model.gan import build_gan
+from augmentor.model.graft import TrainingLesions
 from augmentor.recipe import ModelName, ModelSection, TrainingSection
 from augmentor.training.loop import Trainer
 
@@ -14,8 +15,9 @@ def make_trainer(name: str = "cgan", seed: int = 0, device: str = "cpu", precisi
     section = ModelSection(name=name, size=16, generator_channels=8, discriminator_channels=8)
     randomness = torch.Generator().manual_seed(1)
     images, labels = torch.rand(12, 1, 16, 16, generator=randomness) * 2 - 1, torch.arange(12) % 3
-    gan = build_gan(section, images, labels, 3, seed)
-    return Trainer(gan, images, labels, TrainingSection(batch=6, seed=seed, device=device, precision=precision))
+    lesions = TrainingLesions(images, labels, 3)
+    training = TrainingSection(batch=6, seed=seed, device=device, precision=precision)
+    return Trainer(build_gan(section, lesions, seed), lesions, training)
 
 
 def make_volume_trainer(name: str = "cgan") -> Trainer:
@@ -33,9 +35,9 @@ def make_volume_trainer(name: str = "cgan") -> Trainer:
     randomness = torch.Generator().manual_seed(1)
     images, labels = torch.rand(8, 2, 16, 16, 16, generator=randomness) * 2 - 1, torch.arange(8) % 2
     sides = torch.rand(8, generator=randomness) * 20 + 10 if sizes else None
-    gan = build_gan(section, images, labels, 2, 0, sides)
+    lesions = TrainingLesions(images, labels, 2, sides)
     training = TrainingSection(batch=4, device="cpu", precision="32-true")
-    return Trainer(gan, images, labels, training, sides_mm=sides)
+    return Trainer(build_gan(section, lesions, 0), lesions, training)
 
 
 def run(trainer: Trainer, steps: int) -> Trainer:
@@ -98,7 +100,8 @@ def test_every_lesion_of_a_class_is_drawn_and_none_of_another_whatever_their_num
     section = ModelSection(size=16, generator_channels=8, discriminator_channels=8)
     labels = torch.tensor([1, 0, 1, 1, 2, 1, 1, 2])
     images = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 1, 16, 16)  # a lesion says its row
-    trainer = Trainer(build_gan(section, images, labels, 3, 0), images, labels, TrainingSection(batch=6, device="cpu"))
+    lesions = TrainingLesions(images, labels, 3)
+    trainer = Trainer(build_gan(section, lesions, 0), lesions, TrainingSection(batch=6, device="cpu"))
     drawn = [trainer._draw_real(torch.Generator().manual_seed(seed)) for seed in range(20)]
     rows = torch.cat([lesions[:, 0, 0, 0] for _, lesions, _ in drawn]).long()
     assert torch.equal(labels[rows], torch.cat([told for told, _, _ in drawn]))
@@ -145,7 +148,8 @@ def test_an_acgans_class_head_learns_and_its_generator_is_told():
     labels = torch.arange(24) % 2
     noise = 0.2 * torch.randn(24, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     images = (noise + (labels * 1.2 - 0.6).view(-1, 1, 1, 1)).clamp(-1, 1)
-    trainer = run(Trainer(build_gan(section, images, labels, 2, 0), images, labels, TrainingSection(device="cpu")), 100)
+    lesions = TrainingLesions(images, labels, 2)
+    trainer = run(Trainer(build_gan(section, lesions, 0), lesions, TrainingSection(device="cpu")), 100)
     discriminator, generator = trainer.discriminator.module.eval(), trainer.ema.eval()
     assert (discriminator.judge(images, labels).classes.argmax(1) == labels).all()
     lesions, _ = generator(torch.randn(24, 100, generator=torch.Generator().manual_seed(2)), labels)

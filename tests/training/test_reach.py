@@ -11,9 +11,9 @@ from augmentor.training.reach import RANGES, USUAL, choose_reach, measure_reach
 SIZE, COUNT = 24, 36
 
 
-def lesions(left: np.ndarray) -> Side:
+def lesions(left: np.ndarray, seed: int = 1) -> Side:
     """Grainy ellipses of many sizes to the left (1) or right (0) of the middle."""
-    randomness, line = np.random.default_rng(1), np.linspace(-1, 1, SIZE)
+    randomness, line = np.random.default_rng(seed), np.linspace(-1, 1, SIZE)
     images = []
     for side in np.where(left, -1, 1):
         size, aside = np.exp(0.15 * randomness.standard_normal(2))
@@ -30,14 +30,15 @@ PATIENTS = np.arange(COUNT)
 
 
 def test_what_always_lies_on_one_side_is_not_mirrored():
-    name = measure_reach(lesions(LEFT), PATIENTS)
-    assert RANGES[name].mirror == 0
+    found = [RANGES[measure_reach(lesions(LEFT, seed), PATIENTS)] for seed in range(1, 6)]
+    assert all(reach.mirror == 0 for reach in found)
 
 
 def test_what_lies_on_either_side_is_mirrored():
-    name = measure_reach(lesions(EITHER), PATIENTS)
-    assert RANGES[name].mirror == 0.5
-    assert RANGES[name].rotation_degrees < 180
+    """As a rule: a range that is as near is taken for a farther one by chance, in one set of twenty or so."""
+    found = [RANGES[measure_reach(lesions(EITHER, seed), PATIENTS)] for seed in range(1, 6)]
+    assert sum(reach.mirror == 0.5 for reach in found) >= 4
+    assert all(reach.rotation_degrees < 180 for reach in found)
 
 
 def distances(**means: float) -> dict[str, np.ndarray]:
