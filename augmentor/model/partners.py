@@ -25,7 +25,8 @@ def find_partners(images: Tensor, count: Tensor, patients: np.ndarray | None = N
 
     Each column is a permutation of every class. No lesion is its own partner, nor one of its patient's (N,), as far as
     the class has others; where it has fewer than 16, they come again. by_size: lesions are sorted by size within their
-    class, and partners are of about the same size, whatever they look like.
+    class, and partners are of about the same size, whatever they look like and whose they are; then columns are no
+    permutations.
     """
     table, start = torch.empty(len(images), _PARTNERS, dtype=torch.long), 0
     small = F.adaptive_avg_pool2d if images.dim() == 4 else F.adaptive_avg_pool3d
@@ -34,7 +35,7 @@ def find_partners(images: Tensor, count: Tensor, patients: np.ndarray | None = N
     for number in count.tolist():
         parts = -(-number // _MOST)
         for rows in (np.arange(start + part, start + number, parts) for part in range(parts)):
-            chosen = _near_in_size(number) if by_size else _alike(seen[rows], patients[rows])
+            chosen = _near_in_size(len(rows)) if by_size else _alike(seen[rows], patients[rows])
             table[rows] = torch.from_numpy(rows[chosen])
         start += number
     return table

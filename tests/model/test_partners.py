@@ -69,3 +69,10 @@ def test_by_size_partners_are_of_about_the_same_size_and_on_both_sides(count):
     assert away.abs().max() <= max(8, count // 2)
     assert (away[1:-1] > 0).any(1).all()
     assert (away[1:-1] < 0).any(1).all()
+
+
+def test_a_large_class_by_size_has_partners_too():
+    partners = find_partners(lesions(520), torch.tensor([520]), by_size=True)
+    away = partners - torch.arange(520)[:, None]
+    assert (away != 0).all()
+    assert away.abs().max() <= 260
