@@ -304,4 +304,5 @@ def _write_png(pixels: np.ndarray, path: Path, note: str) -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("Description", note)
     plane = pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1)
-    Image.fromarray(np.ascontiguousarray(plane)).save(path, pnginfo=info)
+    # Lesions have grain and masks have runs: looking for longer repeats takes twice as long and saves nothing.
+    Image.fromarray(np.ascontiguousarray(plane)).save(path, pnginfo=info, compress_level=1, compress_type=Image.RLE)

@@ -94,18 +94,15 @@ def _views(grey: np.ndarray) -> np.ndarray:
 
 
 def _turned_and_zoomed(grey: np.ndarray) -> Iterator[np.ndarray]:
-    images = torch.tensor(grey)[:, None]
+    images = torch.tensor(grey)[None]  # as the channels of one image: the places are looked up once
     for degrees in (-_TURN, 0.0, _TURN):
         for zoom in (1 / _ZOOM, 1.0, _ZOOM):
             if (degrees, zoom) != (0.0, 1.0):
                 angle = math.radians(degrees)
                 cosine, sine = math.cos(angle) * zoom, math.sin(angle) * zoom
                 matrix = torch.tensor([[[cosine, -sine, 0.0], [sine, cosine, 0.0]]])
-                grid = F.affine_grid(matrix, [1, *images.shape[1:]], align_corners=False).expand(
-                    len(images), -1, -1, -1
-                )
-                moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-                yield moved[:, 0].numpy()
+                grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+                yield F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)[0].numpy()
 
 
 @dataclass(frozen=True)
