@@ -1,5 +1,7 @@
 """The errors a user can meet: each message holds the value, the rule and the next step."""
 
+SHOWN = 5
+
 
 class AugmentorError(Exception):
     """A run that failed for a reason that can be told in words; the command line exits with 1."""
@@ -31,3 +33,9 @@ class InterruptedFitError(AugmentorError):
 
 class ShortfallError(AugmentorError):
     """Too few synthetic lesions passed the screen for the factor; what passed is written."""
+
+
+def first_of(problems: list[str], what: str) -> list[str]:
+    """The first five problems, and how many more such things there are."""
+    more = len(problems) - SHOWN
+    return problems[:SHOWN] + ([f"... and {more} more such {what}."] if more > 0 else [])

@@ -13,9 +13,8 @@ import numpy as np
 
 from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions
-from augmentor.errors import DataError
+from augmentor.errors import SHOWN, DataError, first_of
 
-_SHOWN = 5
 _FAR_SMALLER = 0.75  # of the side that networks see
 _LEAST_SIZE = 16  # of a network
 
@@ -120,9 +119,7 @@ def _find_duplicates(found: Inspection) -> None:
 def _find_problems(found: Inspection) -> None:
     problems, table = found.problems, found.lesions.table
     if found.unreadable:
-        problems += found.unreadable[:_SHOWN]
-        if len(found.unreadable) > _SHOWN:
-            problems.append(f"... and {len(found.unreadable) - _SHOWN} more unreadable files.")
+        problems += first_of(found.unreadable, "files")
     synthetic = int((table["origin"] == "synthetic").sum())
     if synthetic:
         problems.append(
@@ -148,7 +145,7 @@ def _find_problems(found: Inspection) -> None:
 
 def _check_alike(found: Inspection) -> None:
     if len(found.dims) > 1:
-        told = ", ".join(f"{n} of {size}" for size, n in list(found.sizes.items())[:_SHOWN])
+        told = ", ".join(f"{n} of {size}" for size, n in list(found.sizes.items())[:SHOWN])
         found.problems.append(
             f"Images and volumes in one set ({told}). Cut sections from the volumes, or leave one kind out."
         )
@@ -161,13 +158,13 @@ def _check_alike(found: Inspection) -> None:
 def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:
     named = table[table[column] != ""]
     spread = named.groupby("patient")[column].nunique()
-    for patient in spread[spread > 1].index[:_SHOWN]:
+    torn = []
+    for patient in spread[spread > 1].index:
         where = ", ".join(sorted(named[named["patient"] == patient][column].unique()))
-        problems.append(
+        torn.append(
             f"Patient {patient!r} is in {column}s {where}; a patient must stay in one. Correct the {column} column."
         )
-    if (spread > 1).sum() > _SHOWN:
-        problems.append(f"... and {int((spread > 1).sum()) - _SHOWN} more such patients.")
+    problems += first_of(torn, "patients")
 
 
 def require_usable(

@@ -48,6 +48,12 @@ def is_image(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def stem(name: str) -> str:
+    """The name without its image suffix (`.nii.gz` is one)."""
+    ending = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), "")
+    return name[: len(name) - len(ending)]
+
+
 def file_format(path: str) -> FileFormat:
     """The format in which images like this one are written back."""
     lower = path.lower()

@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 
 from augmentor.data.images import read_image, to_square
 from augmentor.data.lesions import Lesions
-from augmentor.errors import DataError
+from augmentor.errors import DataError, first_of
 
 _REACH = 8  # the distance is cut off at the side divided by it
 
@@ -74,6 +74,5 @@ def load_masks(lesions: Lesions, size: int) -> np.ndarray:
         except DataError as error:
             problems.append(str(error))
     if problems:
-        more = [f"... and {len(problems) - 5} more such masks."] if len(problems) > 5 else []
-        raise DataError(problems[:5] + more)
+        raise DataError(first_of(problems, "masks"))
     return np.stack(channels)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
+import math
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from augmentor.data.images import SUFFIXES, is_image
+from augmentor.data.images import SUFFIXES, is_image, stem
 from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
-from augmentor.errors import DataError, UsageError
+from augmentor.data.name_patterns import NamePattern, name_pattern
+from augmentor.errors import DataError, UsageError, first_of
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _NOT_CLASSES = {"masks"}
+_MASK_ENDINGS = ("_mask", "-mask", "_seg", "_segmentation")  # of the name of a lesion's mask, beside the lesion
 _SCAN_FOLDERS = (("imagestr", "labelstr"), ("images", "labels"), ("images", "masks"))
 _READ_COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin")
 _ALIASES = {
@@ -49,7 +52,7 @@ def read_lesions(
     source = Path(data).expanduser().resolve()
     if not source.exists():
         raise DataError(f"{data}: no such file or folder. Give --data a folder by class, a CSV, a datalist or an npz.")
-    pattern = compile_patient_pattern(patient_pattern) if patient_pattern else None
+    pattern = name_pattern(patient_pattern) if patient_pattern else None
     for table in ("lesions.csv", "manifest.csv"):
         if source.is_dir() and (source / table).exists():
             source = source / table
@@ -64,36 +67,7 @@ def read_lesions(
     return reader(source, columns or {}, pattern)
 
 
-def compile_patient_pattern(template: str, group: str = "patient") -> re.Pattern[str]:
-    """`<patient>_<anything>` -> a regular expression with the group `patient`; such an expression passes unchanged.
-
-    group: another word that is looked for in the same way. Raises UsageError.
-    """
-    try:
-        if f"(?P<{group}>" in template:
-            return re.compile(template)
-        if f"<{group}>" in template:
-            parts = re.split(r"(<\w+>)", template)
-            made = {f"<{group}>": rf"(?P<{group}>[^/]+?)"}
-            return re.compile("".join(made.get(p, ".*" if re.fullmatch(r"<\w+>", p) else re.escape(p)) for p in parts))
-    except re.error as error:
-        raise UsageError(f"--{group}-pattern {template!r} is no regular expression: {error}.") from error
-    raise UsageError(
-        f"--{group}-pattern {template!r} does not say where the {group} stands. "
-        f"Write `<{group}>_<anything>` or a regular expression with (?P<{group}>...)."
-    )
-
-
-def patient_of(name: str, pattern: re.Pattern[str], group: str = "patient") -> str:
-    """The patient (or another group of the pattern) in a file name. Raises DataError where the name does not fit."""
-    stem = _stem(name)
-    found = pattern.fullmatch(stem) or pattern.fullmatch(name) or pattern.match(stem)
-    if not found or not found[group]:
-        raise DataError(f"{name}: has no {group} by the rule {pattern.pattern!r}; correct --{group}-pattern.")
-    return found[group]
-
-
-def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
+def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
     tops = _class_folders(folder)
     _require_no_scans(folder)
     splits = [d for d in tops if d.name.lower() in SPLITS and _class_folders(d)]
@@ -108,7 +82,8 @@ def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
     else:
         homes = [("", d) for d in tops]
     found = [(split, home, _images(home)) for split, home in homes]
-    rows = [(split, home.name, f) for split, home, files in found for f in files]
+    masks = _masks_among([f for *_, files in found for f in files])
+    rows = [(split, home.name, f) for split, home, files in found for f in files if f not in masks]
     if not rows:
         raise DataError(
             f"{folder}: holds no images in folders by class. Expected {folder.name}/<class>/<image>, "
@@ -119,8 +94,17 @@ def _read_folder(folder: Path, pattern: re.Pattern[str] | None) -> Lesions:
     if pattern:
         made["patient"] = _all_patients([f.name for *_, f in rows], pattern)
     empty = [str(home.relative_to(folder)) for _, home, files in found if not files]
-    notes = [f"No image is in {', '.join(empty)}, so no lesions come from there (read are {', '.join(SUFFIXES)})."]
-    return make_lesions(made, folder, notes if empty else [])
+    notes = []
+    if empty:
+        notes.append(
+            f"No image is in {', '.join(empty)}, so no lesions come from there (read are {', '.join(SUFFIXES)})."
+        )
+    if masks:
+        notes.append(
+            f"{len(masks)} images are taken for masks and left out, for example {min(masks)}. To make lesions with "
+            "masks, name both in a table with the columns path, label and mask."
+        )
+    return make_lesions(made, folder, notes)
 
 
 def _require_no_scans(folder: Path) -> None:
@@ -134,30 +118,45 @@ def _require_no_scans(folder: Path) -> None:
 
 
 def _class_folders(folder: Path) -> list[Path]:
-    tops = sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
-    return [d for d in tops if d.name.lower() not in _NOT_CLASSES]
+    tops = sorted(d for d in folder.iterdir() if d.is_dir())
+    return [d for d in tops if not _left_out(d.name)]
 
 
 def _images(folder: Path) -> list[Path]:
-    """All images below, but for hidden ones (what a Mac or a notebook leaves beside the real ones)."""
+    """All images below, but for hidden ones (what a Mac or a notebook leaves beside the real ones) and those in a
+    folder `masks`."""
     below = sorted(f for f in folder.rglob("*") if is_image(f) and f.is_file())
-    return [f for f in below if not any(part.startswith(".") for part in f.relative_to(folder).parts)]
+    return [f for f in below if not any(_left_out(part) for part in f.relative_to(folder).parts)]
 
 
-def _all_patients(names: Sequence[str], pattern: re.Pattern[str]) -> list[str]:
+def _masks_among(files: list[Path]) -> set[Path]:
+    """`x_mask.png` where `x.png` lies beside it."""
+    names = {(f.parent, stem(f.name)) for f in files}
+    return {f for f in files if any((f.parent, name) in names for name in _masked(stem(f.name)))}
+
+
+def _left_out(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _NOT_CLASSES
+
+
+def _masked(stem: str) -> list[str]:
+    """The lesion whose mask a file of this name is, by its ending: `x` for `x_mask`."""
+    return [stem[: -len(ending)] for ending in _MASK_ENDINGS if stem.lower().endswith(ending)]
+
+
+def _all_patients(names: Sequence[str], pattern: NamePattern) -> list[str]:
     patients, problems = [], []
     for name in names:
         try:
-            patients.append(patient_of(name, pattern))
+            patients.append(pattern.find(name))
         except DataError as error:
             problems.append(str(error))
     if problems:
-        more = [f"... and {len(problems) - 5} more such files."] if len(problems) > 5 else []
-        raise DataError(problems[:5] + more)
+        raise DataError(first_of(problems, "files"))
     return patients
 
 
-def _read_csv(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
+def _read_csv(file: Path, columns: dict[str, str], pattern: NamePattern | None) -> Lesions:
     header, rows = csv_rows(file)
     theirs = _name_columns(header, columns, file)
     made = {ours: [row[header.index(name)] for row in rows] for ours, name in theirs.items()}
@@ -177,18 +176,12 @@ def _resolve(names: list[str], folder: Path) -> list[str]:
     for file in sorted(folder.rglob("*")) if bare else ():
         if is_image(file):
             below.setdefault(file.name, []).append(file)
-            below.setdefault(_stem(file.name), []).append(file)
+            below.setdefault(stem(file.name), []).append(file)
     several = [n for n in bare if len(below.get(n, [])) > 1]
     if several:
         told = ", ".join(str(f) for f in below[several[0]][:3])
         raise DataError(f"{several[0]}: several images have this name below {folder}: {told}. Give paths instead.")
     return [str(below[n][0] if n in below and n in bare else folder / n) if n else "" for n in names]
-
-
-def _stem(name: str) -> str:
-    """The name without its image suffix (`.nii.gz` is one)."""
-    ending = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), "")
-    return name[: len(name) - len(ending)]
 
 
 def csv_rows(file: Path) -> tuple[list[str], list[list[str]]]:
@@ -238,12 +231,9 @@ def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> di
     return found
 
 
-def _read_datalist(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
+def _read_datalist(file: Path, columns: dict[str, str], pattern: NamePattern | None) -> Lesions:
     """A MONAI datalist: {"training": [{"image", "label", ...}], "validation": [...], "test": [...]}."""
-    try:
-        content = json.loads(file.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: is no JSON: {error}.") from error
+    content = read_json(file)
     parts = {k: v for k, v in content.items() if k in SPLITS} if isinstance(content, dict) else {}
     if not parts or not all(isinstance(v, list) for v in parts.values()):
         raise DataError(f"{file}: is no MONAI datalist; it needs a list named training (and validation, test).")
@@ -266,6 +256,14 @@ def _read_datalist(file: Path, columns: dict[str, str], pattern: re.Pattern[str]
     return _make(made, file, _set_patients(made, pattern))
 
 
+def read_json(file: Path) -> Any:
+    """The content of a JSON file, with or without a BOM. Raises DataError."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{file}: is no JSON: {error}.") from error
+
+
 def _check_item(item: object, theirs: dict[str, str], where: str) -> None:
     for ours in ("path", "label"):
         value = item.get(theirs[ours]) if isinstance(item, dict) else None
@@ -286,7 +284,7 @@ def label_names(labels: object, file: Path) -> dict[str, str]:
     return {str(number): str(name) for number, name in labels.items()}
 
 
-def _read_npz(file: Path, columns: dict[str, str], pattern: re.Pattern[str] | None) -> Lesions:
+def _read_npz(file: Path, columns: dict[str, str], pattern: NamePattern | None) -> Lesions:
     """MedMNIST's arrays: {train,val,test}_images (N, H, W[, 3]) and {train,val,test}_labels (N, 1)."""
     if columns or pattern:
         raise UsageError(
@@ -314,7 +312,7 @@ def _require_one_label(labels: np.ndarray, where: str) -> None:
         raise DataError(f"{where}: has {labels.shape[1]} labels an image; a lesion has one class. Choose one of them.")
 
 
-def _set_patients(columns: dict[str, list[str]], pattern: re.Pattern[str] | None) -> list[str]:
+def _set_patients(columns: dict[str, list[str]], pattern: NamePattern | None) -> list[str]:
     """Take the patients from the file names where there is a pattern. What is left aside for it, in words."""
     if not pattern:
         return []
@@ -329,9 +327,32 @@ def _make(columns: dict[str, list[str]], source: Path, notes: Sequence[str] = ()
     if not columns["path"]:
         raise DataError(f"{source}: holds no rows. A lesion set needs at least two classes of two patients each.")
     made = {name: columns[name] for name in COLUMNS if name in columns}
+    _check_values(made, source)
     if "split" in made:
         made["split"] = [split_name(s, source) for s in made["split"]]
     return make_lesions(made, source, notes)
+
+
+def _check_values(columns: dict[str, list[str]], source: Path) -> None:
+    """Raises DataError where origin or roi_side_mm is of another kind."""
+    rules = {
+        "origin": (lambda text: text in ("real", "synthetic"), "real or synthetic. Rename a column of another meaning"),
+        "roi_side_mm": (_is_length, "a number of mm above 0. Correct it, leave it empty, or rename the column"),
+    }
+    for name, (fits, rule) in rules.items():
+        cells = zip(columns["path"], columns.get(name, []), strict=False)
+        bad = [
+            f"{source}: {name} of {path} is {text!r}; it is {rule}." for path, text in cells if text and not fits(text)
+        ]
+        if bad:
+            raise DataError(first_of(bad, "rows"))
+
+
+def _is_length(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def split_name(text: str, source: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from augmentor.data.dicom_folders import pairs_of
 from augmentor.data.scans import Scan
-from augmentor.errors import DataError, UsageError
+from augmentor.errors import DataError, UsageError, first_of
 
 # How image and mask are called in folders that are met often.
 _CONVENTIONS = (
@@ -56,7 +56,7 @@ def _pairs(folder: Path, images: str, masks: str) -> list[Scan]:
         else:
             problems.append(f"{image}: {len(own) or 'no'} masks by {masks!r} belong to it; it needs one.")
     if problems and (scans or found):
-        raise DataError(problems[:5] + ([f"... and {len(problems) - 5} more."] if len(problems) > 5 else []))
+        raise DataError(first_of(problems, "images"))
     return scans
 
 

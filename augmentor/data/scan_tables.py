@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from augmentor.data.readers import SPLITS, csv_rows, label_names, split_name
+from augmentor.data.readers import SPLITS, csv_rows, label_names, read_json, split_name
 from augmentor.data.scans import Box, Scan, checked
 from augmentor.data.volumes import is_scan
-from augmentor.errors import DataError
+from augmentor.errors import DataError, first_of
 
 _ALIASES = {
     "image": ("image", "path", "file", "filename", "file_name", "image_path", "scan", "series"),
@@ -29,7 +28,6 @@ _BOXES = (
     ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"),
 )  # fmt: skip
 COLUMNS = (*_ALIASES, "box")
-_SHOWN = 5
 
 
 def read_scan_csv(file: Path, columns: dict[str, str]) -> list[Scan]:
@@ -44,7 +42,8 @@ def read_scan_csv(file: Path, columns: dict[str, str]) -> list[Scan]:
             scans.append(_csv_scan(got, files, file))
         except DataError as error:
             problems.append(f"{file}: row {number}: {error}")
-    _raise_some(problems)
+    if problems:
+        raise DataError(first_of(problems, "rows"))
     return scans
 
 
@@ -59,10 +58,7 @@ def scan_images(file: Path, columns: dict[str, str]) -> Iterator[Path]:
 
 def read_scan_datalist(file: Path, columns: dict[str, str]) -> list[Scan]:
     """MONAI's: {"training": [{"image", "mask" | "box", "label", "patient"}]}; a label that is a file is the mask."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{file}: is no JSON: {error}.") from error
+    content = read_json(file)
     parts = {k: v for k, v in content.items() if isinstance(v, list)} if isinstance(content, dict) else {}
     items = [(part, n, item) for part, found in parts.items() for n, item in enumerate(found) if isinstance(item, dict)]
     keys, files = {name: name for name in COLUMNS} | columns, _Files(file.parent)
@@ -77,14 +73,9 @@ def read_scan_datalist(file: Path, columns: dict[str, str]) -> list[Scan]:
             scans += _item_scans(got, files, named)
         except DataError as error:
             problems.append(f"{file}: {part}[{number}]: {error}")
-    _raise_some(problems)
-    return scans
-
-
-def _raise_some(problems: list[str]) -> None:
     if problems:
-        more = len(problems) - _SHOWN
-        raise DataError(problems[:_SHOWN] + ([f"... and {more} more such rows."] if more > 0 else []))
+        raise DataError(first_of(problems, "rows"))
+    return scans
 
 
 class _Files:
@@ -125,7 +116,7 @@ def _csv_scan(row: dict[str, list[str]], files: _Files, file: Path) -> Scan:
             boxes=(_numbers(box),) if box else (),
             label=(row.get("label") or [""])[0],
             patient=(row.get("patient") or [""])[0],
-            spacing=_numbers(spacing)[:2] if spacing else None,
+            spacing=_spacing(spacing),
             split=split_name((row.get("split") or [""])[0], file),
             fold=(row.get("fold") or [""])[0],
         )
@@ -167,7 +158,7 @@ def _item_scans(got: dict[str, Any], files: _Files, named: dict[str, str]) -> It
     if not isinstance(got["image"], str) or not got["image"]:
         raise DataError(f"its image is {got['image']!r}; give one file.")
     boxes = got["box"] or []
-    boxes = boxes if boxes and isinstance(boxes[0], list) else [boxes] if boxes else []
+    boxes = boxes if isinstance(boxes, list) and all(isinstance(box, list) for box in boxes) else [boxes]
     if isinstance(got["label"], list):
         if len(got["label"]) != len(boxes):
             raise DataError(f"it has {len(boxes)} boxes and {len(got['label'])} labels; each box needs one.")
@@ -181,14 +172,25 @@ def _item_scans(got: dict[str, Any], files: _Files, named: dict[str, str]) -> It
         Scan(
             image=(files.find(got["image"]),),
             mask=(files.find(mask),) if mask else (),
-            boxes=tuple(_numbers(",".join(map(str, box))) for box in boxes),
+            boxes=tuple(_numbers(_listed(box)) for box in boxes),
             label=named.get(label, label),
             patient=_text(got["patient"]),
-            spacing=_numbers(",".join(map(str, got["spacing"])))[:2] if got["spacing"] else None,
+            spacing=_spacing(_listed(got["spacing"])),
             split=got["split"],
             fold=_text(got["fold"]),
         )
     )
+
+
+def _spacing(text: str) -> tuple[float, ...] | None:
+    """Across and down, from one number for both, or from two or three."""
+    numbers = _numbers(text)
+    return (numbers * 2)[:2] if numbers else None
+
+
+def _listed(value: Any) -> str:
+    """What a datalist gives as a list, as one number or as text."""
+    return ",".join(map(str, value)) if isinstance(value, list) else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from augmentor.data.images import LesionImage, read_image, resampled_spacing
 from augmentor.data.lesions import Lesions
-from augmentor.errors import DataError
+from augmentor.errors import DataError, first_of
 
 
 def load_sides(lesions: Lesions) -> np.ndarray:
@@ -27,9 +27,8 @@ def load_sides(lesions: Lesions) -> np.ndarray:
             problems.append(f"{path}: {what}, so the size of its region is not known.")
         sides.append(side)
     if problems:
-        more = [f"... and {len(problems) - 5} more such lesions."] if len(problems) > 5 else []
         advice = "Give a column roi_side_mm with the region's side in mm, or fit without --condition-on size."
-        raise DataError([*problems[:5], *more, advice])
+        raise DataError([*first_of(problems, "lesions"), advice])
     return np.array(sides, np.float32)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from augmentor.data.extract import CUT_COLUMN, extract
 from augmentor.data.lesions import Lesions
-from augmentor.data.readers import compile_patient_pattern, patient_of, read_lesions
+from augmentor.data.name_patterns import name_pattern
+from augmentor.data.readers import csv_rows, read_json, read_lesions
 from augmentor.data.scan_folders import read_scan_folder
 from augmentor.data.scan_tables import read_scan_csv, read_scan_datalist, scan_images
 from augmentor.data.scans import Scan
 from augmentor.data.volumes import ITK_SUFFIXES, NIFTI_SUFFIXES, read_volume
-from augmentor.errors import DataError, UsageError
+from augmentor.errors import DataError, UsageError, first_of
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
 from augmentor.version import VERSION
@@ -78,8 +79,7 @@ def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bo
         scans = _READERS[file.suffix.lower()](file.resolve(), columns or {})
     except (DataError, UsageError):  # of another kind; or of scans, with a bad row, which `extract` tells of
         return file.suffix.lower() == ".csv" and _names_volumes(file.resolve(), columns or {})
-    start = file.read_text(encoding="utf-8-sig")[:2000] if file.suffix.lower() == ".json" else _first_line(file)
-    if CUT_COLUMN in start or "origin" in start:
+    if {CUT_COLUMN, "origin"} & _names(file):
         return False
     return bool(scans) and (bool(scans[0].boxes) or _is_volume(scans[0].image[0]))
 
@@ -132,9 +132,12 @@ def _names_volumes(file: Path, columns: dict[str, str]) -> bool:
         return False
 
 
-def _first_line(file: Path) -> str:
-    with file.open(encoding="utf-8-sig") as stream:
-        return stream.readline()
+def _names(file: Path) -> set[str]:
+    """The columns of a CSV, or the keys of a datalist's items, in small letters."""
+    if file.suffix.lower() == ".csv":
+        return {name.lower() for name in csv_rows(file)[0]}
+    lists = [found for found in read_json(file).values() if isinstance(found, list)]
+    return {str(key).lower() for items in lists for item in items if isinstance(item, dict) for key in item}
 
 
 def _is_volume(image: Path) -> bool:
@@ -150,14 +153,14 @@ def _found(scans: list[Scan], home: Path, pattern: str | None, group: str) -> li
     """What the pattern finds in each scan's path below the folder, or in its name."""
     if not pattern:
         return [""] * len(scans)
-    compiled, found, problems = compile_patient_pattern(pattern, group), [], []
+    compiled, found, problems = name_pattern(pattern, group), [], []
     for image in (scan.image[0] for scan in scans):
         below = image.relative_to(home).as_posix() if image.is_relative_to(home) else image.as_posix()
         try:
-            name = below if compiled.match(below) and "/" in pattern else image.name
-            found.append(patient_of(name, compiled, group))
+            name = below if compiled.first.match(below) and "/" in pattern else image.name
+            found.append(compiled.find(name))
         except DataError as error:
             problems.append(str(error))
     if problems:
-        raise DataError(problems[:5] + ([f"... and {len(problems) - 5} more such files."] if len(problems) > 5 else []))
+        raise DataError(first_of(problems, "files"))
     return found

@@ -110,7 +110,7 @@ def test_unreadable_files_are_all_named_and_forbid_a_fit(tmp_path):
 def test_many_unreadable_files_are_counted(tmp_path):
     found = inspect(write(tmp_path, *sound("a"), *sound("b"), *[("a", "p", None)] * 9))
     assert len(found.unreadable) == 9
-    assert "... and 4 more unreadable files." in found.problems
+    assert "... and 4 more such files." in found.problems
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

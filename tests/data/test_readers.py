@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from augmentor.data.readers import compile_patient_pattern, patient_of, read_lesions
+from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, UsageError
 
 
@@ -58,6 +58,21 @@ def test_masks_are_no_class(tmp_path):
     assert lesions.classes == ["cyst", "nevus"]
 
 
+def test_masks_beside_lesions_are_none_and_are_told(tmp_path):
+    names = [
+        "a/1.png",
+        "a/1_mask.png",
+        "a/masks/1.png",
+        "a/p1/masks/1.png",
+        "a/alone_mask.png",
+        "b/2.png",
+        "b/2-MASK.npy",
+    ]
+    lesions = read_lesions(touch(tmp_path, *names))
+    assert [path.rpartition("/")[2] for path in lesions.paths] == ["1.png", "alone_mask.png", "2.png"]
+    assert any("2 images are taken for masks" in note for note in lesions.warnings)
+
+
 def test_hidden_files_and_folders_are_no_lesions(tmp_path):
     hidden = [".git/a/1.png", "cyst/._1.png", "cyst/.ipynb_checkpoints/1-checkpoint.png", ".DS_Store"]
     lesions = read_lesions(touch(tmp_path / "set", "cyst/1.png", "nevus/2.png", *hidden))
@@ -89,25 +104,6 @@ def test_a_folder_has_no_columns(tmp_path):
 
 
 # Patients in file names
-
-
-@pytest.mark.parametrize(
-    ("pattern", "name", "patient"),
-    [
-        ("<patient>_<anything>", "p01_0003.png", "p01"),
-        ("<patient>_<anything>", "p01_a_b.nii.gz", "p01"),
-        ("<site>-<patient>-<slice>", "bonn-007-12.npy", "007"),
-        ("<patient>_", "p01_0003.png", "p01"),
-        ("<patient>", "p01.png", "p01"),
-        ("<patient>_<anything>.png", "p01_3.png", "p01"),
-        ("case(<patient>)<anything>", "case(9)x.jpg", "9"),
-        (r"(?P<patient>\d+)", "0012-slice3.png", "0012"),
-        (r"IMG_(?P<patient>[A-Z]+)\d*", "IMG_AB12.tif", "AB"),
-        (r"(?P<site>s\d)-(?P<patient>p\d+)_.*", "s1-p07_3.png", "p07"),
-    ],
-)
-def test_the_patient_is_found_by_template_or_expression(pattern, name, patient):
-    assert patient_of(name, compile_patient_pattern(pattern)) == patient
 
 
 def test_patients_of_a_folder(lesion_folder):
@@ -146,12 +142,6 @@ def test_many_files_that_do_not_fit_are_counted(tmp_path):
     folder = touch(tmp_path / "set", *(f"a/{i}.png" for i in range(9)))
     with pytest.raises(DataError, match="4 more such files"):
         read_lesions(folder, patient_pattern="<patient>_<anything>")
-
-
-@pytest.mark.parametrize("pattern", ["p_<anything>", "(?P<patient>", "<patient>_<patient>", ".*"])
-def test_a_pattern_that_names_no_patient_is_refused(pattern):
-    with pytest.raises(UsageError, match="--patient-pattern"):
-        compile_patient_pattern(pattern)
 
 
 # Tables
@@ -313,6 +303,22 @@ def test_the_keys_of_a_datalist_can_be_named(tmp_path):
 def test_a_datalist_that_is_none_is_refused_with_the_place(tmp_path, content, told):
     with pytest.raises(DataError, match=rf"set\.json.*{told}"):
         read_lesions(write_json(tmp_path / "set.json", content))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("origin", "Vienna"), ("roi_side_mm", "NA"), ("roi_side_mm", "nan"), ("roi_side_mm", "0")]
+)
+def test_a_column_that_means_something_else_is_told_with_file_and_value(tmp_path, column, value):
+    text = f"path,label,patient,{column}\na.png,a,1,\nb.png,b,2,{value}\n"
+    with pytest.raises(DataError, match=rf"t.csv: {column} of .*b.png is '{value}'; it is .*ename"):
+        read_lesions(write_csv(tmp_path / "t.csv", text))
+
+
+def test_a_datalist_may_begin_with_a_byte_order_mark(tmp_path):
+    touch(tmp_path, "a.png", "b.png")
+    items = [{"image": "a.png", "label": "ö"}, {"image": "b.png", "label": "b"}]
+    (tmp_path / "d.json").write_text(json.dumps({"training": items}, ensure_ascii=False), encoding="utf-8-sig")
+    assert read_lesions(tmp_path / "d.json").classes == ["b", "ö"]
 
 
 def test_a_datalist_that_is_no_json_is_refused(tmp_path):

@@ -61,6 +61,24 @@ def test_deeplesions_own_table_is_read(tmp_path):
     assert (scan.patient, scan.label, scan.spacing) == ("1", "3", (0.488281, 0.488281))
 
 
+@pytest.mark.parametrize("given", [0.5, "0.5", [0.5, 0.5], [0.5, 0.5, 5], "0.5, 0.5"])
+def test_one_spacing_is_that_of_both_directions(tmp_path, given):
+    (scan,) = read_scan_datalist(
+        write(tmp_path / "s.json", {"training": [{"image": "1.png", "box": "1,2,3,4", "spacing": given}]}), {}
+    )
+    assert (scan.spacing, scan.boxes) == ((0.5, 0.5), ((1, 2, 3, 4),))
+    cell = str(given).strip("[]")
+    (scan,) = scans_of(tmp_path, f'image,box,spacing_mm\n1.png,"1,2,3,4","{cell}"\n')
+    assert scan.spacing == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("box", [5, {"xmin": 1}, "1,2", [["a", 1, 2, 3]]])
+def test_a_box_of_another_kind_is_refused_with_its_place(tmp_path, box):
+    file = write(tmp_path / "s.json", {"training": [{"image": "1.png", "box": box}]})
+    with pytest.raises(DataError, match=r"training\[0\]: .*(4 numbers|no numbers)"):
+        read_scan_datalist(file, {})
+
+
 def test_a_bare_name_that_several_files_have_is_refused(tmp_path):
     for folder in ("a", "b"):
         write(tmp_path / folder / "1.png", "")
@@ -78,7 +96,7 @@ def test_a_bare_name_that_several_files_have_is_refused(tmp_path):
         ('image,mask,box\n1.nii,m.nii,"1,2,3,4"\n', "row 2: has both a mask and a box"),
         ('image,box\n1.png,"1,2,3"\n', r"row 2: its box needs 4 numbers \(x0, y0, x1, y1\) or 6"),
         ('image,box\n1.png,"1,2,3,four"\n', "row 2: '1,2,3,four' are no numbers"),
-        ('image,box,spacing\n1.png,"1,2,3,4",0\n', r"row 2: its spacing is \(0\.0,\); it is in mm, above 0"),
+        ('image,box,spacing\n1.png,"1,2,3,4",0\n', r"row 2: its spacing is \(0\.0, 0\.0\); it is in mm, above 0"),
         ("image,mask,split\n1.nii,m.nii,later\n", "split 'later' is none of"),
         ("image,mask\n1.nii,m.nii,more\n", "more fields than the header"),
         ("", "is empty"),

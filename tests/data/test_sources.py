@@ -87,6 +87,9 @@ def test_a_table_of_volumes_with_masks_or_of_boxes_is_one_of_scans(table, tmp_pa
     assert is_scan_table(tmp_path / "named.csv", {"image": "ct", "mask": "seg3"})
     (tmp_path / "set.json").write_text('{"training": [{"image": "in/c0_image.nii.gz", "mask": "in/c0_label.nii.gz"}]}')
     assert is_scan_table(tmp_path / "set.json")
+    head, *rows = table.read_text().splitlines()
+    (tmp_path / "ids.csv").write_text("\n".join([f"{head},original_id", *(f"{row},7" for row in rows)]))
+    assert is_scan_table(tmp_path / "ids.csv"), "a column whose name holds `origin` is not that column"
 
 
 def test_tables_of_lesions_are_none_of_scans(table, tmp_path):
