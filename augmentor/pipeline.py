@@ -15,12 +15,13 @@ from augmentor.data.sources import open_lesions
 from augmentor.errors import ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Evaluation, evaluate
 from augmentor.expansion.expand import expand
-from augmentor.model.checkpoint import file_hash, write_atomically
+from augmentor.files import require_empty, write_atomically
+from augmentor.model.checkpoint import file_hash
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, load_recipe, make_recipe
 from augmentor.report.html import report
 from augmentor.training.fit import fit_or_resume
-from augmentor.training.run import Run, open_run, require_empty
+from augmentor.training.run import Run, open_run
 
 DEMO = {
     "name": "demo",

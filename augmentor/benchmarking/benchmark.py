@@ -27,11 +27,10 @@ from augmentor.data.check import require_usable
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError
-from augmentor.model.checkpoint import to_json, write_atomically
+from augmentor.files import require_empty, to_json, write_atomically
 from augmentor.model.devices import find_device, name_of
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe
-from augmentor.training.run import require_empty
 from augmentor.version import VERSION
 
 _RECIPE = "benchmark.toml"  # says that a folder holds a benchmark

@@ -17,7 +17,8 @@ import pandas as pd
 
 from augmentor.data.images import file_name
 from augmentor.data.lesions import Lesions
-from augmentor.model.checkpoint import file_hash, to_json, write_atomically
+from augmentor.files import to_json, write_atomically
+from augmentor.model.checkpoint import file_hash
 from augmentor.recipe import ArmName, ClassifierName
 
 _PACKAGE = Path(__file__).parent.parent

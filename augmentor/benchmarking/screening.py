@@ -25,7 +25,8 @@ from augmentor.evaluation.fidelity import measure_fidelity
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import screen_of
-from augmentor.model.checkpoint import load_checkpoint, write_atomically
+from augmentor.files import write_atomically
+from augmentor.model.checkpoint import load_checkpoint
 from augmentor.model.features import Embedder, has_pretrained, pretrained_features, texture_features
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, ScreenLevel

@@ -22,7 +22,7 @@ from augmentor.data.lesions import Lesions, make_lesions
 from augmentor.data.phantom import CLASSES, phantom_lesions
 from augmentor.data.splits import Fold, groups, outer_folds
 from augmentor.errors import DataError, UsageError
-from augmentor.model.checkpoint import write_atomically
+from augmentor.files import write_atomically
 from augmentor.progress import Progress
 from augmentor.recipe import BenchmarkSection, ClassifierName
 

@@ -140,7 +140,8 @@ def expand(
     Example: `augmentor expand --factor 3`
     """
     from augmentor.expansion.expand import expand as expand_run
-    from augmentor.training.run import open_run, require_empty
+    from augmentor.files import require_empty
+    from augmentor.training.run import open_run
 
     asked = {"balance": balance or None, "format": image_format, "seed": seed, "screen": screen}
     asked["factor"] = None if factor == "auto" else factor
@@ -194,7 +195,7 @@ def evaluate(
     from dataclasses import asdict
 
     from augmentor.evaluation import evaluate as evaluation
-    from augmentor.model.checkpoint import to_json
+    from augmentor.files import to_json
     from augmentor.report.html import report
     from augmentor.training.run import open_run
 

@@ -24,7 +24,8 @@ from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
 from augmentor.evaluation.plane import first_of_each, plane_of
 from augmentor.evaluation.sides import Sides, sides_of_run, sides_of_sets
 from augmentor.evaluation.usefulness import Usefulness, measure_usefulness
-from augmentor.model.checkpoint import Card, file_hash, load_checkpoint, to_json, write_atomically
+from augmentor.files import to_json, write_atomically
+from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
 from augmentor.model.features import Embedder, has_pretrained, pretrained_features, texture_features
 from augmentor.model.own_weights import own_features
 from augmentor.progress import Progress

@@ -20,10 +20,11 @@ from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.rules import REASONS, Synthetic
 from augmentor.expansion.screen import Screen, screen_of
+from augmentor.files import require_empty
 from augmentor.model.checkpoint import file_hash, load_checkpoint
 from augmentor.progress import Progress
 from augmentor.recipe import ExpandSection
-from augmentor.training.run import Run, require_empty
+from augmentor.training.run import Run
 from augmentor.version import VERSION
 
 

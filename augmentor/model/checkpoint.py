@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from torch import Tensor
 
 from augmentor.data.images import Intensity
 from augmentor.errors import UsageError
+from augmentor.files import write_atomically
 from augmentor.model.blocks import Generator
 from augmentor.model.gan import build_generator
 from augmentor.model.graft import TrainingLesions
@@ -50,31 +49,6 @@ class Card:
         return (roi_side_mm / self.model.size,) * self.model.spatial_dims if roi_side_mm else self.spacing_mm
 
 
-def write_atomically(file: Path, content: str | bytes) -> None:
-    """The file is there whole or not at all, also when the machine stops in the middle. Text is written in UTF-8."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")  # beside the file, and no other process's
-    with part.open("wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
-
-
-def to_json(content: Any) -> str:
-    """Indented JSON; numbers that are not finite become null, which JSON has no other word for."""
-    return json.dumps(_finite(content), indent=1)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, str | bool | int) or value is None:
-        return value
-    return float(value) if math.isfinite(value) else None
-
-
 def save_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
     write_atomically(file, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
 
@@ -97,16 +71,19 @@ def save_checkpoint(file: Path, generator: Generator, card: Card) -> None:
 def load_card(file: Path) -> Card:
     """A checkpoint's card alone. Raises UsageError where it is missing or damaged."""
     try:
-        content = json.loads(file.with_suffix(".json").read_text())
+        content = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise UsageError(
             f"{file.with_suffix('.json')}: can't be read ({error}). Fit again to make a checkpoint."
         ) from error
-    content["model"] = ModelSection(**content["model"])
-    content["intensity"] = Intensity(**content["intensity"])
-    for name in ("classes", "bank_sizes", "spacing_mm"):
-        content[name] = tuple(content[name]) if content[name] is not None else None
-    return Card(**content)
+    try:
+        content["model"] = ModelSection(**content["model"])
+        content["intensity"] = Intensity(**content["intensity"])
+        for name in ("classes", "bank_sizes", "spacing_mm"):
+            content[name] = tuple(content[name]) if content[name] is not None else None
+        return Card(**content)
+    except (KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
+        raise _other_version(file.with_suffix(".json")) from error
 
 
 def load_checkpoint(file: Path) -> tuple[Generator, Card]:
@@ -119,10 +96,12 @@ def load_checkpoint(file: Path) -> tuple[Generator, Card]:
     try:
         generator.load_state_dict(load_tensors(file))
     except RuntimeError as error:  # weights that are missing, too many, or of another shape
-        raise UsageError(
-            f"{file}: was made by another version of augmentor, with other networks. Fit again."
-        ) from error
+        raise _other_version(file) from error
     return generator.eval().requires_grad_(False), card
+
+
+def _other_version(file: Path) -> UsageError:
+    return UsageError(f"{file}: was made by another version of augmentor, with other networks. Fit again.")
 
 
 def file_hash(file: Path) -> str:

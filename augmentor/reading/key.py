@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from augmentor.errors import DataError, UsageError
-from augmentor.model.checkpoint import to_json, write_atomically
+from augmentor.files import to_json, write_atomically
 
 FILE = "key.json"
 KINDS = ("real", "synthetic")

@@ -13,6 +13,7 @@ import numpy as np
 from augmentor.data.images import Intensity
 from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError, UsageError
+from augmentor.files import require_empty
 from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
 from augmentor.progress import Progress
 from augmentor.reading.answers import MODEL
@@ -21,7 +22,7 @@ from augmentor.reading.key import Key, digest, order_of, reading_id
 from augmentor.reading.page import make_page, write_page
 from augmentor.reading.pixels import Treatment, find_treatment, read_lesion, stored_like, unit_step
 from augmentor.recipe import ScreenLevel
-from augmentor.training.run import Run, require_empty
+from augmentor.training.run import Run
 from augmentor.version import VERSION
 
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from augmentor.data.images import Intensity
 from augmentor.errors import DataError
-from augmentor.model.checkpoint import write_atomically
+from augmentor.files import write_atomically
 
 _CONTENT = re.compile(r'<script type="application/json" id="reading">(.*?)</script>', re.DOTALL)
 

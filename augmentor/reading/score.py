@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from augmentor.model.checkpoint import to_json, write_atomically
+from augmentor.files import to_json, write_atomically
 from augmentor.reading.answers import MODEL, load_answers
 from augmentor.reading.key import KINDS, Key, load_key
 from augmentor.reading.statistics import against_chance, detectable, dprime, kappa, permuted, proportion

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from augmentor.model.checkpoint import write_atomically
+from augmentor.files import write_atomically
 
 BLACK, ORANGE, BLUE, VERMILLION, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#767676"  # Okabe & Ito 2008, grey
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from augmentor.errors import UsageError
-from augmentor.model.checkpoint import write_atomically
+from augmentor.files import write_atomically
 from augmentor.reading.page import page_templates
 from augmentor.report.blocks import Block, Section
 from augmentor.report.sections import SECTIONS

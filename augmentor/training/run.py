@@ -14,7 +14,7 @@ from typing import Any
 
 from augmentor.data.lesions import Lesions, load_lesions
 from augmentor.errors import UsageError
-from augmentor.model.checkpoint import write_atomically
+from augmentor.files import require_empty, write_atomically
 from augmentor.recipe import Recipe, load_recipe
 
 RUNS = Path("runs")
@@ -117,12 +117,6 @@ def remove_aborted_start(folder: Path) -> None:
         names = {re.sub(r"\.\d+\.part$", "", f.name) for f in folder.iterdir()}
         if names <= _BEFORE_THE_FIRST_SNAPSHOT:
             shutil.rmtree(folder)
-
-
-def require_empty(folder: Path, also: str = "Empty it") -> None:
-    """Raise UsageError if `folder` is a file or holds anything: nothing on disk is overwritten."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder}: already holds files, and nothing is overwritten. {also}, or give another --out.")
 
 
 def open_run(folder: Path | None) -> Run:

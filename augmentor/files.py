@@ -1,0 +1,65 @@
+"""Files and folders that are there whole or not at all, and never in place of somebody else's."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from augmentor.errors import UsageError
+
+
+def write_atomically(file: Path, content: str | bytes) -> None:
+    """The file is there whole or not at all, also when the machine stops in the middle. Text is written in UTF-8."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")  # beside the file, and no other process's
+    with part.open("wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(file)
+
+
+@contextmanager
+def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
+    """A folder beside `out` that takes its name when everything is written in it.
+
+    `out` may be there, empty; what it holds is replaced where the caller says so, else OSError is raised.
+    """
+    part, old = (out.with_name(f".{out.name}.{what}-{os.getpid()}") for what in ("part", "old"))
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if out.exists() and replace:
+            out.rename(old)
+        elif out.exists():
+            out.rmdir()
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def require_empty(folder: Path, also: str = "Empty it") -> None:
+    """Raise UsageError if `folder` is a file or holds anything: nothing on disk is overwritten."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder}: already holds files, and nothing is overwritten. {also}, or give another --out.")
+
+
+def to_json(content: Any) -> str:
+    """Indented JSON; numbers that are not finite become null, which JSON has no other word for."""
+    return json.dumps(_finite(content), indent=1)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    return float(value) if math.isfinite(value) else None
