@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from augmentor.errors import UsageError
 
 
@@ -22,6 +24,17 @@ def write_atomically(file: Path, content: str | bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(file)
+
+
+def write_table(file: Path, table: pd.DataFrame | None, **how: Any) -> None:
+    """As CSV, as `write_atomically` does; None or no rows: the file of an earlier time is removed.
+
+    how: for `DataFrame.to_csv`.
+    """
+    if table is None or table.empty:
+        file.unlink(missing_ok=True)
+    else:
+        write_atomically(file, table.to_csv(index=False, lineterminator="\n", **how))
 
 
 @contextmanager

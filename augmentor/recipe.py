@@ -13,6 +13,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from augmentor.errors import UsageError
+from augmentor.files import write_atomically
 
 Step = Literal["phantom", "check", "fit", "expand", "evaluate", "benchmark"]
 ModelName = Literal["cgan", "dcgan", "acgan", "plain-dcgan", "monai"]
@@ -62,6 +63,11 @@ class ExtractSection(_Section):
     format: Literal["png", "npy", "nifti"] | None = None
     strict: bool = Field(False, description="doubts are errors")
     by_voxel: bool = Field(False, description="masks lie on their images' voxels, whatever the headers say")
+
+    @field_validator("window")
+    @classmethod
+    def _no_window(cls, value: str | None) -> str | None:
+        return None if value and value.strip().lower() == "none" else value
 
     @field_validator("fov", mode="before")
     @classmethod
@@ -241,7 +247,7 @@ class Recipe(_Section):
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
     def save(self, file: Path) -> None:
-        file.write_text(self.to_toml(), encoding="utf-8")
+        write_atomically(file, self.to_toml())
 
     def hash(self) -> str:
         """12 hex digits of what decides about the weights (model, training, data and extract sections)."""

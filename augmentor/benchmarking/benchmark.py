@@ -27,7 +27,7 @@ from augmentor.data.check import require_usable
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError
-from augmentor.files import require_empty, to_json, write_atomically
+from augmentor.files import require_empty, to_json, write_atomically, write_table
 from augmentor.model.devices import find_device, name_of
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe
@@ -87,6 +87,7 @@ def _complete(
     main, curves = [cells[t.key] for t in design.cells], [cells[t.key] for t in design.curves]
     _require_some(main)
     predictions = pd.DataFrame([row for c in main if not c.error for row in c.predictions(lesions)])
+    (out / "summary.json").unlink(missing_ok=True)  # an earlier one says nothing of these tables
     table = _save_tables(main, curves, predictions, out)
     try:
         embed(design, out)
@@ -165,10 +166,10 @@ def _require_some(cells: Sequence[Cell]) -> None:
 
 def _save_tables(main: Sequence[Cell], curves: Sequence[Cell], predictions: pd.DataFrame, out: Path) -> pd.DataFrame:
     table = pd.DataFrame([c.row for c in main if not c.error]).drop(columns="per_class")
-    table.to_csv(out / "results.csv", index=False)
-    predictions.to_csv(out / "predictions.csv", index=False)
-    if curves:
-        pd.DataFrame([c.row for c in [*main, *curves] if not c.error]).to_csv(out / "curve_cells.csv", index=False)
+    both = [c.row for c in [*main, *curves] if not c.error] if curves else []
+    write_table(out / "results.csv", table)
+    write_table(out / "predictions.csv", predictions)
+    write_table(out / "curve_cells.csv", pd.DataFrame(both))
     return table
 
 

@@ -267,6 +267,8 @@ def _compute(task: CellTask, update: Update) -> Cell:
     classes, device = len(data.lesions.classes), data.recipe.training.device
     model = train_classifier(spec.classifier, training, classes, asked.steps, data.seed, device, update)
     probabilities = model.predict(data.test_images)
+    if not np.isfinite(probabilities).all():
+        raise AugmentorError(f"{spec.classifier} diverged: its probabilities are not finite. Leave it out.")
     truth = data._targets(data.test)
     run_lists = _gan_paths(task)
     return task.cell(

@@ -5,27 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from augmentor.benchmarking.crossval import CellTask
 from augmentor.benchmarking.design import Design
 from augmentor.evaluation.plane import first_of_each, plane_of
+from augmentor.files import write_table
 from augmentor.model.features import texture_features
 
 _PER_KIND = 100  # lesions a class and origin: more would hide each other
 
 
 def embed(design: Design, out: Path) -> None:
-    """Write embedding.csv (x, y, label, origin: train, test or synthetic) where a GAN was fitted."""
+    """Write embedding.csv (x, y, label, origin: train, test or synthetic) where a GAN was fitted, else remove it."""
     tasks = [t for t in design.cells if (gan := t.gan) and gan.is_done]
-    if not tasks:
-        return
+    write_table(out / "embedding.csv", _plane(tasks) if tasks else None, float_format="%.3f")
+
+
+def _plane(tasks: list[CellTask]) -> pd.DataFrame | None:
     kinds = _kinds(next((t for t in tasks if t.arm.gan == "cgan"), tasks[0]))
     images = np.concatenate([k[0] for k in kinds.values()])
     labels = np.concatenate([k[1] for k in kinds.values()])
     origins = np.repeat(list(kinds), [len(k[1]) for k in kinds.values()])
-    table = plane_of(texture_features(images), labels, origins)
-    if table is not None:
-        table.to_csv(out / "embedding.csv", index=False, float_format="%.3f")
+    return plane_of(texture_features(images), labels, origins)
 
 
 def _kinds(task: CellTask) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -25,7 +25,7 @@ from augmentor.evaluation.fidelity import measure_fidelity
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import screen_of
-from augmentor.files import write_atomically
+from augmentor.files import write_table
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.model.features import Embedder, has_pretrained, pretrained_features, texture_features
 from augmentor.progress import Progress
@@ -61,7 +61,7 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
                 missing = [s for s in (BASELINE, *SETTINGS) if (key, s) not in known]
                 for row in _rows(data, recipe, missing, progress):
                     rows.append(row | {"key": key})
-                    write_atomically(file, pd.DataFrame(rows).to_csv(index=False))
+                    write_table(file, pd.DataFrame(rows))
                     done += 1
                     update(done, f"fold {row['fold']}, seed {row['seed']}, {row['setting']}")
     table = pd.DataFrame(rows)

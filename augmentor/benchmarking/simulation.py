@@ -22,7 +22,7 @@ from augmentor.data.lesions import Lesions, make_lesions
 from augmentor.data.phantom import CLASSES, phantom_lesions
 from augmentor.data.splits import Fold, groups, outer_folds
 from augmentor.errors import DataError, UsageError
-from augmentor.files import write_atomically
+from augmentor.files import write_table
 from augmentor.progress import Progress
 from augmentor.recipe import BenchmarkSection, ClassifierName
 
@@ -90,7 +90,7 @@ def simulate(
             rows += found
             table = pd.DataFrame(rows).sort_values(["simulation", "classifier"], ignore_index=True)
             if out:
-                write_atomically(out, table.to_csv(index=False, float_format="%.5f"))
+                write_table(out, table, float_format="%.5f")
             update(ended, "")
     return table
 

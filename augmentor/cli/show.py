@@ -104,13 +104,13 @@ def _bounded(found: dict[str, float | None]) -> str:
 
 
 def show_results(summary: dict[str, Any], report: Path) -> None:
+    from augmentor.report.numbers import interval
+
     table = Table("classifier", "arm", "macro sensitivity (95 % CI)", "specificity", "AUC")
     values = {(r["classifier"], r["arm"], r["metric"]): r for r in summary["arms"]}
     for classifier, arm in dict.fromkeys((c, a) for c, a, _ in values):
-        sensitivity = values[classifier, arm, "sensitivity"]
-        told = [f"{values[classifier, arm, m]['mean'] * 100:.1f} %" for m in ("specificity", "auc")]
-        spread = f"{sensitivity['low'] * 100:.1f} to {sensitivity['high'] * 100:.1f}"
-        table.add_row(classifier, arm, f"{sensitivity['mean'] * 100:.1f} % ({spread})", *told)
+        told = [interval(values[classifier, arm, m]) for m in ("sensitivity", "specificity", "auc")]
+        table.add_row(classifier, arm, told[0], *(text.partition(" (")[0] for text in told[1:]))
     out.print(table)
     out.print(summary["verdict"], highlight=False, markup=False, soft_wrap=True)
     out.print(f"Report: {report}", highlight=False, soft_wrap=True)

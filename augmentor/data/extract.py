@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,8 @@ from augmentor.data.readers import read_lesions
 from augmentor.data.scans import Scan
 from augmentor.data.sheet import write_sheet
 from augmentor.data.windows import DEEPEST, RECORD, Window, parse_window
-from augmentor.errors import AugmentorError, DataError, UsageError
+from augmentor.errors import AugmentorError, DataError
+from augmentor.files import require_empty, whole_folder
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
 from augmentor.version import VERSION
@@ -60,37 +60,25 @@ def extract(
     """
     section, progress, out = section or ExtractSection(), progress or Progress(), out.expanduser().resolve()
     window = parse_window(section.window)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out}: already holds files, and nothing is overwritten. Empty it, or give another --out.")
+    require_empty(out)
     key = key_of(key_file, out)
-    part = out.with_name(f".{out.name}.part-{os.getpid()}")
-    part.mkdir(parents=True)
+    found: list[Found] = []
+    doubts: tuple[str, ...] = ()
     try:
-        found = []
-        with progress.task(f"Cutting {len(scans)} scans", len(scans)) as update:
-            for done, one in enumerate(_all_found(scans, section, key, part, workers), 1):
-                found.append(one)
-                update(done, f"{sum(len(f.rows) for f in found)} lesions")
-        doubts = _judged(found, section, window)
-        rows = [row for one in found for row in one.rows]
-        pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(part / "lesions.csv", index=False)
-        (part / RECORD).write_text(tomli_w.dumps(_record(section, window)))
-        write_sheet(part, rows, part / "extracted.png")
-        _appear(part, out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return Extraction(read_lesions(out), (*notes, *doubts))
-
-
-def _appear(part: Path, out: Path) -> None:
-    """Under its name at once; one that another process has finished meanwhile stays."""
-    if out.exists() and not any(out.iterdir()):
-        out.rmdir()
-    try:
-        part.rename(out)
+        with whole_folder(out) as part:
+            with progress.task(f"Cutting {len(scans)} scans", len(scans)) as update:
+                for done, one in enumerate(_all_found(scans, section, key, part, workers), 1):
+                    found.append(one)
+                    update(done, f"{sum(len(f.rows) for f in found)} lesions")
+            doubts = tuple(_judged(found, section, window))
+            rows = [row for one in found for row in one.rows]
+            pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(part / "lesions.csv", index=False)
+            (part / RECORD).write_text(tomli_w.dumps(_record(section, window)), encoding="utf-8")
+            write_sheet(part, rows, part / "extracted.png")
     except OSError:
-        if not (out / "lesions.csv").exists():
+        if not (out / "lesions.csv").exists():  # else another process has cut the same meanwhile, and that stays
             raise
+    return Extraction(read_lesions(out), (*notes, *doubts))
 
 
 def _all_found(

@@ -54,14 +54,16 @@ def stem(name: str) -> str:
     return name[: len(name) - len(ending)]
 
 
-def file_format(path: str) -> FileFormat:
-    """The format in which images like this one are written back."""
+def file_format(path: str, dims: int = 2) -> FileFormat:
+    """The format in which images (dims 2) or volumes (3) like this one are written back."""
     lower = path.lower()
     if lower.endswith((".nii", ".nii.gz")):
         return "nifti"
     if lower.endswith((".dcm", ".dicom")):
         return "dicom"
-    return "npy" if lower.endswith(".npy") else "png"
+    if lower.endswith(".npy"):
+        return "npy"
+    return "png" if dims == 2 else "nifti"  # volumes of an npz
 
 
 def read_image(path: str) -> LesionImage:

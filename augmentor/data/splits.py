@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,9 @@ def _stratified_parts(lesions: Lesions, count: int, seed: int, group: np.ndarray
     tried = []
     for number in range(_SHUFFLES):
         cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed + number * 1009)
-        parts = [test for _, test in cut.split(lesions.targets, lesions.targets, group)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a class with fewer lesions than parts: counted below
+            parts = [test for _, test in cut.split(lesions.targets, lesions.targets, group)]
         missing = _missing(lesions, parts)
         tried.append((missing, parts))
         if missing == 0:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +20,7 @@ from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
 from augmentor.evaluation.plane import first_of_each, plane_of
 from augmentor.evaluation.sides import Sides, sides_of_run, sides_of_sets
 from augmentor.evaluation.usefulness import Usefulness, measure_usefulness
-from augmentor.files import to_json, write_atomically
+from augmentor.files import to_json, whole_folder, write_atomically, write_table
 from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
 from augmentor.model.features import Embedder, has_pretrained, pretrained_features, texture_features
 from augmentor.model.own_weights import own_features
@@ -88,7 +84,7 @@ def evaluate(
     with progress.task(f"Drawing {per_class} lesions a class", 1.0) as update:
         sides = sides_of_run(run, per_class, update)
     found = _judge(sides, spaces, progress)
-    with _new_folder(run.folder) as part:
+    with whole_folder(run.folder / FOLDER, replace=True) as part:
         generator, card = load_checkpoint(run.chosen_checkpoint)
         save_mosaic(interpolate(generator, len(card.classes), card.channels), part / INTERPOLATIONS)
         names = _write_lesions(run, card, found, part)
@@ -107,7 +103,7 @@ def evaluate_sets(
         sides = sides_of_sets(synthetic, real)
     found = _judge(sides, spaces, progress)
     out.mkdir(parents=True, exist_ok=True)
-    with _new_folder(out) as part:
+    with whole_folder(out / FOLDER, replace=True) as part:
         _save_pairs(found, part)
     return _finish(found, [sides.synthetic.paths[row] for row in found.listed], out)
 
@@ -179,7 +175,7 @@ def _plane(sides: Sides, texture: Embedder) -> pd.DataFrame | None:
 
 def _write_lesions(run: Run, card: Card, found: _Found, folder: Path) -> list[str]:
     """The listed lesions as files like the training ones; their names."""
-    form, checkpoint = file_format(run.training.paths[0]), file_hash(run.chosen_checkpoint)
+    form, checkpoint = file_format(run.training.paths[0], card.model.spatial_dims), file_hash(run.chosen_checkpoint)
     sizes = found.sides.synthetic.sides_mm
     stored, names = storage(card.intensity, form), []
     for row in found.listed:
@@ -200,8 +196,7 @@ def _save_pairs(found: _Found, folder: Path) -> None:
 
 def _finish(found: _Found, files: list[str], folder: Path) -> Evaluation:
     evaluation = _evaluation(found, files)
-    if found.plane is not None:
-        write_atomically(folder / "embedding.csv", found.plane.to_csv(index=False, float_format="%.3f"))
+    write_table(folder / "embedding.csv", found.plane, float_format="%.3f")
     write_atomically(folder / "evaluation.json", to_json(asdict(evaluation)))
     return evaluation
 
@@ -243,18 +238,3 @@ def require_own(out: Path) -> Path:
         told = f"{out}: holds other files ({others[0] if others else out.name}), and nothing of yours is overwritten."
         raise UsageError(f"{told} Give another --out.")
     return out.resolve()
-
-
-@contextmanager
-def _new_folder(home: Path) -> Iterator[Path]:
-    """A folder that takes the place of HOME/evaluation when all of it is written."""
-    part, old = home / f".{FOLDER}.part-{os.getpid()}", home / f".{FOLDER}.old-{os.getpid()}"
-    part.mkdir()
-    try:
-        yield part
-        if (home / FOLDER).exists():
-            (home / FOLDER).rename(old)
-        part.rename(home / FOLDER)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
 
 _SEED = 2_000  # of the lesions that are judged: `expand` writes others, unless it is asked for this seed
+_KINDS = {2: "images", 3: "volumes"}
 _LARGEST = 256  # pixels a side at which two sets are compared
 _UNKNOWN = (
     "Which real lesions the generator was fitted on is not known: copies are looked for among all of them, their "
@@ -123,8 +125,12 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
         )
     real, synthetic = _readable(real), _readable(synthetic)
     training, held_out, known = _halves(real, seed)
-    first = read_image(synthetic.paths[0]).pixels
-    size = min(_LARGEST, max(first.shape[1:]))
+    first, theirs_first = read_image(synthetic.paths[0]), read_image(real.paths[0])
+    if first.dims != theirs_first.dims:
+        raise UsageError(
+            f"--synthetic holds {_KINDS[first.dims]} and --real {_KINDS[theirs_first.dims]}. Give two sets of one kind."
+        )
+    size = min(_LARGEST, max(first.pixels.shape[1:]))
     images, intensity = load_images(real.paths, size)
     theirs, own = load_images(synthetic.paths, size)[1], tuple[str, ...]()
     if theirs.dtype != intensity.dtype:
@@ -167,7 +173,8 @@ def _readable(lesions: Lesions) -> Lesions:
     found = inspect(lesions)
     if found.unreadable:
         raise DataError(found.unreadable)
-    for what, kinds in (("channels", found.channels), ("kinds of numbers", found.dtypes)):
+    dims = Counter({f"{len(size.split('x'))} dimensions": count for size, count in found.sizes.items()})
+    for what, kinds in (("channels", found.channels), ("kinds of numbers", found.dtypes), ("dimensions", dims)):
         if len(kinds) > 1:
             told = ", ".join(f"{count} with {kind}" for kind, count in kinds.items())
             raise DataError(f"{lesions.source}: images of different {what}: {told}. Convert them to one.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.rules import REASONS, Synthetic
 from augmentor.expansion.screen import Screen, screen_of
-from augmentor.files import require_empty
+from augmentor.files import require_empty, whole_folder
 from augmentor.model.checkpoint import file_hash, load_checkpoint
 from augmentor.progress import Progress
 from augmentor.recipe import ExpandSection
@@ -46,15 +44,8 @@ def expand(
     wanted = wanted_counts(run.summary["classes"], factor, section.balance)
     out = (out or Path(f"lesions-x{factor:g}")).resolve()
     require_empty(out)
-    part = out.with_name(f".{out.name}.part-{os.getpid()}")
-    part.mkdir(parents=True)
-    try:
+    with whole_folder(out) as part:
         screen = _write_set(run, part, section, wanted, factor, progress)
-        if out.exists():
-            out.rmdir()
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     _require_filled(screen, wanted, out)
     return read_lesions(out / "manifest.csv")
 
@@ -64,7 +55,8 @@ def _write_set(
 ) -> Screen:
     generator, card = load_checkpoint(run.chosen_checkpoint)
     first = run.training.paths[0]
-    writer = SetWriter(folder, section.format or file_format(first), card, units_of(first))
+    form = section.format or file_format(first, card.model.spatial_dims)
+    writer = SetWriter(folder, form, card, units_of(first))
     screen = screen_of(run, card, section.screen)
     source = {"checkpoint": file_hash(run.chosen_checkpoint), "recipe": card.recipe_hash}
     with writer:

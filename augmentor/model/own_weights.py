@@ -38,7 +38,7 @@ def own_features(file: Path) -> Callable[[np.ndarray], np.ndarray]:
             "MONAI's names."
         )
     name, channels = found
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([]):
         network = _known()[name](channels)
     names = _theirs(network, weights)
     network.load_state_dict({ours: weights[theirs] for ours, theirs in names.items()}, strict=False)

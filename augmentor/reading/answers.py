@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from augmentor.errors import DataError, UsageError
+from augmentor.files import write_atomically
 from augmentor.reading.key import KINDS, Key
 
 COLUMNS = ("reading", "reader", "lesion", "position", "kind", "label", "confidence", "seconds")
@@ -149,6 +150,5 @@ def _listed(names: list[str]) -> str:
 
 def save_answers(table: pd.DataFrame, file: Path) -> None:
     """Write rows of `COLUMNS` as a page does."""
-    part = file.with_name(f".{file.name}.part")
-    table[list(COLUMNS)].to_csv(part, index=False, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    part.replace(file)
+    text = table[list(COLUMNS)].to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    write_atomically(file, text)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import numpy as np
 from augmentor.data.images import Intensity
 from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError, UsageError
-from augmentor.files import require_empty
+from augmentor.files import require_empty, whole_folder
 from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
 from augmentor.progress import Progress
 from augmentor.reading.answers import MODEL
@@ -54,6 +52,8 @@ def make_reading(
     """
     progress = progress or Progress()
     _require_readers(readers)
+    if run.recipe.model.spatial_dims == 3:
+        raise UsageError(f"{run.folder}: was fitted on volumes, and a reading shows images. Give a run of sections.")
     require_empty(out)
     lesions, treatment, card = _lesions(run, count, real, seed, screen, progress)
     reading = reading_id([lesion.pixels for lesion in lesions], seed)
@@ -137,16 +137,9 @@ def _row(name: str, lesion: _Lesion) -> dict[str, str]:
 
 
 def _write(key: Key, pixels: dict[str, np.ndarray], treatment: Treatment, intensity: Intensity, out: Path) -> None:
-    part = out.with_name(f".{out.name}.part-{os.getpid()}")
-    part.mkdir(parents=True)
-    try:
+    with whole_folder(out) as part:
         key.save(part)
         for reader, order in key.orders.items():
             shown = {name: pixels[name] for name in order}
             page = make_page(key.reading, reader, key.classes, shown, treatment.levels, intensity)
             write_page(page, part / f"{reader}.html")
-        if out.exists():
-            out.rmdir()
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from augmentor.data.images import Intensity, read_image, to_square
+from augmentor.errors import DataError
 
 _LEAST_CUT = 2  # lines in which resampling leaves its trace: a lesion that was warped is mirrored there
 _MOST_CUT = 8  # the side over this is cut off each side at most
@@ -63,8 +64,10 @@ class Treatment:
 
 
 def read_lesion(path: str, size: int, intensity: Intensity) -> FileLesion:
-    """A file in the network's grid, with what its file adds."""
+    """A file in the network's grid, with what its file adds. Raises DataError for a volume."""
     pixels = read_image(path).pixels
+    if pixels.ndim != 3:
+        raise DataError(f"{path}: is a volume, and a reading shows images. Give lesions like those of the run.")
     height, width = pixels.shape[1:]
     side = max(height, width)
     margin = math.ceil((side - height) / 2 * size / side), math.ceil((side - width) / 2 * size / side)

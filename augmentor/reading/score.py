@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from augmentor.files import to_json, write_atomically
+from augmentor.files import to_json, write_atomically, write_table
 from augmentor.reading.answers import MODEL, load_answers
 from augmentor.reading.key import KINDS, Key, load_key
 from augmentor.reading.statistics import against_chance, detectable, dprime, kappa, permuted, proportion
@@ -44,7 +44,7 @@ def score_reading(folder: Path) -> dict[str, Any]:
     key = load_key(folder)
     result = _score(key, load_answers(folder, key))
     write_atomically(folder / "score.json", to_json(result))
-    write_atomically(folder / "score.csv", score_table(result).to_csv(index=False))
+    write_table(folder / "score.csv", score_table(result))
     return result
 
 

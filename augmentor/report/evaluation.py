@@ -23,7 +23,7 @@ def scores(evaluation: dict[str, Any]) -> pd.DataFrame:
             for label, measures in by_class.items():
                 for measure, value in measures.items():
                     name, end = _bound_of(measure, measures)
-                    rows.setdefault((space, label, name), {})[side + end] = middle(value)
+                    rows.setdefault((space, label, name), {})[side + end] = value
     names = pd.MultiIndex.from_tuples(rows, names=["space", "class", "measure"]) if rows else None
     return pd.DataFrame(list(rows.values()), index=names).reset_index() if rows else pd.DataFrame()
 
@@ -34,11 +34,6 @@ def _bound_of(measure: str, measures: dict[str, Any]) -> tuple[str, str]:
         if measure.endswith(end) and measure.removesuffix(end) in measures:
             return measure.removesuffix(end), end
     return measure, ""
-
-
-def middle(value: Any) -> float | None:
-    """The number itself, also of one that comes with its interval."""
-    return value.get("value") if isinstance(value, dict) else value
 
 
 def whole(evaluation: dict[str, Any]) -> dict[str, dict[str, float | None]]:
@@ -54,7 +49,4 @@ def whole(evaluation: dict[str, Any]) -> dict[str, dict[str, float | None]]:
 
 def alarm(evaluation: dict[str, Any]) -> str:
     """What the audit for copies raised its alarm about; "" where it did not."""
-    raised = evaluation.get("alarm")
-    if isinstance(raised, dict):
-        return str(raised.get("sentence") or "") if raised.get("raised", raised.get("alarm")) else ""
-    return str(evaluation.get("alarm_sentence") or "The audit for copies raised its alarm.") if raised else ""
+    return str(evaluation.get("alarm_sentence", "")) if evaluation.get("alarm") else ""

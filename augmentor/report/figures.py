@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from augmentor.files import write_atomically
+from augmentor.files import write_atomically, write_table
 
 BLACK, ORANGE, BLUE, VERMILLION, GREY = "#000000", "#E69F00", "#0072B2", "#D55E00", "#767676"  # Okabe & Ito 2008, grey
 
@@ -41,10 +41,8 @@ STYLE: dict[Any, Any] = {
 def save(drawn: bytes, path: Path, numbers: pd.DataFrame) -> None:
     """Write the PNG and, beside it under the same name, the numbers that it shows as CSV; each is there whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(drawn)
-    part.replace(path)
-    write_atomically(path.with_suffix(".csv"), numbers.to_csv(index=False, lineterminator="\n"))
+    write_atomically(path, drawn)
+    write_table(path.with_suffix(".csv"), numbers)
 
 
 @matplotlib.rc_context(STYLE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from augmentor.errors import UsageError
-from augmentor.files import write_atomically
+from augmentor.files import write_atomically, write_table
 from augmentor.reading.page import page_templates
 from augmentor.report.blocks import Block, Section
 from augmentor.report.sections import SECTIONS
@@ -64,9 +64,7 @@ def _save_tables(benchmark: Benchmark, folder: Path) -> None:
     lesions = [{"class": name} | counts for name, counts in data["classes"].items()]
     found = {name: benchmark.summary.get(name) for name in TABLES} | {"lesions": lesions, "folds": data["folds"]}
     for name, rows in found.items():
-        if rows:
-            file = folder / benchmark.figure(folder, name).with_suffix(".csv").name
-            write_atomically(file, pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
+        write_table(folder / benchmark.figure(folder, name).with_suffix(".csv").name, pd.DataFrame(rows or []))
 
 
 def _render(title: str, sections: list[Section], path: Path) -> Path:

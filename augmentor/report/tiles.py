@@ -1,10 +1,9 @@
-"""Lesions as they are, pixel by pixel: cut from the grid of a snapshot, read from a file, or drawn again by seed."""
+"""Lesions as they are, pixel by pixel: cut from the grid of a snapshot, or from rows without gaps."""
 
 from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,15 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from augmentor.data.images import Intensity, file_format, intensity_of, read_image, storage, to_square
-from augmentor.errors import DataError
-from augmentor.evaluation.gallery import to_pixels
-from augmentor.model.checkpoint import load_checkpoint
 from augmentor.report.blocks import Tile
-from augmentor.sampling import draw
-from augmentor.training.run import Run
+from augmentor.training.samples import GAP, REAL, SYNTHETIC
 
-REAL, SYNTHETIC, GAP = 4, 8, 4  # lesions of a row of a snapshot's grid, and the pixels between both kinds
 GREY = 128
 
 Pixels = np.ndarray  # (S, S) or (S, S, 3) uint8
@@ -53,25 +46,6 @@ def cut_rows(file: Path, rows: int) -> list[list[Pixels]]:
     size = picture.shape[0] // rows
     lines = [picture[top : top + size] for top in range(0, rows * size, size)]
     return [[line[:, left : left + size] for left in range(0, line.shape[1], size)] for line in lines]
-
-
-def read_tile(file: str, run: Run) -> Pixels | None:
-    """A lesion image as the run's network sees it; None where this machine does not have it."""
-    card = json.loads(run.chosen_checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
-    try:
-        pixels = read_image(file).pixels
-    except DataError:
-        return None
-    stored = storage(Intensity(**card["intensity"]), file_format(file))
-    mapping = intensity_of(0, 255, pixels.dtype) if pixels.dtype == np.uint8 else stored
-    return to_pixels(mapping.to_network(to_square(pixels, card["model"]["size"])))
-
-
-def draw_tiles(run: Run, labels: Sequence[str], seeds: Sequence[int]) -> list[Pixels]:
-    """The lesions of these classes and seeds, by the run's chosen snapshot."""
-    generator, card = load_checkpoint(run.chosen_checkpoint)
-    targets = [card.classes.index(label) for label in labels]
-    return [to_pixels(lesion.image) for lesion in draw(generator, card, targets, seeds)]
 
 
 def make_tile(pixels: Pixels, alt: str) -> Tile:

@@ -55,7 +55,7 @@ def fit_encoder(images: np.ndarray, targets: np.ndarray, seed: int = 0) -> Encod
     contrast drawn as well. Batches are balanced by class. Of volumes it sees the three middle sections, as channels.
     """
     images = _planar(images)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         encoder = Encoder(images.shape[1]).train()
         fast_layout(encoder)

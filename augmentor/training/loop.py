@@ -82,7 +82,9 @@ class Trainer:
     def train_step(self) -> dict[str, Tensor]:
         """One batch for the discriminator and one for the generator; the losses of this process's rows, detached."""
         seed = self.section.seed * 1_000_003 + self.step
-        with torch.random.fork_rng():  # dropout, where a network has it, knows no generator of its own
+        device = self.fabric.device
+        # Dropout, where a network has it, knows no generator of its own.
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             return self._train_step(Generator().manual_seed(seed))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from augmentor.model.blocks import Generator
 from augmentor.sampling import sample, seed_of
 
-_REAL, _SYNTHETIC, _GAP = 4, 8, 4
+REAL, SYNTHETIC, GAP = 4, 8, 4  # lesions of a row, and the pixels between both kinds
 
 
 def save_grid(file: Path, generator: Generator, images: Tensor, labels: Tensor, seed: int, masks: int = 0) -> None:
@@ -23,11 +23,11 @@ def save_grid(file: Path, generator: Generator, images: Tensor, labels: Tensor, 
     """
     rows = []
     for c in range(int(labels.max()) + 1):
-        real = _sections(images[labels == c][:_REAL])
-        real = torch.cat([real, torch.ones(_REAL - len(real), *real.shape[1:])])
-        seeds = [seed_of(seed, c, i) for i in range(_SYNTHETIC)]
-        synthetic = _sections(torch.stack(list(sample(generator, [c] * _SYNTHETIC, seeds))))
-        gap = torch.ones(*real.shape[1:3], _GAP)
+        real = _sections(images[labels == c][:REAL])
+        real = torch.cat([real, torch.ones(REAL - len(real), *real.shape[1:])])
+        seeds = [seed_of(seed, c, i) for i in range(SYNTHETIC)]
+        synthetic = _sections(torch.stack(list(sample(generator, [c] * SYNTHETIC, seeds))))
+        gap = torch.ones(*real.shape[1:3], GAP)
         rows.append(torch.cat([*real, gap, *synthetic], dim=2))
     grid = torch.cat(rows, dim=1)
     _save(file, grid[: len(grid) - masks])

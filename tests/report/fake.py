@@ -262,9 +262,9 @@ def write_evaluation(run: Path, random: np.random.Generator) -> Path:
     training = json.loads((run / "splits.json").read_text())["train"]
     copies = []
     for place, nearest in enumerate(np.resize(training, 12)):
-        name = f"synthetic_{place}.png"
-        Image.fromarray(random.integers(0, 256, (16, 16), dtype=np.uint8)).save(run / "evaluation" / name)
-        copies.append({"path": name, "nearest": str(nearest), "ratio": 0.3 + place / 20})
+        copies.append({"path": f"synthetic_{place}.png", "nearest": str(nearest), "ratio": 0.3 + place / 20})
+    pairs = random.integers(0, 256, (2 * 16, 10 * 16), dtype=np.uint8)
+    Image.fromarray(pairs).save(run / "evaluation" / "pairs.png")
     scores = {side: fake_scores(random) for side in ("spaces", "floor", "training")}
     whole = {"tstr": {"value": 0.7, "low": 0.61, "high": 0.78}, "near_copies": 0.031}
     alarm = {"alarm": True, "alarm_sentence": "Membership can be told: <AUC> 0.71."}

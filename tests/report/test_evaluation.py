@@ -43,8 +43,6 @@ def test_numbers_about_the_whole_are_found_with_and_without_an_interval():
         ({}, ""),
         ({"alarm": False, "alarm_sentence": "No alarm."}, ""),
         ({"alarm": True, "alarm_sentence": "Copies."}, "Copies."),
-        ({"alarm": {"raised": True, "sentence": "Copies."}}, "Copies."),
-        ({"alarm": {"raised": False, "sentence": "No alarm."}}, ""),
     ],
 )
 def test_an_alarm_is_told_where_it_was_raised(content, told):

@@ -45,11 +45,6 @@ def test_a_mosaic_has_grey_where_a_lesion_is_missing():
     assert set(picture[:, 4:].ravel()) == {tiles.GREY}
 
 
-def test_colours_stay():
-    image = np.stack([np.full((4, 4), value, np.float32) for value in (-1, 0, 1)])
-    assert tiles.to_pixels(image)[0, 0].tolist() == [0, 128, 255]
-
-
 def test_a_picture_without_gaps_is_cut_into_squares(tmp_path):
     picture = np.repeat(np.repeat(np.arange(6, dtype=np.uint8).reshape(2, 3), 4, 0), 4, 1)
     Image.fromarray(picture).save(tmp_path / "rows.png")
