@@ -365,6 +365,9 @@ def test_a_resumed_fit_takes_no_new_data(augmentor, lesion_folder):
     outcome = augmentor("fit", "--resume", "--data", lesion_folder)
     assert outcome.code == 2
     assert outcome.says("--resume", "Leave --data")
+    outcome = augmentor("fit", "--resume", "--seed", "1", "--model", "cgan", "--device", "cpu")
+    assert outcome.code == 2
+    assert outcome.says("Leave --model, --seed out; --out and --device can be given")
 
 
 def test_nothing_to_resume(augmentor, tmp_path):

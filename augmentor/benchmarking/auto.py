@@ -17,6 +17,7 @@ from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.errors import UsageError
 from augmentor.expansion.mix import wanted_counts
 from augmentor.model.checkpoint import Card, load_checkpoint
+from augmentor.model.devices import device_here
 from augmentor.progress import Update
 from augmentor.recipe import ClassifierName, ScreenLevel
 from augmentor.training.run import Run
@@ -130,7 +131,7 @@ class _Inner:
             images, labels = pool(self.run, wanted, self.seed, plan.screen)
             synthetic = images, class_numbers(labels, self.classes)
         data = build_training_set(arm, self.real, synthetic, plan.factor, self.seed)
-        device = self.run.recipe.training.device
+        device = device_here(self.run.recipe.training.device)
         model = train_classifier(self.classifier, data, len(self.classes), self.steps, self.seed, device)
         images, truth = self.held_out
         wrong = model.predict(images) - np.eye(len(self.classes))[truth]

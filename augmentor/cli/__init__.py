@@ -9,7 +9,7 @@ import warnings
 
 import typer
 
-from augmentor.cli.console import err
+from augmentor.cli.console import PLAIN, err
 from augmentor.cli.data import check
 from augmentor.cli.extract import extract
 from augmentor.cli.generator import evaluate, expand, fit
@@ -45,12 +45,12 @@ def main() -> None:
     try:
         app()
     except AugmentorError as error:
-        err.print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"Error: {error}", style="red", **PLAIN)
         sys.exit(error.exit_code)
     except OSError as error:
         advice = " Free space, or choose a writable --out." if error.errno in _OF_THE_DISK else ""
         told = f"{error.filename or 'disk'}: {error.strerror or error}.{advice}"
-        err.print(f"Error: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"Error: {told}", style="red", **PLAIN)
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("Interrupted.", style="red")

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from augmentor.cli.console import err, out
+from augmentor.cli.console import PLAIN, err, out
 from augmentor.cli.options import Fov, Window, columns_of, recipe_with
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
@@ -92,7 +92,7 @@ def extract(
 def _show(extraction: Extraction) -> None:
     lesions = extraction.lesions
     for line in (*extraction.doubts, *lesions.warnings):
-        err.print(f"Warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"Warning: {line}", style="yellow", **PLAIN)
     table = Table("class", "images", "patients")
     for name, row in lesions.per_class().iterrows():
         table.add_row(escape(str(name)), str(row["images"]), str(row["patients"]))
@@ -100,9 +100,7 @@ def _show(extraction: Extraction) -> None:
     folder = lesions.source.parent
     out.print(
         f"Wrote {folder}. Look at {folder / 'extracted.png'}   Next: augmentor check --data {folder}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        **PLAIN,
     )
 
 

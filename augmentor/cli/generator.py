@@ -28,6 +28,7 @@ from augmentor.cli.options import (
     data_section,
     read_data,
     recipe_with,
+    typed,
 )
 from augmentor.cli.show import show_counts, show_evaluation, show_fit
 from augmentor.errors import UsageError
@@ -35,6 +36,7 @@ from augmentor.progress import TerminalProgress
 
 
 def fit(
+    context: typer.Context,
     data: Annotated[str | None, typer.Option(help="As for `augmentor check`.", show_default=False)] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: `runs/<time>`.")] = None,
     model: Annotated[
@@ -87,8 +89,11 @@ def fit(
         },
         training={"minutes": minutes, "kimg": kimg, "holdout": holdout, "seed": seed, "device": device},
     )
-    if resume and (data or minutes or kimg):
-        raise UsageError("--resume goes on by the recipe in the run's folder. Leave --data, --minutes and --kimg out.")
+    if resume and (others := typed(context) - {"--resume", "--out", "--device"}):
+        raise UsageError(
+            f"--resume goes on by the recipe in the run's folder. Leave {', '.join(sorted(others))} out; --out and "
+            "--device can be given."
+        )
     if not resume and data is None:
         raise UsageError("--data is missing. Give a folder by class, a CSV, a datalist or an npz (or --resume).")
     from augmentor.report.html import report
@@ -98,7 +103,7 @@ def fit(
 
     progress = TerminalProgress(err)
     if resume:
-        run = resume_fit(out_folder, progress)
+        run = resume_fit(out_folder, progress, device=recipe.training.device if "--device" in typed(context) else None)
     else:
         lesions = read_data(str(data), columns, patient_pattern, recipe)
         run = fit_lesions(lesions, at_own_size(recipe, lesions, size), out_folder, progress=progress)

@@ -11,6 +11,8 @@ from augmentor.cli.console import err
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
+_TYPED = ("COMMANDLINE", "ENVIRONMENT")
+
 Data = Annotated[
     str,
     typer.Option(
@@ -73,6 +75,12 @@ ConditionOn = Annotated[
         show_default=False,
     ),
 ]
+
+
+def typed(context: typer.Context) -> set[str]:
+    """The options that were given on the command line, by their long names."""
+    sources = {option: context.get_parameter_source(option.name or "") for option in context.command.params}
+    return {max(option.opts, key=len) for option, source in sources.items() if source and source.name in _TYPED}
 
 
 def read_data(data: str, columns: str | None, pattern: str | None, recipe: Any) -> Any:

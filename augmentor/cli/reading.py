@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from augmentor.cli.console import err, out
+from augmentor.cli.console import PLAIN, err, out
 from augmentor.cli.options import Columns, Pattern, RunFolder, Screen, Seed, names_of, read_data, recipe_with
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
@@ -57,10 +57,10 @@ def make(
     brought = read_data(real, columns, patient_pattern, chosen.recipe) if real else None
     key = make_reading(chosen, names_of(readers), out_folder, count, brought, seed, level, TerminalProgress(err))
     pages = ", ".join(str(out_folder / f"{reader}.html") for reader in key.orders)
-    out.print(f"Wrote {pages}, and {out_folder / 'key.json'}, which readers must not see.", **_PLAIN)
+    out.print(f"Wrote {pages}, and {out_folder / 'key.json'}, which readers must not see.", **PLAIN)
     out.print(
         f"Put the answers-<reader>.csv that they save into {out_folder}, then: augmentor read score {out_folder}",
-        **_PLAIN,
+        **PLAIN,
     )
 
 
@@ -89,7 +89,7 @@ def score(
     if model:
         play(folder, run, TerminalProgress(err))
     show_reading(score_reading(folder))
-    out.print(f"Wrote {folder / 'score.json'}, {folder / 'score.csv'} and {report([folder], folder)}", **_PLAIN)
+    out.print(f"Wrote {folder / 'score.json'}, {folder / 'score.csv'} and {report([folder], folder)}", **PLAIN)
 
 
 def show_reading(result: dict[str, Any]) -> None:
@@ -105,14 +105,11 @@ def show_reading(result: dict[str, Any]) -> None:
         table.add_row(*_row(result["all"]))
     out.print(table)
     if agreement := agreement_sentence(result):
-        out.print(agreement, **_PLAIN)
+        out.print(agreement, **PLAIN)
     if result["awaited"]:
-        out.print(f"No answers yet of {', '.join(result['awaited'])}.", style="yellow", **_PLAIN)
-    out.print(result["class_verdict"], **_PLAIN)
-    out.print(result["verdict"], style="bold", **_PLAIN)
-
-
-_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+        out.print(f"No answers yet of {', '.join(result['awaited'])}.", style="yellow", **PLAIN)
+    out.print(result["class_verdict"], **PLAIN)
+    out.print(result["verdict"], style="bold", **PLAIN)
 
 
 def _row(reader: dict[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from augmentor.cli.console import out
+from augmentor.cli.console import PLAIN, out
 from augmentor.cli.show import show_results
 
 
@@ -35,7 +35,7 @@ def report(
     benchmarks = find_sources(folders).benchmarks
     for benchmark in benchmarks:
         if benchmark.name:
-            out.print(benchmark.name, highlight=False, markup=False, soft_wrap=True)
+            out.print(benchmark.name, **PLAIN)
         show_results(benchmark.summary, page)
     if not benchmarks:
-        out.print(f"Report: {page}", highlight=False, soft_wrap=True)
+        out.print(f"Report: {page}", **PLAIN)

@@ -8,11 +8,11 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from augmentor.cli.console import out
+from augmentor.cli.console import PLAIN, out
 
 
 def show_inspection(content: dict[str, Any]) -> None:
-    out.print(content["source"], highlight=False, markup=False, soft_wrap=True)
+    out.print(content["source"], **PLAIN)
     table = Table("class", "images", "patients")
     for name, count in content["classes"].items():
         table.add_row(escape(name), str(count["images"]), str(count["patients"]))
@@ -25,9 +25,9 @@ def show_inspection(content: dict[str, Any]) -> None:
             out.print(f"{name}: {told}", highlight=False)
     out.print(f"exact duplicates: {len(content['exact_duplicates'])} sets", highlight=False)
     for line in content["warnings"]:
-        out.print(f"Warning: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"Warning: {line}", style="yellow", **PLAIN)
     for line in content["problems"]:
-        out.print(f"Problem: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"Problem: {line}", style="red", **PLAIN)
     out.print("It can't be fitted before these are mended." if content["problems"] else "It can be fitted.")
 
 
@@ -36,17 +36,15 @@ def show_fit(run: Any, report: Path) -> None:
     reached = summary["discrimination_held_out"]
     near = f", discriminator on held-out patients {reached:.2f} (equilibrium 0.5)" if reached is not None else ""
     shown = f"{summary['kimg']:g} thousand images in {summary['seconds']:.0f} s"
-    out.print(f"Fitted {run.folder}: {shown}{near}.", highlight=False, soft_wrap=True)
+    out.print(f"Fitted {run.folder}: {shown}{near}.", **PLAIN)
     if moved := summary.get("lesions_moved"):  # a run of an earlier version has none
-        out.print(f"Training lesions are moved: {moved} (measured on them).", highlight=False, soft_wrap=True)
-    out.print(
-        f"Report: {report}   Next: augmentor expand --run {run.folder} --factor 3", highlight=False, soft_wrap=True
-    )
+        out.print(f"Training lesions are moved: {moved} (measured on them).", **PLAIN)
+    out.print(f"Report: {report}   Next: augmentor expand --run {run.folder} --factor 3", **PLAIN)
 
 
 def show_counts(lesions: Any) -> None:
     counts = lesions.table.groupby(["label", "origin"]).size().unstack(fill_value=0)
-    out.print(f"Wrote {lesions.source.parent}", highlight=False, soft_wrap=True)
+    out.print(f"Wrote {lesions.source.parent}", **PLAIN)
     table = Table("class", "real", "synthetic")
     for name, row in counts.iterrows():
         table.add_row(escape(str(name)), str(row.get("real", 0)), str(row.get("synthetic", 0)))
@@ -70,14 +68,13 @@ def show_evaluation(found: Any, report: Path | None = None) -> None:
         out.print(
             f"Masks against what a segmenter finds in their images (Dice): {masks.synthetic:.2f}; held-out real masks "
             f"{masks.real:.2f} (the floor), masks of other synthetic lesions {masks.swapped:.2f}",
-            highlight=False,
-            soft_wrap=True,
+            **PLAIN,
         )
-    out.print(found.alarm_sentence, style="red" if found.alarm else None, highlight=False, soft_wrap=True)
+    out.print(found.alarm_sentence, style="red" if found.alarm else None, **PLAIN)
     for line in found.notes:
-        out.print(f"Note: {line}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"Note: {line}", **PLAIN)
     if report:
-        out.print(f"Report: {report}", highlight=False, soft_wrap=True)
+        out.print(f"Report: {report}", **PLAIN)
 
 
 _WHOLE = {
@@ -112,8 +109,8 @@ def show_results(summary: dict[str, Any], report: Path) -> None:
         told = [interval(values[classifier, arm, m]) for m in ("sensitivity", "specificity", "auc")]
         table.add_row(classifier, arm, told[0], *(text.partition(" (")[0] for text in told[1:]))
     out.print(table)
-    out.print(summary["verdict"], highlight=False, markup=False, soft_wrap=True)
-    out.print(f"Report: {report}", highlight=False, soft_wrap=True)
+    out.print(summary["verdict"], **PLAIN)
+    out.print(f"Report: {report}", **PLAIN)
 
 
 def show_study(found: dict[str, float]) -> None:

@@ -16,7 +16,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps
 def require_device(name: DeviceName) -> None:
     """Raise UsageError if this machine has no such device."""
     if name in _PRESENT and not _PRESENT[name]():
-        raise UsageError(f"--device {name}: there is none on this machine. Leave it out, or give --device cpu.")
+        raise UsageError(f"--device {name}: there is none on this machine. Give --device cpu, or auto.")
 
 
 def find_device(name: DeviceName) -> torch.device:
@@ -25,6 +25,11 @@ def find_device(name: DeviceName) -> torch.device:
     if name == "auto":
         return torch.device(next((known for known, present in _PRESENT.items() if present()), "cpu"))
     return torch.device(name)
+
+
+def device_here(name: DeviceName) -> DeviceName:
+    """The device, or `auto` where this machine has none: for what does not hang on where it is computed."""
+    return name if _PRESENT.get(name, lambda: True)() else "auto"
 
 
 def name_of(device: torch.device) -> str:

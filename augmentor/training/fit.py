@@ -34,6 +34,7 @@ from augmentor.model.checkpoint import (
     save_tensors,
     write_atomically,
 )
+from augmentor.model.devices import DeviceName
 from augmentor.model.gan import METHODS, batch_of, build_gan, resolve
 from augmentor.model.graft import GraftRange, TrainingLesions
 from augmentor.progress import Progress, Update
@@ -116,13 +117,20 @@ def fit(
     return _complete(_start(found, recipe, out), latest, progress)
 
 
-def resume_fit(folder: Path | None = None, progress: Progress | None = None, *, latest: bool = True) -> Run:
+def resume_fit(
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    latest: bool = True,
+    device: DeviceName | None = None,
+) -> Run:
     """Go on with the unfinished run in `folder` (default: the newest in runs/), by the recipe in it.
 
-    It ends with the weights that an uninterrupted run has after as many steps. `latest` points runs/latest here.
-    Raises UsageError where there is nothing to go on with.
+    It ends with the weights that an uninterrupted run has after as many steps, on the device that it was begun on or,
+    where another is given, nearly. `latest` points runs/latest here. Raises UsageError where there is nothing to go on
+    with.
     """
-    return _complete(_resume(folder or newest_unfinished()), latest, _told_by_first(progress))
+    return _complete(_resume(folder or newest_unfinished(), device), latest, _told_by_first(progress))
 
 
 def fit_or_resume(
@@ -254,13 +262,16 @@ def _card(run: Run, recipe: Recipe, train: Side, classes: list[str], intensity: 
     return Card(recipe.model, tuple(classes), channels, tuple(sizes), intensity, spacing, 0, recipe.hash())
 
 
-def _resume(folder: Path) -> _Fit:
+def _resume(folder: Path, device: DeviceName | None) -> _Fit:
     run = Run(folder.resolve())
     if run.finished:
         raise UsageError(f"{run.folder}: this run is finished. Start another without --resume.")
     if not run.resumable:
         raise UsageError(f"{run.folder}: holds no unfinished run to resume. Start one without --resume.")
-    under_way = _prepare(run, run.recipe, start_fabric(run.recipe.training))
+    recipe = run.recipe
+    if device:
+        recipe = resolve(recipe.with_options(training={"device": device, "precision": "auto"}))
+    under_way = _prepare(run, recipe, start_fabric(recipe.training))
     try:
         under_way.trainer.restore(load_tensors(run.state))
     except RuntimeError as error:  # weights that are missing, too many, or of another shape

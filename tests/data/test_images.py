@@ -150,6 +150,7 @@ def test_what_counts_as_an_image_and_how_it_is_written_back(tmp_path):
     assert all(is_image(tmp_path / name) for name in names)
     assert not any(is_image(tmp_path / name) for name in ("a.txt", "a.csv", "png", "a.npz"))
     assert [file_format(n) for n in names] == ["png"] * 4 + ["npy", "nifti", "nifti", "png"]
+    assert [file_format(n, dims=3) for n in ("a.npz#train_images/0", "a.npy", "a.nii")] == ["nifti", "npy", "nifti"]
 
 
 # Files that are none

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from augmentor.evaluation.gallery import STEPS, interpolate, save_mosaic
+from augmentor.evaluation.gallery import STEPS, interpolate, save_mosaic, to_pixels
 from augmentor.sampling import latents_of, seed_of
 from tests.expansion.fake import FakeGenerator
 
@@ -27,3 +27,8 @@ def test_a_mosaic_holds_each_lesion_at_its_own_size(tmp_path):
     assert np.abs(picture[:16, :16].astype(int) - (grey[0] + 1) * 127.5).max() <= 0.5
     save_mosaic([[np.repeat(grey, 3, 0)]], tmp_path / "c.png")
     assert np.asarray(Image.open(tmp_path / "c.png")).shape == (16, 16, 3)
+
+
+def test_colours_stay():
+    image = np.stack([np.full((4, 4), value, np.float32) for value in (-1, 0, 1)])
+    assert to_pixels(image)[0, 0].tolist() == [0, 128, 255]

@@ -57,6 +57,19 @@ def test_of_an_enlarged_set_each_side_takes_its_own(real, made):
     assert len(sides_of_sets(made, both).seen) == 16
 
 
+def test_images_and_volumes_are_not_compared(tmp_path, made):
+    for label in "ab":
+        (tmp_path / "volumes" / label).mkdir(parents=True)
+        for number in range(4):
+            np.save(tmp_path / "volumes" / label / f"p{number}.npy", np.full((16, 16, 16), number, np.uint8))
+    volumes = read_lesions(tmp_path / "volumes", patient_pattern="<patient>")
+    with pytest.raises(UsageError, match="--synthetic holds images and --real volumes"):
+        sides_of_sets(made, volumes)
+    np.save(tmp_path / "volumes" / "a" / "p9.npy", np.zeros((16, 16), np.uint8))
+    with pytest.raises(DataError, match="different dimensions"):
+        sides_of_sets(made, read_lesions(tmp_path / "volumes", patient_pattern="<patient>"))
+
+
 def test_a_class_that_the_real_set_lacks_is_named(tmp_path, made):
     other = write_set(tmp_path / "three", classes=3)
     with pytest.raises(UsageError, match="has the class c, which --real lacks"):

@@ -87,6 +87,16 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         load_checkpoint(file)
 
 
+@pytest.mark.parametrize("change", [{"extra": 1}, {"model": {"unheard": 1}}, {"intensity": {}}, {"step": None}])
+def test_a_card_of_another_version_is_told(tmp_path, change):
+    saved(tmp_path)
+    file = tmp_path / "c.json"
+    content = json.loads(file.read_text()) | change
+    file.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    with pytest.raises(UsageError, match=r"c\.json: was made by another version .* Fit again"):
+        load_checkpoint(tmp_path / "c.safetensors")
+
+
 def test_a_missing_card_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json"):
         load_checkpoint(tmp_path / "none.safetensors")

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 
+from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, UsageError
 from augmentor.reading.key import load_key
@@ -200,6 +201,16 @@ def test_a_run_that_held_nobody_out_says_so(tmp_path):
 
     run = fit(write_set(tmp_path / "set"), tiny_recipe(training={"holdout": 0}), tmp_path / "run", latest=False)
     with pytest.raises(UsageError, match="held no patients out"):
+        make_reading(run, READERS, tmp_path / "reading", 12)
+
+
+def test_volumes_are_refused_before_anything_is_drawn(tmp_path):
+    from augmentor.training.fit import fit
+
+    lesions = read_lesions(write_phantom(tmp_path / "set", patients=6, per_class=6, size=16, dims=3))
+    recipe = tiny_recipe(model={"spatial_dims": 3}, training={"batch": 2, "kimg": 0.004})
+    run = fit(lesions, recipe, tmp_path / "run", latest=False)
+    with pytest.raises(UsageError, match="fitted on volumes, and a reading shows images"):
         make_reading(run, READERS, tmp_path / "reading", 12)
 
 

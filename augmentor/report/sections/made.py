@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentor.errors import UsageError
+from augmentor.model.gan import resolve
 from augmentor.recipe import Recipe
 from augmentor.report import tables
 from augmentor.report.blocks import Block, Code, Folded, Part, Section, Text
@@ -36,26 +37,40 @@ def _benchmark(benchmark: Benchmark) -> list[Block]:
 
 
 def _fit(fit: Fit) -> list[Block]:
-    blocks: list[Block] = []
-    if command := fit.summary.get("command") or _command(fit):
-        blocks = [Text("This repeats it:"), Code(command)]
-    return [*blocks, tables.fit_table(fit.summary), Folded("Recipe", [Code(fit.recipe)])]
+    return [*_command(fit), tables.fit_table(fit.summary), Folded("Recipe", [Code(fit.recipe)])]
 
 
-def _command(fit: Fit) -> str | None:
-    """The `augmentor fit` of its recipe; settings without an option stay in the recipe. None for a recipe of old."""
+def _command(fit: Fit) -> list[Block]:
+    """The `augmentor fit` of its recipe; nothing for a recipe of old."""
     try:
         recipe = fit.run.recipe
     except UsageError:
-        return None
+        return []
     options = _options(recipe, fit.summary.get("source"))
     words = [word for name, value in options.items() if value not in (None, "") for word in (name, str(value))]
-    return shlex.join(["augmentor", "fit", *words, *(["--with-mask"] if recipe.model.with_mask else [])])
+    command = shlex.join(["augmentor", "fit", *words, *(["--with-mask"] if recipe.model.with_mask else [])])
+    repeated = _with_options_alone(recipe)
+    told = "This repeats it:" if repeated else "This repeats it, with the settings of its recipe that have no option:"
+    return [Text(told), Code(command)]
+
+
+def _with_options_alone(recipe: Recipe) -> bool:
+    """Whether the options of `_options` say all that decides about the weights."""
+    plain = Recipe().with_options(
+        data=recipe.data.model_dump(),
+        model=recipe.model.model_dump(include={"name", "size", "spatial_dims", "with_mask", "condition_on"}),
+        training=recipe.training.model_dump(include={"minutes", "kimg", "holdout", "seed", "device", "precision"}),
+        extract=recipe.extract.model_dump(include={"window", "fov"}),
+    )
+    return resolve(plain).hash() == resolve(recipe).hash()
 
 
 def _options(recipe: Recipe, source: str | None) -> dict[str, Any]:
-    data, training = recipe.data, recipe.training
+    data, training, extract = recipe.data, recipe.training, recipe.extract
     return {
+        "--window": extract.window,
+        "--fov": extract.fov,
+        "--device": training.device if training.device != "auto" else None,
         "--data": data.path or source,
         "--columns": ",".join(f"{ours}={theirs}" for ours, theirs in data.columns.items()),
         "--patient-pattern": data.patient_pattern,

@@ -1,0 +1,55 @@
+"""Files and folders appear whole or not at all."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from augmentor.files import to_json, whole_folder, write_atomically, write_table
+
+
+def test_a_file_that_can_not_be_written_leaves_the_one_of_before(tmp_path):
+    file = tmp_path / "a.txt"
+    write_atomically(file, "before")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(file, "\ud800")
+    assert file.read_text() == "before"
+
+
+def test_a_table_without_rows_removes_that_of_an_earlier_time(tmp_path):
+    file = tmp_path / "a.csv"
+    for gone in (None, pd.DataFrame()):
+        write_table(file, pd.DataFrame({"x": [1.25]}), float_format="%.1f")
+        assert file.read_text() == "x\n1.2\n"
+        write_table(file, gone)
+        assert not file.exists()
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path):
+    out = tmp_path / "deep" / "out"
+    with whole_folder(out) as part:
+        (part / "a").touch()
+        assert not out.exists()
+    assert [file.name for file in out.parent.rglob("*")] == ["out", "a"]
+
+
+def test_a_folder_that_fails_leaves_nothing_and_what_was_there(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").touch()
+    with pytest.raises(FileNotFoundError), whole_folder(tmp_path / "out", replace=True) as part:
+        (part / "a" / "b").write_text("no folder a")
+    assert {file.name for file in tmp_path.rglob("*")} == {"out", "mine"}
+    with pytest.raises(OSError, match="not empty"), whole_folder(tmp_path / "out"):
+        pass
+    assert {file.name for file in tmp_path.rglob("*")} == {"out", "mine"}
+    with whole_folder(tmp_path / "out", replace=True) as part:
+        (part / "a").touch()
+    assert {file.name for file in tmp_path.rglob("*")} == {"out", "a"}
+
+
+def test_json_has_null_for_what_is_not_finite():
+    assert json.loads(to_json({"a": [math.nan, 1.5, True], "b": (math.inf, "x", None)})) == {
+        "a": [None, 1.5, True],
+        "b": [None, "x", None],
+    }
