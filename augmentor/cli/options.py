@@ -30,6 +30,7 @@ Pattern = Annotated[
 ]
 PerClass = Annotated[int | None, typer.Option(help="Take at most this many lesions of each class.")]
 Seed = Annotated[int, typer.Option(help="Same seed and length in images (--kimg), same result.", min=0)]
+OwnSeed = Annotated[int, typer.Option(help="Another seed, other lesions.", min=0)]
 RunFolder = Annotated[Path | None, typer.Option(help="A run folder. Default: `runs/latest`.", show_default=False)]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]
 Screen = Annotated[

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from augmentor.cli.console import PLAIN, err, out
-from augmentor.cli.options import Columns, Pattern, RunFolder, Screen, Seed, names_of, read_data, recipe_with
+from augmentor.cli.options import Columns, OwnSeed, Pattern, RunFolder, Screen, names_of, read_data, recipe_with
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
@@ -36,7 +36,7 @@ def make(
     ] = None,
     count: Annotated[int, typer.Option("--n", help="Lesions to read: half real, half synthetic.")] = 60,
     out_folder: Annotated[Path, typer.Option("--out", help="A new folder.")] = Path("reading"),
-    seed: Seed = 0,
+    seed: OwnSeed = 0,
     screen: Screen = None,
     columns: Columns = None,
     patient_pattern: Pattern = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from augmentor.cli.console import err
-from augmentor.cli.options import Seed
+from augmentor.cli.options import OwnSeed
 from augmentor.cli.show import show_counts, show_evaluation, show_fit, show_results
 from augmentor.progress import TerminalProgress
 
@@ -17,7 +17,7 @@ def demo(
     out_folder: Annotated[
         Path, typer.Option("--out", help="A new or empty folder, or an earlier demo to go on with.")
     ] = Path("demo"),
-    seed: Seed = 0,
+    seed: OwnSeed = 0,
     dims: Annotated[int, typer.Option(help="2: images. 3: volumes with masks.", min=2, max=3)] = 2,
 ) -> None:
     """Phantom lesions, then everything: fit, expand, evaluate, benchmark, report. Under ten minutes on two cores.

@@ -119,7 +119,7 @@ def calibrate(
     ] = 200,
     perfect: Annotated[
         float,
-        typer.Option(help="Lesions of a perfect generator for each real one. 0: the two arms are the same.", min=0),
+        typer.Option(help="Lesions of a perfect generator for each real one. 0: the arm has nothing new.", min=0),
     ] = 0.0,
     mislabelled: Annotated[
         float,
@@ -143,7 +143,7 @@ def calibrate(
 ) -> None:
     """Ask how far the benchmark's verdict can be trusted, on simulated data sets whose truth is known.
 
-    With the arms the same, it should say gain or harm in at most 5 % of benchmarks.
+    Where an arm has nothing new, it should say gain or harm in at most 5 % of benchmarks.
 
     Example: `augmentor calibrate --simulations 200 --workers 2`
     """
