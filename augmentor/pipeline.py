@@ -103,7 +103,7 @@ def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
     made_for = outcome.out / "expanded.json"
     asked = {"expand": recipe.expand.model_dump(mode="json"), "checkpoint": file_hash(run.chosen_checkpoint)}
     if out.exists():
-        found = json.loads(made_for.read_text()) if made_for.exists() else {}
+        found = json.loads(made_for.read_text(encoding="utf-8")) if made_for.exists() else {}
         if asked.items() <= found.items():
             outcome.expanded = read_lesions(out / "manifest.csv")
             outcome.shortfall = ShortfallError(found["shortfall"]) if found.get("shortfall") else None

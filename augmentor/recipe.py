@@ -306,7 +306,7 @@ def make_quick(recipe: Recipe) -> Recipe:
 def load_recipe(file: Path) -> Recipe:
     """Read a TOML recipe; paths in it are relative to the working directory. Raises UsageError."""
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise UsageError(f"{file}: no such recipe. The project's own are in pipelines/.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:

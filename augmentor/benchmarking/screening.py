@@ -27,7 +27,7 @@ from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import screen_of
 from augmentor.files import write_table
 from augmentor.model.checkpoint import load_checkpoint
-from augmentor.model.features import Embedder, has_pretrained, pretrained_features, texture_features
+from augmentor.model.own_weights import fixed_spaces
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, ScreenLevel
 from augmentor.sampling import draw, seed_of
@@ -142,17 +142,11 @@ def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
             ((data.test_images, data._targets(data.test)), data.test),
         )
     )
-    found = measure_fidelity(Sides(made, training, test), _spaces(), lambda _done, _note: None).spaces
+    found = measure_fidelity(Sides(made, training, test), fixed_spaces(), lambda _done, _note: None).spaces
     return {f"{name}_{space}": found[space]["mean"][name] for space in found for name in ("kid", "coverage")}
 
 
 @lru_cache(maxsize=1)
-def _spaces() -> tuple[Embedder, ...]:
-    """None of them learns from the lesions; the screen's own rules are made of texture features."""
-    spaces = (Embedder("texture", texture_features),)
-    return (Embedder("pretrained", pretrained_features), *spaces) if has_pretrained() else spaces
-
-
 def _sensitivities(data: FoldData, recipe: Recipe, synthetic: Labelled | None) -> dict[str, float]:
     arm, asked = ARMS[BASELINE if synthetic is None else "classic+gan"], recipe.benchmark
     training = build_training_set(arm, data.real, synthetic, asked.factor, data.seed)

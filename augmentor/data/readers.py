@@ -20,6 +20,7 @@ from augmentor.data.name_patterns import NamePattern, name_pattern
 from augmentor.errors import DataError, UsageError, first_of
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+LESION_TABLES = ("lesions.csv", "manifest.csv")  # what `extract` and `expand` call theirs
 _NOT_CLASSES = {"masks"}
 _MASK_ENDINGS = ("_mask", "-mask", "_seg", "_segmentation")  # of the name of a lesion's mask, beside the lesion
 _SCAN_FOLDERS = (("imagestr", "labelstr"), ("images", "labels"), ("images", "masks"))
@@ -53,7 +54,7 @@ def read_lesions(
     if not source.exists():
         raise DataError(f"{data}: no such file or folder. Give --data a folder by class, a CSV, a datalist or an npz.")
     pattern = name_pattern(patient_pattern) if patient_pattern else None
-    for table in ("lesions.csv", "manifest.csv"):
+    for table in LESION_TABLES:
         if source.is_dir() and (source / table).exists():
             source = source / table
     if source.is_dir():

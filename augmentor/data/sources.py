@@ -9,7 +9,7 @@ from pathlib import Path
 from augmentor.data.extract import CUT_COLUMN, extract
 from augmentor.data.lesions import Lesions
 from augmentor.data.name_patterns import name_pattern
-from augmentor.data.readers import csv_rows, read_json, read_lesions
+from augmentor.data.readers import LESION_TABLES, csv_rows, read_json, read_lesions
 from augmentor.data.scan_folders import read_scan_folder
 from augmentor.data.scan_tables import read_scan_csv, read_scan_datalist, scan_images
 from augmentor.data.scans import Scan
@@ -21,7 +21,6 @@ from augmentor.version import VERSION
 
 CUT_FOLDER = Path("extracted")
 _READERS = {".csv": read_scan_csv, ".json": read_scan_datalist}
-_LESION_TABLES = ("lesions.csv", "manifest.csv")
 
 
 def read_scans(
@@ -73,7 +72,7 @@ def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bo
     A table that `extract` or `expand` wrote holds lesions already.
     """
     file = Path(data).expanduser()
-    if file.suffix.lower() not in _READERS or not file.is_file() or file.name in _LESION_TABLES:
+    if file.suffix.lower() not in _READERS or not file.is_file() or file.name in LESION_TABLES:
         return False
     try:
         scans = _READERS[file.suffix.lower()](file.resolve(), columns or {})

@@ -22,8 +22,8 @@ from augmentor.evaluation.sides import Sides, sides_of_run, sides_of_sets
 from augmentor.evaluation.usefulness import Usefulness, measure_usefulness
 from augmentor.files import to_json, whole_folder, write_atomically, write_table
 from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
-from augmentor.model.features import Embedder, has_pretrained, pretrained_features, texture_features
-from augmentor.model.own_weights import own_features
+from augmentor.model.features import Embedder
+from augmentor.model.own_weights import fixed_spaces
 from augmentor.progress import Progress
 from augmentor.training.encoder import fit_encoder
 from augmentor.training.run import Run
@@ -80,7 +80,7 @@ def evaluate(
     features: safetensors weights of a network whose features are the space `pretrained`, see `own_features`.
     Raises UsageError where the run held no lesions out, or `features` is not known.
     """
-    progress, spaces = progress or Progress(), _fixed_spaces(features)
+    progress, spaces = progress or Progress(), fixed_spaces(features)
     with progress.task(f"Drawing {per_class} lesions a class", 1.0) as update:
         sides = sides_of_run(run, per_class, update)
     found = _judge(sides, spaces, progress)
@@ -98,7 +98,7 @@ def evaluate_sets(
 ) -> Evaluation:
     """Judge a set of synthetic lesions by a set of real ones, see `sides_of_sets`; writes into `out` what `evaluate`
     writes into a run, but for the interpolations, which take a generator. Raises UsageError."""
-    progress, spaces = progress or Progress(), _fixed_spaces(features)
+    progress, spaces = progress or Progress(), fixed_spaces(features)
     with progress.task("Reading lesions", 1.0):
         sides = sides_of_sets(synthetic, real)
     found = _judge(sides, spaces, progress)
@@ -122,16 +122,6 @@ class _Found:
         """Rows of the near-copies, and of the ten closest in any case, the closest first."""
         order = np.argsort(self.audit.ratios, kind="stable")
         return order[: max(_CLOSEST, int(self.audit.near.sum()))]
-
-
-def _fixed_spaces(features: Path | None) -> list[Embedder]:
-    """The spaces that learn nothing from the lesions. Raises UsageError for weights that are not known."""
-    spaces = [Embedder("texture", texture_features)]
-    if features is not None:
-        spaces.insert(0, Embedder("pretrained", own_features(features)))
-    elif has_pretrained():
-        spaces.insert(0, Embedder("pretrained", pretrained_features))
-    return spaces
 
 
 def _judge(sides: Sides, spaces: list[Embedder], progress: Progress) -> _Found:

@@ -1,4 +1,5 @@
-"""A user's own network as a feature space: its weights from a safetensors file, its architecture from their names."""
+"""The feature spaces that learn nothing here, a user's own network among them: its weights from a safetensors file, its
+architecture from their names."""
 
 from __future__ import annotations
 
@@ -15,7 +16,15 @@ from torch import Tensor, nn
 
 from augmentor.errors import UsageError
 from augmentor.model.blocks import fast_layout
-from augmentor.model.features import lite_network, network_features, published_names
+from augmentor.model.features import (
+    Embedder,
+    has_pretrained,
+    lite_network,
+    network_features,
+    pretrained_features,
+    published_names,
+    texture_features,
+)
 
 Build = Callable[[int], nn.Module]
 _HEAD = re.compile(r"^(_fc|fc|class_layers\.out|last_linear)(\.|$)")
@@ -101,3 +110,16 @@ def _theirs(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, str]:
     published = published_names(network)
     ours = [k for k in network.state_dict() if not _HEAD.match(k) and not k.endswith(_COUNTER)]
     return {k: k if k in weights else published[k] for k in ours}
+
+
+def fixed_spaces(weights: Path | None = None) -> list[Embedder]:
+    """The feature spaces that learn nothing from the lesions: `pretrained`, where there are weights, and texture.
+
+    weights: a user's own network, in place of the package's. Raises UsageError for weights that are not known.
+    """
+    spaces = [Embedder("texture", texture_features)]
+    if weights is not None:
+        spaces.insert(0, Embedder("pretrained", own_features(weights)))
+    elif has_pretrained():
+        spaces.insert(0, Embedder("pretrained", pretrained_features))
+    return spaces

@@ -227,7 +227,7 @@ def _prepare(run: Run, recipe: Recipe, fabric: Fabric) -> _Fit:
     gan = build_gan(section, lesions, seed)
     trainer = Trainer(gan, lesions, recipe.training, fabric)
     card = _card(run, recipe, train, classes, intensity)
-    source = json.loads((run.folder / "splits.json").read_text())["source"]
+    source = json.loads((run.folder / "splits.json").read_text(encoding="utf-8"))["source"]
     monitor = Monitor(train, held_out, seed, gan.masks, patients)
     return _Fit(run, recipe, trainer, monitor, card, source, moved)
 
@@ -278,7 +278,7 @@ def _resume(folder: Path, device: DeviceName | None) -> _Fit:
         raise UsageError(
             f"{run.folder}: was begun by another version of augmentor, with other networks. Start a new run."
         ) from error
-    under_way.seconds = json.loads(run.state.with_suffix(".json").read_text())["seconds"]
+    under_way.seconds = json.loads(run.state.with_suffix(".json").read_text(encoding="utf-8"))["seconds"]
     lead(under_way.trainer.fabric, lambda: _forget_later_records(under_way))
     lead(under_way.trainer.fabric, lambda: _begin_again(under_way))
     return under_way

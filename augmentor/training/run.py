@@ -62,7 +62,7 @@ class Run:
     @cached_property
     def splits(self) -> dict[str, Any]:
         """Paths under "train" and "held_out", and the data's "source"."""
-        return json.loads((self.folder / "splits.json").read_text())
+        return json.loads((self.folder / "splits.json").read_text(encoding="utf-8"))
 
     @cached_property
     def training(self) -> Lesions:
@@ -78,13 +78,13 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """The records so far; a last line that was cut by a crash is left out."""
-        lines = (self.folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("}\n")]
 
     @cached_property
     def summary(self) -> dict[str, Any]:
         """run.json: how the fit ended, and `chosen`, the snapshot that `expand` samples."""
-        return json.loads((self.folder / "run.json").read_text())
+        return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
 
     @property
     def chosen_checkpoint(self) -> Path:
