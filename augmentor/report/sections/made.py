@@ -68,9 +68,6 @@ def _with_options_alone(recipe: Recipe) -> bool:
 def _options(recipe: Recipe, source: str | None) -> dict[str, Any]:
     data, training, extract = recipe.data, recipe.training, recipe.extract
     return {
-        "--window": extract.window,
-        "--fov": extract.fov,
-        "--device": training.device if training.device != "auto" else None,
         "--data": data.path or source,
         "--columns": ",".join(f"{ours}={theirs}" for ours, theirs in data.columns.items()),
         "--patient-pattern": data.patient_pattern,
@@ -83,4 +80,7 @@ def _options(recipe: Recipe, source: str | None) -> dict[str, Any]:
         "--kimg": training.length[1],
         "--holdout": training.holdout,
         "--seed": training.seed,
+        "--window": extract.window,
+        "--fov": extract.fov,
+        "--device": training.device if training.device != "auto" else None,
     }
