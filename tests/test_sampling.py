@@ -55,6 +55,15 @@ def test_neither_class_nor_base_repeats_another_ones_latents():
     assert torch.corrcoef(latents).fill_diagonal_(0).abs().max() < 0.6
 
 
+@pytest.mark.parametrize("count", [7, 50, 200])
+def test_each_training_lesion_is_started_from_as_often_as_any_other(count):
+    latents = latents_of([seed_of(3, 1, n) for n in range(4 * count)], 64)
+    lesion, partner = (torch.special.ndtr(latents[:, i]) for i in (0, 1))
+    times = torch.bincount((lesion * count).long(), minlength=count)
+    assert 2 <= times.min() <= times.max() <= 6, "four each, where independent draws leave some out"
+    assert len(set(zip((lesion * count).long().tolist(), (partner * 16).long().tolist(), strict=True))) > 3 * count
+
+
 def test_latents_are_standard_normal():
     latents = latents_of(range(500), 64)
     assert latents.dtype == torch.float32
