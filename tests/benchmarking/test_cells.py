@@ -87,7 +87,7 @@ HARMLESS = {
     "data/check.py",
     "data/readers.py",
     "data/secondary_capture.py",
-    "errors.py",
+    "errors.py", "files.py",
     "progress.py",
     "recipe.py",
     "version.py",
