@@ -28,7 +28,6 @@ from augmentor.training.run import Run
 
 _TRIES = 20  # lesions drawn at most for each one that is wanted
 _PATIENCE = 1000  # refusals in a row after which a class is given up
-_BATCHES = 4  # judged together, where many are wanted: a forest of 50 trees takes as long for 32 lesions as for 128
 _OVERSAMPLED = 2  # passing lesions that a strict screen chooses from, for each one that is wanted
 _BLOCK, _BLOCK_NUMBERS = 512, 4_000_000  # lesions chosen at a time, and numbers in their images: 2 x 16 MB
 
@@ -102,18 +101,16 @@ class Screen:
     def _passing(self, generator: Generator, card: Card, label: str, seed: int, wanted: int) -> Iterator[Synthetic]:
         """In the order of their seeds; images are drawn and judged in threads, some ahead."""
         twins, drawn, kept, in_a_row = Twins(self.copies.twin_threshold), 0, 0, 0
-        flat = card.model.spatial_dims == 2
-        together = BATCH * (min(_BATCHES, max(1, wanted // (2 * BATCH))) if flat else 1)
-        numbers = (range(start, start + together) for start in count(0, together))
+        numbers = (range(start, start + BATCH) for start in count(0, BATCH))
         seeds = ([seed_of(seed, card.classes.index(label), n) for n in some] for some in numbers)
         make = partial(self._candidates, generator, card, label)
 
         def needed() -> int:
-            """How many times that many lesions, if as many pass as have so far."""
-            return math.ceil((wanted - kept) * (drawn + 1) / (kept + 1) / together)
+            """Batches, if as many pass as have so far."""
+            return math.ceil((wanted - kept) * (drawn + 1) / (kept + 1) / BATCH)
 
         # Operations on volumes are large enough for all threads, and a batch of them is too long to wait for.
-        made = ahead(make, seeds, needed) if flat else (make(some) for some in seeds)
+        made = ahead(make, seeds, needed) if card.model.spatial_dims == 2 else (make(some) for some in seeds)
         with closing(made):
             for lesion in islice(chain.from_iterable(map(twins.judge, made)), _TRIES * wanted):
                 drawn += 1

@@ -10,7 +10,7 @@ from tests.lesion_sets import tiny_recipe, write_set
 @pytest.mark.slow
 def test_a_study_has_a_row_a_setting_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(screening, "SETTINGS", ("none", "strict"))
-    monkeypatch.setattr(screening, "fixed_spaces", lambda: [Embedder("texture", texture_features)])
+    monkeypatch.setattr(screening, "_spaces", lambda: [Embedder("texture", texture_features)])
     lesions = write_set(tmp_path / "lesions", patients=9, per_patient=3)
     recipe = tiny_recipe(benchmark={"folds": 2, "classifiers": ["logistic"], "factor": 2.0})
     table = study_screen(lesions, recipe, tmp_path / "out")
