@@ -89,7 +89,8 @@ def fit(
         },
         training={"minutes": minutes, "kimg": kimg, "holdout": holdout, "seed": seed, "device": device},
     )
-    if resume and (others := typed(context) - {"--resume", "--out", "--device"}):
+    given = typed(context)
+    if resume and (others := given - {"--resume", "--out", "--device"}):
         raise UsageError(
             f"--resume goes on by the recipe in the run's folder. Leave {', '.join(sorted(others))} out; --out and "
             "--device can be given."
@@ -103,7 +104,7 @@ def fit(
 
     progress = TerminalProgress(err)
     if resume:
-        run = resume_fit(out_folder, progress, device=recipe.training.device if "--device" in typed(context) else None)
+        run = resume_fit(out_folder, progress, device=recipe.training.device if "--device" in given else None)
     else:
         lesions = read_data(str(data), columns, patient_pattern, recipe)
         run = fit_lesions(lesions, at_own_size(recipe, lesions, size), out_folder, progress=progress)

@@ -157,13 +157,12 @@ def _check_alike(found: Inspection) -> None:
 
 def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:
     named = table[table[column] != ""]
-    spread = named.groupby("patient")[column].nunique()
-    torn = []
-    for patient in spread[spread > 1].index:
-        where = ", ".join(sorted(named[named["patient"] == patient][column].unique()))
-        torn.append(
-            f"Patient {patient!r} is in {column}s {where}; a patient must stay in one. Correct the {column} column."
-        )
+    torn = [
+        f"Patient {patient!r} is in {column}s {', '.join(where)}; a patient must stay in one. "
+        f"Correct the {column} column."
+        for patient, cells in named.groupby("patient")[column]
+        if len(where := sorted(set(cells))) > 1
+    ]
     problems += first_of(torn, "patients")
 
 

@@ -64,10 +64,10 @@ def name_pattern(template: str, group: str = "patient") -> NamePattern:
 
 def _compiled(template: str, group: str, before: str) -> re.Pattern[str]:
     """before: what stands for a word before the group."""
-    word = f"<{group}>"
-    head, tail = (re.split(r"(<\w+>)", part) for part in template.split(word, 1))
-    made = [
-        [filler if re.fullmatch(r"<\w+>", p) else re.escape(p) for p in parts]
-        for parts, filler in ((head, before), (tail, ".*"))
-    ]
-    return re.compile("".join([*made[0], rf"(?P<{group}>[^/]+?)", *made[1]]))
+    head, tail = template.split(f"<{group}>")
+    return re.compile(f"{_filled(head, before)}(?P<{group}>[^/]+?){_filled(tail, '.*')}")
+
+
+def _filled(part: str, filler: str) -> str:
+    """A part of a template as an expression, with the filler for each word."""
+    return filler.join(map(re.escape, re.split(r"<\w+>", part)))

@@ -140,9 +140,9 @@ def _left_out(name: str) -> bool:
     return name.startswith(".") or name.lower() in _NOT_CLASSES
 
 
-def _masked(stem: str) -> list[str]:
+def _masked(name: str) -> list[str]:
     """The lesion whose mask a file of this name is, by its ending: `x` for `x_mask`."""
-    return [stem[: -len(ending)] for ending in _MASK_ENDINGS if stem.lower().endswith(ending)]
+    return [name[: -len(ending)] for ending in _MASK_ENDINGS if name.lower().endswith(ending)]
 
 
 def _all_patients(names: Sequence[str], pattern: NamePattern) -> list[str]:

@@ -78,9 +78,9 @@ def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bo
         scans = _READERS[file.suffix.lower()](file.resolve(), columns or {})
     except (DataError, UsageError):  # of another kind; or of scans, with a bad row, which `extract` tells of
         return file.suffix.lower() == ".csv" and _names_volumes(file.resolve(), columns or {})
-    if {CUT_COLUMN, "origin"} & _names(file):
+    if not scans or {CUT_COLUMN, "origin"} & _names(file):
         return False
-    return bool(scans) and (bool(scans[0].boxes) or _is_volume(scans[0].image[0]))
+    return bool(scans[0].boxes) or _is_volume(scans[0].image[0])
 
 
 def open_lesions(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -173,8 +172,9 @@ def _readable(lesions: Lesions) -> Lesions:
     found = inspect(lesions)
     if found.unreadable:
         raise DataError(found.unreadable)
-    dims = Counter({f"{len(size.split('x'))} dimensions": count for size, count in found.sizes.items()})
-    for what, kinds in (("channels", found.channels), ("kinds of numbers", found.dtypes), ("dimensions", dims)):
+    if len(found.dims) > 1:
+        raise DataError(f"{lesions.source}: images of different dimensions, images and volumes. Leave one kind out.")
+    for what, kinds in (("channels", found.channels), ("kinds of numbers", found.dtypes)):
         if len(kinds) > 1:
             told = ", ".join(f"{count} with {kind}" for kind, count in kinds.items())
             raise DataError(f"{lesions.source}: images of different {what}: {told}. Convert them to one.")

@@ -15,7 +15,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps
 
 def require_device(name: DeviceName) -> None:
     """Raise UsageError if this machine has no such device."""
-    if name in _PRESENT and not _PRESENT[name]():
+    if device_here(name) != name:
         raise UsageError(f"--device {name}: there is none on this machine. Give --device cpu, or auto.")
 
 

@@ -26,14 +26,8 @@ from augmentor.data.masks import load_masks
 from augmentor.data.sizes import load_sides, spacing_at
 from augmentor.data.splits import groups, guard, holdout
 from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
-from augmentor.model.checkpoint import (
-    Card,
-    load_checkpoint,
-    load_tensors,
-    save_checkpoint,
-    save_tensors,
-    write_atomically,
-)
+from augmentor.files import write_atomically
+from augmentor.model.checkpoint import Card, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from augmentor.model.devices import DeviceName
 from augmentor.model.gan import METHODS, batch_of, build_gan, resolve
 from augmentor.model.graft import GraftRange, TrainingLesions

@@ -90,6 +90,8 @@ def test_a_table_of_volumes_with_masks_or_of_boxes_is_one_of_scans(table, tmp_pa
     head, *rows = table.read_text().splitlines()
     (tmp_path / "ids.csv").write_text("\n".join([f"{head},original_id", *(f"{row},7" for row in rows)]))
     assert is_scan_table(tmp_path / "ids.csv"), "a column whose name holds `origin` is not that column"
+    (tmp_path / "list.json").write_text('[{"image": "in/c0_image.nii.gz"}]')
+    assert not is_scan_table(tmp_path / "list.json")
 
 
 def test_tables_of_lesions_are_none_of_scans(table, tmp_path):
