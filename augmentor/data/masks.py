@@ -55,7 +55,7 @@ def read_mask(path: str, image: str, size: int) -> np.ndarray:
     return lesion
 
 
-def load_masks(lesions: Lesions, size: int) -> np.ndarray:
+def load_mask_channels(lesions: Lesions, size: int) -> np.ndarray:
     """(N, 1, size, ...) float32, the channels of the lesions' masks.
 
     Raises DataError, naming every mask that can't be used.

@@ -9,7 +9,7 @@ import numpy as np
 from augmentor.data.check import inspect
 from augmentor.data.images import load_images, read_image
 from augmentor.data.lesions import Lesions
-from augmentor.data.masks import load_masks
+from augmentor.data.masks import load_mask_channels
 from augmentor.data.splits import groups, guard, holdout
 from augmentor.errors import DataError, UsageError
 from augmentor.model.checkpoint import Card, load_checkpoint
@@ -151,7 +151,7 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
 
 def _side_of_run(lesions: Lesions, card: Card) -> Side:
     side = _side(lesions, load_images(lesions.paths, card.model.size, card.intensity)[0])
-    return replace(side, masks=load_masks(lesions, card.model.size) > 0) if card.model.with_mask else side
+    return replace(side, masks=load_mask_channels(lesions, card.model.size) > 0) if card.model.with_mask else side
 
 
 def _side(lesions: Lesions, images: np.ndarray) -> Side:

@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from augmentor.benchmarking.arms import BASELINE as REFERENCE
-from augmentor.benchmarking.arms import CURVE_ARM
+from augmentor.benchmarking.arms import BASELINE, CURVE_ARM
 from augmentor.report.figures import BLACK, BLUE, NARROW, STYLE
 from augmentor.report.numbers import in_points, words
 
@@ -43,7 +42,7 @@ def real_curve(points: list[dict[str, Any]], cells: pd.DataFrame) -> Curve:
 
     cells: a row a cell with arm, per_class (NaN for all lesions), n_real.
     """
-    arm = cells[cells["arm"] == REFERENCE]
+    arm = cells[cells["arm"] == BASELINE]
     counts = arm.groupby(arm["per_class"].fillna(0))["n_real"].mean()
     rows = [point | {"lesions": counts.get(point["real"] or 0, np.nan)} for point in points]
     return _curve("Real lesions", rows, lambda point: f"{point['real']:g} a class" if point["real"] else "all")
@@ -64,7 +63,7 @@ def curve_plot(curve: Curve, metric: str) -> Figure:
     _label_ticks(axes, points)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(in_points)
-    axes.set(xlabel=f"{curve.lesions}, logarithmic", ylabel=f"{words(metric)} minus {REFERENCE}, points")
+    axes.set(xlabel=f"{curve.lesions}, logarithmic", ylabel=f"{words(metric)} minus {BASELINE}, points")
     return figure
 
 

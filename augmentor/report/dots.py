@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from augmentor.benchmarking.arms import BASELINE as REFERENCE
+from augmentor.benchmarking.arms import BASELINE
 from augmentor.report.figures import BLACK, BLUE, GREY, NARROW, STYLE, panel_grid, wrapped
 from augmentor.report.numbers import in_points, words
 
@@ -23,10 +23,10 @@ def arms_plot(arms: pd.DataFrame, metric: str, columns: int = 3) -> Figure:
     `arms` has the columns arm, classifier, metric, mean, low, high, as fractions; numbers may be missing.
     """
     rows = arms[arms["metric"] == metric].rename(columns={"mean": "value"})
-    classic = rows[rows["arm"] == REFERENCE].set_index("classifier")["value"].astype(float)
+    classic = rows[rows["arm"] == BASELINE].set_index("classifier")["value"].astype(float)
     figure = _interval_panels(rows, classic.to_dict(), columns)
     figure.axes[0].xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g} %"))
-    dashed = f"; dashed: {REFERENCE}" if len(classic) else ""
+    dashed = f"; dashed: {BASELINE}" if len(classic) else ""
     figure.supxlabel(f"{words(metric)}, 95 % interval{dashed}", fontsize=10)
     return figure
 
@@ -41,7 +41,7 @@ def difference_plot(comparisons: pd.DataFrame, columns: int = 3) -> Figure:
     figure = _interval_panels(rows, dict.fromkeys(rows["classifier"], 0.0), columns)
     figure.axes[0].xaxis.set_major_formatter(in_points)
     metric = words(rows["metric"].iloc[0])
-    figure.supxlabel(f"{metric} minus {REFERENCE}, points, 95 % interval", fontsize=10)
+    figure.supxlabel(f"{metric} minus {BASELINE}, points, 95 % interval", fontsize=10)
     return figure
 
 
@@ -65,9 +65,9 @@ def _interval_panels(rows: pd.DataFrame, references: Mapping[Any, float], column
 def _draw_intervals(axes: Axes, rows: pd.DataFrame) -> None:
     """`rows` is indexed by arm, top to bottom, with value, low and high; a missing number leaves a gap."""
     for place, (arm, row) in enumerate(rows[["value", "low", "high"]].astype(float).iterrows()):
-        color = GREY if arm == REFERENCE else BLUE
+        color = GREY if arm == BASELINE else BLUE
         axes.hlines(place, row["low"], row["high"], color=color, linewidth=2)
-        axes.plot(row["value"], place, marker="D" if arm == REFERENCE else "o", color=color, markersize=6)
+        axes.plot(row["value"], place, marker="D" if arm == BASELINE else "o", color=color, markersize=6)
     axes.grid(axis="y", visible=False)
 
 

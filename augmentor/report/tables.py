@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from augmentor.benchmarking.arms import BASELINE as REFERENCE
+from augmentor.benchmarking.arms import BASELINE
 from augmentor.report import numbers
 from augmentor.report.blocks import Table
 from augmentor.training.run import Run
@@ -47,7 +47,7 @@ def _comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
     heads = ["Arm", "Difference (95 % interval)", "p", "Smallest detectable difference", "Verdict"]
     unit = "lower is better" if metric in numbers.NO_SHARES else "in percentage points"
     corrected = "intervals and p are corrected for the number of comparisons"
-    return Table(f"{numbers.words(metric)}: difference to {REFERENCE}, {unit}; {corrected}", heads, groups)
+    return Table(f"{numbers.words(metric)}: difference to {BASELINE}, {unit}; {corrected}", heads, groups)
 
 
 def class_tables(classes: list[dict[str, Any]]) -> list[Table]:
@@ -72,7 +72,7 @@ def by_patient_table(differences: list[dict[str, Any]], metric: str) -> Table | 
         if row["metric"] == metric:
             groups.setdefault(row["classifier"], []).append([row["arm"], numbers.difference(row)])
     caption = (
-        f"{numbers.words(metric)}: difference to {REFERENCE} on all test lesions together, and its 95 % interval over "
+        f"{numbers.words(metric)}: difference to {BASELINE} on all test lesions together, and its 95 % interval over "
         "patients drawn with replacement. It says what other test patients would change, and little of what training "
         "again would; it is not corrected for the number of comparisons, and no verdict rests on it."
     )
@@ -86,7 +86,7 @@ def mcnemar_table(tests: list[dict[str, Any]]) -> Table | None:
     for test in tests:
         counts = [str(test["only_arm_right"]), str(test["only_baseline_right"])]
         groups.setdefault(test["classifier"], []).append([test["arm"], *counts, numbers.probability(test["p"])])
-    heads = ["Arm", "Lesions that only it called right", f"Lesions that only {REFERENCE} called right", "p"]
+    heads = ["Arm", "Lesions that only it called right", f"Lesions that only {BASELINE} called right", "p"]
     caption = (
         "McNemar's exact test on all test lesions together. It counts lesions of one patient as independent and is "
         "not corrected for the number of comparisons, so that its p is rather too small; no verdict rests on it."

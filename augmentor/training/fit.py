@@ -22,7 +22,7 @@ from lightning_fabric import Fabric
 from augmentor.data.check import Inspection, require_usable
 from augmentor.data.images import Intensity, load_images, read_image
 from augmentor.data.lesions import Lesions, class_numbers
-from augmentor.data.masks import load_masks
+from augmentor.data.masks import load_mask_channels
 from augmentor.data.sizes import load_sides, spacing_at
 from augmentor.data.splits import groups, guard, holdout
 from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
@@ -240,7 +240,7 @@ def _load(
     section = recipe.model
     images, intensity = load_images(lesions.paths, section.size, intensity)
     if section.with_mask:
-        images = np.concatenate([images, load_masks(lesions, section.size)], axis=1)
+        images = np.concatenate([images, load_mask_channels(lesions, section.size)], axis=1)
     sides = torch.tensor(load_sides(lesions)) if section.condition_on else None
     labels = torch.from_numpy(class_numbers(lesions.table["label"], classes))
     return Side(torch.tensor(images), labels, sides), intensity

@@ -3,7 +3,7 @@ import pytest
 
 from augmentor.data.images import write_image
 from augmentor.data.lesions import make_lesions
-from augmentor.data.masks import from_channel, load_masks, read_mask, to_channel
+from augmentor.data.masks import from_channel, load_mask_channels, read_mask, to_channel
 from augmentor.errors import DataError
 
 
@@ -69,17 +69,17 @@ def test_masks_that_cannot_be_used_are_named_all_at_once(tmp_path):
     other = write_pair(tmp_path, "other", blob((16, 16, 16)), spacing=(2.0, 1.0, 1.0))
     masks, images = zip(good, empty, small, other, strict=True)
     with pytest.raises(DataError) as told:
-        load_masks(set_of(tmp_path, list(masks), list(images)), 16)
+        load_mask_channels(set_of(tmp_path, list(masks), list(images)), 16)
     assert len(told.value.problems) == 3
     for problem, words in zip(told.value.problems, ("no pixel is set", "(12, 12, 12)", "(2.0, 1.0, 1.0)"), strict=True):
         assert words in problem
-    assert load_masks(set_of(tmp_path, [good[0]], [good[1]]), 16).shape == (1, 1, 16, 16, 16)
+    assert load_mask_channels(set_of(tmp_path, [good[0]], [good[1]]), 16).shape == (1, 1, 16, 16, 16)
 
 
 def test_a_lesion_without_a_mask_is_told_with_what_to_do(tmp_path):
     good = write_pair(tmp_path, "good", blob((16, 16, 16)))
     with pytest.raises(DataError, match=r"1 of 2 lesions have no mask .*--with-mask"):
-        load_masks(set_of(tmp_path, [good[0], ""], [good[1], good[1]]), 16)
+        load_mask_channels(set_of(tmp_path, [good[0], ""], [good[1], good[1]]), 16)
 
 
 def test_a_mask_of_which_nothing_is_left_is_told(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from augmentor.benchmarking.arms import BASELINE as REFERENCE
+from augmentor.benchmarking.arms import BASELINE
 from augmentor.report import dots, legend, tables
 from augmentor.report.blocks import Block, Folded, Part, Picture, Section, Table, Terms, Text
 from augmentor.report.numbers import words
@@ -37,7 +37,7 @@ def _dots(benchmark: Benchmark, out: Path, metric: str) -> Picture:
     rows = _arms(benchmark)
     rows = rows[rows["metric"] == metric]
     name = words(metric)
-    dashed = f"; the dashed line is {REFERENCE} augmentation" if REFERENCE in set(rows["arm"]) else ""
+    dashed = f"; the dashed line is {BASELINE} augmentation" if BASELINE in set(rows["arm"]) else ""
     return chart(
         lambda columns: dots.arms_plot(rows, metric, columns),
         benchmark.figure(out, "arms"),
@@ -58,8 +58,8 @@ def _gains(benchmark: Benchmark, out: Path, metric: str) -> Picture | None:
         lambda columns: dots.difference_plot(table, columns),
         benchmark.figure(out, "difference"),
         table,
-        alt=f"Dot plot: {name.lower()} minus {REFERENCE} of {described(table)}, with 95 % intervals.",
-        caption=f"{name} of every arm minus that of {REFERENCE} augmentation, in percentage points. "
+        alt=f"Dot plot: {name.lower()} minus {BASELINE} of {described(table)}, with 95 % intervals.",
+        caption=f"{name} of every arm minus that of {BASELINE} augmentation, in percentage points. "
         "Right of the dashed line an arm is better; a bar that crosses it leaves the sign open. A bar is the "
         "95\N{NO-BREAK SPACE}% interval, corrected for the number of comparisons.",
     )
@@ -82,7 +82,7 @@ def _numbers(benchmark: Benchmark) -> list[Block]:
     ]
     found: list[Block] = [tables.arms_table(_arms(benchmark)), *compared[:1]]
     if not compared:
-        found.append(Text(f"Nothing was compared: the arm {REFERENCE} was not run."))
+        found.append(Text(f"Nothing was compared: the arm {BASELINE} was not run."))
     for title, parts in folded:
         known: list[Block] = [part for part in parts if part]
         if known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from augmentor.benchmarking.arms import BASELINE as REFERENCE
+from augmentor.benchmarking.arms import BASELINE
 from augmentor.report import curves as drawing
 from augmentor.report.blocks import Beside, Block, Picture, Section, Text
 from augmentor.report.numbers import in_points, words
@@ -49,7 +49,7 @@ def _picture(benchmark: Benchmark, out: Path, curve: drawing.Curve, name: str, a
         f"{point['tick'].replace(chr(10), ', ')}: {in_points(round(point['difference'], 3))}"
         for point in curve.points.to_dict("records")
     )
-    gained = f"{words(metric)} of {drawing.CURVE_ARM} minus that of {REFERENCE}"
+    gained = f"{words(metric)} of {drawing.CURVE_ARM} minus that of {BASELINE}"
     return single(
         drawing.curve_plot(curve, metric),
         benchmark.figure(out, name),
