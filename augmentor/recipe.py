@@ -112,7 +112,9 @@ class ModelSection(_Section):
     """Which GAN: `cgan` (one for all classes, starts from real lesions), or the paper's `dcgan` and `acgan`."""
 
     name: ModelName = "cgan"
-    size: int = Field(64, ge=16, le=256, multiple_of=4)
+    size: int = Field(
+        64, ge=16, le=256, multiple_of=4, description="pixels a side; less where unnamed and every image is far smaller"
+    )
     spatial_dims: Dims = Field(2, description="2: images, 3: volumes of 16 to 64 voxels a side")
     with_mask: bool = Field(False, description="make the lesion's mask together with its image")
     condition_on: Literal["size"] | None = Field(None, description="size: lesions of a region's side in mm; cgan alone")
@@ -236,15 +238,23 @@ class Recipe(_Section):
         """`extract`, at the network's size where it names none."""
         return self.extract.model_copy(update={"size": self.extract.size or self.model.size})
 
+    @property
+    def named_size(self) -> int | None:
+        """`model.size` where it was given; None where it was not, and the lesions may decide (`check.at_own_size`)."""
+        return self.model.size if "size" in self.model.model_fields_set else None
+
     def with_options(self, **sections: dict[str, Any]) -> Recipe:
         """A copy with some values changed; those that are None stay as they are. Checks like a file's."""
-        content = self.model_dump()
+        content = self.model_dump(exclude_unset=True)
         for section, values in sections.items():
-            content[section].update({k: v for k, v in values.items() if v is not None})
+            content.setdefault(section, {}).update({k: v for k, v in values.items() if v is not None})
         return make_recipe(content, _COMMAND_LINE)
 
     def to_toml(self) -> str:
-        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        """Every choice, so that it is the same recipe for a later version; no size where none was named."""
+        content = self.model_dump(mode="json")
+        content["model"]["size"] = self.named_size
+        return tomli_w.dumps(_without_none(content))
 
     def save(self, file: Path) -> None:
         write_atomically(file, self.to_toml())

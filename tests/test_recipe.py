@@ -140,3 +140,13 @@ def test_the_hash_is_the_same_after_a_round_trip(tmp_path):
 )
 def test_a_fit_lasts_five_minutes_where_nothing_is_said(training, length):
     assert make_recipe({"training": training}, "test").training.length == length
+
+
+def test_a_size_that_was_not_named_stays_open_through_options_and_files(tmp_path):
+    unnamed = Recipe().with_options(training={"seed": 3}, model={"size": None})
+    unnamed.save(tmp_path / "recipe.toml")
+    assert unnamed.named_size is load_recipe(tmp_path / "recipe.toml").named_size is None
+    named = unnamed.with_options(model={"size": 64}).with_options(training={"seed": 4})
+    named.save(tmp_path / "named.toml")
+    assert named.named_size == load_recipe(tmp_path / "named.toml").named_size == 64
+    assert load_recipe(tmp_path / "recipe.toml").hash() == unnamed.hash()

@@ -23,7 +23,7 @@ from augmentor.benchmarking.embedding import embed
 from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.summary import summarise
 from augmentor.benchmarking.workers import run_tasks
-from augmentor.data.check import require_usable
+from augmentor.data.check import at_own_size, require_usable
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError
@@ -58,8 +58,8 @@ def benchmark(
     """
     progress, recipe, begun = progress or Progress(), recipe or Recipe(), time.perf_counter()
     with progress.task("Reading lesions", len(lesions)) as update:
-        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims, recipe.model.size)
-    lesions = found.lesions.at_most(recipe.data.max_per_class)
+        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims, recipe.named_size)
+    lesions, recipe = found.lesions.at_most(recipe.data.max_per_class), at_own_size(recipe, found)
     out = (out or Path("benchmark")).resolve()
     design = make_design(lesions, recipe, out)
     if not (out / _RECIPE).exists():

@@ -17,7 +17,7 @@ from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
 from augmentor.benchmarking.design import make_design
 from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.statistics import measure
-from augmentor.data.check import require_usable
+from augmentor.data.check import at_own_size, require_usable
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import groups
 from augmentor.errors import AugmentorError
@@ -49,7 +49,8 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     of all that decides about it, is that of this study; those of other studies stay in the file.
     """
     progress = progress or Progress()
-    lesions = require_usable(lesions).lesions.at_most(recipe.data.max_per_class)
+    found = require_usable(lesions, size=recipe.named_size)
+    lesions, recipe = found.lesions.at_most(recipe.data.max_per_class), at_own_size(recipe, found)
     design = make_design(lesions, recipe.with_options(benchmark={"arms": [BASELINE, _ARM]}), out)
     file = out / "screen.csv"
     with locked(out / ".lock", f"{out}: a study is at work in this folder. Wait for it, or give another --out."):

@@ -24,7 +24,6 @@ from augmentor.cli.options import (
     SpatialDims,
     Window,
     WithMask,
-    at_own_size,
     data_section,
     read_data,
     recipe_with,
@@ -107,7 +106,7 @@ def fit(
         run = resume_fit(out_folder, progress, device=recipe.training.device if "--device" in given else None)
     else:
         lesions = read_data(str(data), columns, patient_pattern, recipe)
-        run = fit_lesions(lesions, at_own_size(recipe, lesions, size), out_folder, progress=progress)
+        run = fit_lesions(lesions, recipe, out_folder, progress=progress)
     if is_first():  # of the processes that torchrun started, if it did
         show_fit(run, report([run.folder], run.folder))
 

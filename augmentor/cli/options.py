@@ -91,14 +91,6 @@ def read_data(data: str, columns: str | None, pattern: str | None, recipe: Any) 
     return open_lesions(data, columns_of(columns), pattern, recipe.cutting, TerminalProgress(err))
 
 
-def at_own_size(recipe: Any, lesions: Any, asked: int | None) -> Any:
-    """The recipe at the size that was asked for; at the lesions' own, where none was and all are far smaller."""
-    from augmentor.data.check import fitting_size
-
-    own = asked or fitting_size(lesions.paths, recipe.model.size)
-    return recipe.with_options(model={"size": own})
-
-
 def recipe_with(**sections: dict[str, Any]) -> Any:
     from augmentor.recipe import Recipe
 

@@ -21,7 +21,6 @@ from augmentor.cli.options import (
     SpatialDims,
     Steps,
     Window,
-    at_own_size,
     data_section,
     names_of,
     read_data,
@@ -108,7 +107,6 @@ def benchmark(
     from augmentor.report.html import report
 
     lesions = read_data(data, columns, patient_pattern, recipe)
-    recipe = at_own_size(recipe, lesions, size)
     results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err))
     show_results(results.summary, report([results.folder], results.folder))
 
@@ -195,5 +193,4 @@ def screens(
     from augmentor.benchmarking.screening import study_screen, summarise_study
 
     lesions = read_data(data, columns, patient_pattern, recipe)
-    recipe = at_own_size(recipe, lesions, size)
     show_screens(summarise_study(study_screen(lesions, recipe, out_folder.resolve(), TerminalProgress(err))))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions
 from augmentor.errors import SHOWN, DataError, first_of
+from augmentor.recipe import Recipe
 
 _FAR_SMALLER = 0.75  # of the side that networks see
 _LEAST_SIZE = 16  # of a network
@@ -42,6 +42,11 @@ class Inspection:
     def dims(self) -> set[int]:
         """2 where there are images, 3 where there are volumes."""
         return {size.count("x") + 1 for size in self.sizes}
+
+    @property
+    def largest(self) -> int:
+        """The longest side of any image, in pixels or voxels; 0 where none can be read."""
+        return max((int(side) for size in self.sizes for side in size.split("x")), default=0)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the table, ready for JSON."""
@@ -190,27 +195,18 @@ def require_usable(
     return found
 
 
+def at_own_size(recipe: Recipe, found: Inspection) -> Recipe:
+    """The recipe, with `model.size` named: as it is, or where it names none and every image is far smaller than the
+    usual size, the side that just holds them."""
+    return recipe.with_options(model={"size": recipe.named_size or _fitting(found.largest, recipe.model.size)})
+
+
 def _find_enlarged(found: Inspection, size: int) -> None:
-    largest = max(int(side) for sides in found.sizes for side in sides.split("x"))
-    if (fitting := _fitting(largest, size)) != size:
+    if (fitting := _fitting(found.largest, size)) != size:
         found.warnings.append(
-            f"No image has a side above {largest}, and they are enlarged to {size}: slower, and judged by detail that "
-            f"they don't have. Give --size {fitting} (model.size in a recipe)."
+            f"No image has a side above {found.largest}, and they are enlarged to {size}: slower, and judged by detail "
+            f"that they don't have. Give --size {fitting} (model.size in a recipe)."
         )
-
-
-def fitting_size(paths: Iterable[str], usual: int) -> int:
-    """The side that networks should see: the usual one, or, where every image is far smaller, one that just holds them.
-
-    What can't be read is passed over, and left to `inspect` to tell.
-    """
-    largest = 0
-    for path in paths:
-        with suppress(DataError):
-            largest = max(largest, *read_image(path).pixels.shape[1:])
-        if largest and _fitting(largest, usual) == usual:
-            break
-    return _fitting(largest, usual) if largest else usual
 
 
 def _fitting(largest: int, usual: int) -> int:

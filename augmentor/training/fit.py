@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from augmentor.data.check import Inspection, require_usable
+from augmentor.data.check import Inspection, at_own_size, require_usable
 from augmentor.data.images import Intensity, load_images, read_image
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.masks import load_mask_channels
@@ -105,10 +105,10 @@ def fit(
     """
     progress, recipe = _told_by_first(progress), recipe or Recipe()
     with progress.task("Reading lesions", len(lesions)) as update:
-        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims, recipe.model.size)
+        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims, recipe.named_size)
     for line in found.warnings:
         progress.say(f"Warning: {line}")
-    return _complete(_start(found, recipe, out), latest, progress)
+    return _complete(_start(found, at_own_size(recipe, found), out), latest, progress)
 
 
 def resume_fit(
@@ -149,7 +149,7 @@ def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:
     given = found.lesions.at_most(recipe.data.max_per_class)
     columns = ["path", "label", "patient", "split", "content"]
     for told, same in (
-        ("by another recipe", run.recipe.hash() == resolve(recipe).hash()),
+        ("by another recipe", run.recipe.hash() == resolve(at_own_size(recipe, found)).hash()),
         ("of other lesions", run.lesions.table[columns].equals(given.table[columns])),
     ):
         if not same:

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augmentor.data.check import fitting_size, inspect, require_usable
+from augmentor.data.check import at_own_size, inspect, require_usable
 from augmentor.data.lesions import make_lesions
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError
+from augmentor.recipe import Recipe
 
 
 def picture(seed=0, size=16):
@@ -215,9 +216,18 @@ def test_enlarging_every_image_brings_a_warning_with_the_size_that_fits(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("sides", "usual", "fitting"),
-    [((28, 28), 64, 28), ((26, 27), 64, 28), ((9,), 64, 16), ((28, 60), 64, 64), ((28,), 32, 32), ((), 64, 64)],
+    ("sides", "named", "size"),
+    [
+        ((28, 28), None, 28),
+        ((26, 27), None, 28),
+        ((9,), None, 16),
+        ((28, 60), None, 64),
+        ((28,), 32, 32),
+        ((28,), 64, 64),
+    ],
 )
-def test_networks_see_small_images_at_their_own_side_and_others_at_the_usual_one(tmp_path, sides, usual, fitting):
-    rows = [("a", f"a{n}", picture(n, side)) for n, side in enumerate(sides)] + [("a", "broken", None)]
-    assert fitting_size(write(tmp_path, *rows).paths, usual) == fitting
+def test_networks_see_small_images_at_their_own_side_unless_a_size_is_named(tmp_path, sides, named, size):
+    rows = [("a", f"a{n}", picture(n, side)) for n, side in enumerate(sides)]
+    recipe = Recipe().with_options(model={"size": named})
+    assert recipe.named_size == named
+    assert at_own_size(recipe, inspect(write(tmp_path, *rows))).named_size == size
