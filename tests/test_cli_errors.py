@@ -245,7 +245,7 @@ def test_data_is_asked_for(augmentor, command):
     [
         (("--factor", "many"), ["--factor", "'many'"]),
         (("--screen", "loose"), ["--screen", "'loose'", "'strict'"]),
-        (("--factor", "auto", "--classifier", "magic"), ["--classifiers", "'magic'"]),
+        (("--factor", "auto", "--classifier", "magic"), ["--classifier magic", "densenet"]),
         (("--factor", "auto", "--balance"), ["--factor auto", "Leave --balance and --screen out"]),
         (("--factor", "auto", "--screen", "off"), ["--factor auto", "Leave --balance and --screen out"]),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.table import Table
@@ -146,11 +146,14 @@ def expand(
     """
     from augmentor.expansion.expand import expand as expand_run
     from augmentor.files import require_empty
+    from augmentor.recipe import ClassifierName
     from augmentor.training.run import open_run
 
     asked = {"balance": balance or None, "format": image_format, "seed": seed, "screen": screen}
     asked["factor"] = None if factor == "auto" else factor
-    recipe_with(expand=asked, benchmark={"classifiers": [classifier]})  # a bad option is told before a missing run is
+    recipe_with(expand=asked)  # a bad option is told before a missing run is
+    if classifier not in get_args(ClassifierName):
+        raise UsageError(f"--classifier {classifier}: is none of {', '.join(get_args(ClassifierName))}.")
     if factor == "auto" and (balance or screen):
         raise UsageError(
             "--factor auto chooses the screen and keeps the classes' shares. Leave --balance and --screen out."
