@@ -57,22 +57,24 @@ def kid(real: np.ndarray, synthetic: np.ndarray) -> float:
 
 
 def kid_interval(
-    real: np.ndarray, synthetic: np.ndarray, groups: np.ndarray, level: float = 0.95
+    real: np.ndarray, synthetic: np.ndarray, groups: np.ndarray, other_groups: np.ndarray, level: float = 0.95
 ) -> tuple[float, float] | None:
     """The interval of `kid`, by the jackknife (Efron and Stein 1981): each group of real lesions (a patient's) is left
-    out in turn, and each of as many groups of synthetic ones.
+    out in turn, and of the others as many bunches of whole groups at most.
 
-    groups: (N,) of the real ones. The two variances are added, and the quantile is Student's with the smaller number of
-    groups less one. None where the real ones are of fewer than two groups, or one group holds all but one.
+    groups: (N,) of the real ones, other_groups: (M,) of the others (synthetic lesions: one each). The two variances are
+    added, and the quantile is Student's with the smaller number of groups less one. None where a side is of fewer than
+    two groups, or one of its groups holds all but one.
     """
     _, codes = np.unique(groups, return_inverse=True)
-    parts = np.arange(len(synthetic)) % max(2, min(len(synthetic), codes.max() + 1))
-    if codes.max() < 1 or len(real) - np.bincount(codes).max() < 2 or len(synthetic) < 4:
+    _, parts = np.unique(other_groups, return_inverse=True)
+    parts = parts % (codes.max() + 1) if codes.max() else parts
+    if any(c.max() < 1 or len(c) - np.bincount(c).max() < 2 for c in (codes, parts)):
         return None
     sums = _cubic_sums(real, synthetic)
     variance = _jackknife(_without(real, codes, sums[0], sums[2], sums[1]))
     variance += _jackknife(_without(synthetic, parts, sums[1], sums[3], sums[0]))
-    half = float(t.ppf((1 + level) / 2, codes.max())) * variance**0.5
+    half = float(t.ppf((1 + level) / 2, min(codes.max(), parts.max()))) * variance**0.5
     middle = _kid(*sums)
     return middle - half, middle + half
 
@@ -174,8 +176,9 @@ def coverage(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOU
 
 
 def density(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
-    """Mean number of real neighbourhoods that a synthetic point lies in, over k (Naeem et al. 2020, eq. 6)."""
-    return float(_inside(real, synthetic, neighbours).mean() / neighbours)
+    """Mean number of real neighbourhoods that a synthetic point lies in, over k (Naeem et al. 2020, eq. 6), which is
+    lowered as by `radii`."""
+    return float(_inside(real, synthetic, neighbours).mean() / min(neighbours, len(real) - 1))
 
 
 def precision(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:

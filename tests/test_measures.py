@@ -26,6 +26,15 @@ def test_density_of_a_set_in_itself_is_about_one():
     assert measures.density(POINTS, FAR) == 0
 
 
+def test_density_does_not_depend_on_how_few_real_lesions_there_are():
+    rng = np.random.default_rng(4)
+    found = [
+        np.mean([measures.density(rng.normal(size=(n, 8)), rng.normal(size=(200, 8))) for _ in range(80)])
+        for n in (4, 40)
+    ]
+    assert found == pytest.approx([1, 1], abs=0.2)
+
+
 @pytest.mark.parametrize("measure", [measures.kid, measures.mmd])
 def test_the_distance_of_one_distribution_to_itself_is_zero_on_average(measure):
     draws = [measure(RNG.normal(size=(40, 8)), RNG.normal(size=(40, 8))) for _ in range(60)]
@@ -119,16 +128,33 @@ def test_the_interval_of_kid_holds_its_mean_and_knows_patients():
         real, patients = patients_of_three(rng)
         synthetic = rng.normal(0.3, 1, (80, 8))
         found.append(measures.kid(real, synthetic))
-        held.append(measures.kid_interval(real, synthetic, patients))
+        held.append(measures.kid_interval(real, synthetic, patients, np.arange(80)))
     assert np.mean([low <= np.mean(found) <= high for low, high in held]) >= 0.85
     assert np.mean([high - low for low, high in held]) < 2 * 4 * np.std(found)
-    alone = measures.kid_interval(real, synthetic, np.arange(60))
+    alone = measures.kid_interval(real, synthetic, np.arange(60), np.arange(80))
     assert held[-1][1] - held[-1][0] > alone[1] - alone[0]
 
 
+def test_the_interval_of_kid_knows_the_patients_of_both_sides():
+    """Two sets of one law, 12 patients' five lesions each: KID is 0 on average, and an interval that takes each lesion
+    of the other side for a patient's only one misses it."""
+    rng, held = np.random.default_rng(2), {"patients": 0, "lesions": 0}
+    patients = np.repeat(np.arange(12), 5)
+    for _ in range(100):
+        real, others = (
+            (rng.normal(0, 0.8, (12, 1, 8)) + rng.normal(0, 0.6, (12, 5, 8))).reshape(60, 8) for _ in range(2)
+        )
+        for name, theirs in (("patients", patients), ("lesions", np.arange(60))):
+            low, high = measures.kid_interval(real, others, patients, theirs)
+            held[name] += low <= 0 <= high
+    assert held["patients"] >= 80
+    assert held["lesions"] < 65
+
+
 def test_kid_of_one_patient_has_no_interval():
-    assert measures.kid_interval(POINTS, OTHERS, np.zeros(60)) is None
-    assert measures.kid_interval(POINTS[:3], OTHERS, np.array([0, 0, 1])) is None
+    assert measures.kid_interval(POINTS, OTHERS, np.zeros(60), np.arange(len(OTHERS))) is None
+    assert measures.kid_interval(POINTS, OTHERS, np.arange(60), np.zeros(len(OTHERS))) is None
+    assert measures.kid_interval(POINTS[:3], OTHERS, np.array([0, 0, 1]), np.arange(len(OTHERS))) is None
 
 
 @pytest.mark.parametrize(

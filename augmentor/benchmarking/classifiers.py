@@ -189,7 +189,8 @@ def _probabilities(estimator: Any, features: np.ndarray) -> np.ndarray:
     """The estimator's own, else softmax of its margins.
 
     Not calibrated (Platt 1999): inner folds over views would set views of one lesion against each other, and the
-    calibrated class can differ from the estimator's. Softmax keeps the decision and the order of lesions.
+    calibrated class can differ from the estimator's. Softmax keeps the decision; with three or more classes it changes
+    the order of lesions, and so the AUC, and what it gives are no calibrated probabilities.
     """
     if hasattr(estimator, "predict_proba"):
         return estimator.predict_proba(features)

@@ -123,14 +123,18 @@ def pair(arm: np.ndarray, baseline: np.ndarray, test_share: float, names: tuple[
 
 
 def holm(family: list[Paired]) -> list[Comparison]:
-    """Holm's step-down procedure (1979) over the comparisons that are looked at together, in their order."""
-    order = sorted(range(len(family)), key=lambda i: family[i].p)
-    made: dict[int, Comparison] = {}
-    worst = 0.0
-    for rank, i in enumerate(order):
-        tests = len(family) - rank
-        worst = max(worst, min(1.0, family[i].p * tests))
-        made[i] = _conclude(family[i], worst, tests)
+    """Holm's step-down procedure (1979) over the comparisons that are looked at together, in their order.
+
+    Those that are not rejected share one level: the smallest p among them was held against it, whichever comparison had
+    it. So an interval leaves out zero exactly where there is a verdict, and a true difference of the detectable size is
+    shown with the power that it promises.
+    """
+    order = np.argsort([one.p for one in family], kind="stable")
+    tests = len(family) - np.arange(len(family))
+    corrected = np.maximum.accumulate(np.minimum(1.0, np.array([family[i].p for i in order]) * tests))
+    rejected = int((corrected < ALPHA).sum())
+    tests[rejected:] = len(family) - rejected
+    made = {i: _conclude(family[i], float(p), int(left)) for i, p, left in zip(order, corrected, tests, strict=True)}
     return [made[i] for i in range(len(family))]
 
 
@@ -201,7 +205,7 @@ def sentence(comparisons: list[Comparison], folds: int, seeds: int, test_sets: i
     of = {v: [c for c in comparisons if c.verdict == v] for v in ("gain", "harm", "none")}
     told = [_tell_changes(of[v], design) for v in ("gain", "harm") if of[v]]
     if of["none"]:
-        told.append(_tell_none(of["none"], "other gain" if of["gain"] else "gain", design))
+        told.append(_tell_none(of["none"], "other gain" if of["gain"] else "gain", design, test_sets))
     return " ".join(told)
 
 
@@ -224,9 +228,13 @@ def _tell(one: Comparison, design: str) -> str:
     return f"by {abs(100 * one.difference):.1f} points ({spread}) in {one.arm} with {one.classifier}"
 
 
-def _tell_none(silent: list[Comparison], what: str, design: str) -> str:
+def _tell_none(silent: list[Comparison], what: str, design: str, test_sets: int) -> str:
     limits = sorted(100 * c.detectable for c in silent if c.detectable is not None)
     unseen = "this design has too few folds to tell any effect from chance"
+    if test_sets >= _LEAST_PAIRS:
+        unseen = "every fold differed by the same, which leaves no spread to tell an effect from chance by"
+        if all(c.difference == 0 for c in silent):
+            unseen = "both arms scored the same in every fold"
     if limits:
         noisiest = f" ({limits[-1]:.1f} in the noisiest comparison)" if limits[-1] - limits[0] >= 0.1 else ""
         unseen = f"an effect under {limits[0]:.1f} points{noisiest} could not have been seen with this many patients"

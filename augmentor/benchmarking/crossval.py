@@ -63,11 +63,11 @@ class FoldData:
 
     @property
     def test_images(self) -> np.ndarray:
-        return _load(tuple(self.test.paths), self.recipe.model.size, self._train_images[1])[0]
+        return _load(*_named(self.test), self.recipe.model.size, self._train_images[1])[0]
 
     @property
     def _train_images(self) -> tuple[np.ndarray, Intensity]:
-        return _load(tuple(self.train.paths), self.recipe.model.size)
+        return _load(*_named(self.train), self.recipe.model.size)
 
     def _targets(self, side: Lesions) -> np.ndarray:
         return class_numbers(side.table["label"], self.lesions.classes)
@@ -119,8 +119,15 @@ class FoldData:
 
 
 @lru_cache(maxsize=4)  # a fold's two sides, for all its cells that this process computes
-def _load(paths: tuple[str, ...], size: int, intensity: Intensity | None = None) -> tuple[np.ndarray, Intensity]:
+def _load(
+    paths: tuple[str, ...], _content: tuple[str, ...], size: int, intensity: Intensity | None = None
+) -> tuple[np.ndarray, Intensity]:
+    """_content: hashes of the images' pixels; files that were changed since are read anew."""
     return load_images(list(paths), size, intensity)
+
+
+def _named(side: Lesions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(side.paths), tuple(side.table["content"])
 
 
 @dataclass(frozen=True)

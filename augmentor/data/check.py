@@ -144,6 +144,12 @@ def _find_problems(found: Inspection) -> None:
                 "Merge the class with another, or add patients."
             )
     _check_alike(found)
+    several = [
+        f"{path} stands under {' and '.join(names)}; an image has one label. Leave the other rows out."
+        for path, labels in table.groupby("path")["label"]
+        if len(names := sorted(set(labels))) > 1
+    ]
+    problems += first_of(several, "images")
     for column in ("split", "fold"):
         _check_patients_stay(table, column, problems)
 

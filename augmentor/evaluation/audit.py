@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augmentor.evaluation.intervals import Bounded, auc, share
+from augmentor.evaluation.intervals import UNKNOWN, Bounded, auc, share
 from augmentor.evaluation.sides import Sides
 from augmentor.model.memorisation import CopyCheck, distance_of, make_copy_check, views
 
 MOST_NEAR, MOST_AUC = 0.05, 0.8  # above which the alarm is raised, beyond chance
-UNKNOWN: Bounded = {"value": None, "low": None, "high": None}
 
 
 @dataclass(frozen=True)

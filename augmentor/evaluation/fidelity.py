@@ -70,15 +70,18 @@ def _scores(real: tuple[np.ndarray, Side], other: tuple[np.ndarray, Side], train
         a, b = real[0][real[1].labels == name], other[0][other[1].labels == name]
         if len(a) > 1 and len(b) > 1:
             most = int((training.labels == name).sum())
-            scores[str(name)] = _measures(a, b, real[1].groups[real[1].labels == name], most)
+            groups = [side.groups[side.labels == name] for _, side in (real, other)]
+            scores[str(name)] = _measures(a, b, (groups[0], groups[1]), most)
     if scores:
         scores["mean"] = _mean(list(scores.values()))
     return scores
 
 
-def _measures(real: np.ndarray, other: np.ndarray, groups: np.ndarray, most: int) -> dict[str, float]:
+def _measures(
+    real: np.ndarray, other: np.ndarray, groups: tuple[np.ndarray, np.ndarray], most: int
+) -> dict[str, float]:
     found = {name: measure(real, other) for name, measure in MEASURES.items()}
-    if interval := kid_interval(real, other, groups):
+    if interval := kid_interval(real, other, *groups):
         found |= {"kid_low": interval[0], "kid_high": interval[1]}
     few = other[_drawn(len(other), most)]
     found |= {name: measure(real, few) for name, measure in COUNTED.items() if len(few) > 1}

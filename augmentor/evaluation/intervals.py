@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 _DRAWS = 500
 Bounded = dict[str, float | None]  # value, low, high; None where it can't be told
+UNKNOWN: Bounded = {"value": None, "low": None, "high": None}
 
 
 def share(hits: np.ndarray) -> Bounded:

@@ -122,6 +122,8 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
             f"--synthetic has the class {', '.join(sorted(missing))}, which --real lacks (it has "
             f"{', '.join(real.classes)}). Name the folders of both by the same classes."
         )
+    left_out = sorted(set(real.classes) - set(synthetic.classes))
+    real = real.rows(~real.table["label"].isin(left_out).to_numpy())
     real, synthetic = _readable(real), _readable(synthetic)
     training, held_out, known = _halves(real, seed)
     first, theirs_first = read_image(synthetic.paths[0]), read_image(real.paths[0])
@@ -146,6 +148,8 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
     whole, made_side = _side(real, images), _side(synthetic, made)
     made_side = replace(made_side, groups=np.arange(len(made_side)))
     notes = own if known else (_UNKNOWN, *own)
+    if left_out:
+        notes += (f"The synthetic set has no {', '.join(left_out)}: real lesions of that are left out of everything.",)
     return Sides(made_side, whole.rows(training), whole.rows(held_out), known, notes)
 
 
@@ -159,9 +163,10 @@ def _side(lesions: Lesions, images: np.ndarray) -> Side:
 
 
 def _of_origin(lesions: Lesions, origin: str) -> Lesions:
-    """The rows of this origin; all, of a set that does not tell origins apart."""
-    origins = lesions.table["origin"]
-    chosen = lesions.rows((origins == origin).to_numpy()) if origins.nunique() > 1 else lesions
+    """The rows of this origin; all, of a set that does not tell origins apart (what is not said to be synthetic stands
+    as real)."""
+    of_it = (lesions.table["origin"] == origin).to_numpy()
+    chosen = lesions if origin == "synthetic" and not of_it.any() else lesions.rows(of_it)
     if not len(chosen):
         raise UsageError(f"{lesions.source}: holds no {origin} lesions. Give another folder to --{origin}.")
     return chosen

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from augmentor.evaluation.intervals import Bounded, auc, macro_sensitivity
+from augmentor.evaluation.intervals import UNKNOWN, Bounded, auc, macro_sensitivity
 from augmentor.evaluation.sides import Sides
 from augmentor.model.features import Embedder
 
@@ -34,8 +34,10 @@ def measure_usefulness(sides: Sides, texture: Embedder, nearest: np.ndarray) -> 
     made, real, held_out = (texture(s.images) for s in (sides.synthetic, sides.training, sides.held_out))
     of_real, of_synthetic = _fit(real, sides.training.labels), _fit(made, sides.synthetic.labels)
 
-    def test(model: Pipeline, features: np.ndarray, side: str) -> Bounded:
+    def test(model: Pipeline | None, features: np.ndarray, side: str) -> Bounded:
         tested = getattr(sides, side)
+        if model is None:
+            return UNKNOWN
         return macro_sensitivity(tested.labels, model.predict(features), tested.groups)
 
     return Usefulness(
@@ -46,7 +48,10 @@ def measure_usefulness(sides: Sides, texture: Embedder, nearest: np.ndarray) -> 
     )
 
 
-def _fit(features: np.ndarray, labels: np.ndarray) -> Pipeline:
+def _fit(features: np.ndarray, labels: np.ndarray) -> Pipeline | None:
+    """None where there is one class, which takes no telling."""
+    if len(np.unique(labels)) < 2:
+        return None
     model = LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
     return make_pipeline(StandardScaler(), model).fit(features, labels)
 
@@ -63,11 +68,11 @@ def _told_apart(real: np.ndarray, made: np.ndarray, sides: Sides, nearest: np.nd
     groups = np.concatenate([groups, nearest[chosen]])
     folds = min(_FOLDS, len(np.unique(groups[truth])), len(np.unique(groups[~truth])))
     if folds < 2:
-        return {"value": None, "low": None, "high": None}
+        return UNKNOWN
     scores = np.empty(len(truth))
     for rows, left in StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(features, truth, groups):
-        if len(np.unique(truth[rows])) < 2:
-            return {"value": None, "low": None, "high": None}
-        scores[left] = _fit(features[rows], truth[rows]).decision_function(features[left])
+        if (model := _fit(features[rows], truth[rows])) is None:
+            return UNKNOWN
+        scores[left] = model.decision_function(features[left])
     # Real and synthetic lesions of one group are drawn apart: each kind keeps its number.
     return auc(truth, scores, 2 * groups + truth)

@@ -147,7 +147,7 @@ def fit_or_resume(
 def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:
     found = require_usable(lesions, dims=recipe.model.spatial_dims)
     given = found.lesions.at_most(recipe.data.max_per_class)
-    columns = ["path", "label", "patient", "split", "content"]
+    columns = ["path", "label", "patient", "split", "mask", "roi_side_mm", "content"]
     for told, same in (
         ("by another recipe", run.recipe.hash() == resolve(at_own_size(recipe, found)).hash()),
         ("of other lesions", run.lesions.table[columns].equals(given.table[columns])),

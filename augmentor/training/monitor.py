@@ -124,12 +124,12 @@ class Monitor:
         return Side(images, targets, None if sides is None else sides.cpu())
 
     def _compare(self, features: np.ndarray, labels: np.ndarray) -> tuple[float | None, float | None]:
-        """(mmd, coverage), mean over the classes with two or more held-out lesions; None where there are none."""
+        """(mmd, coverage), mean over the classes with two or more lesions on both sides; None where there are none."""
         assert self.held_out is not None
         reference, features = standardise(self._reference, features)
         theirs, scores = self.held_out.labels.numpy(), []
         for c in np.unique(theirs):
-            if (theirs == c).sum() > 1:
+            if min((theirs == c).sum(), (labels == c).sum()) > 1:
                 real, synthetic = reference[theirs == c], features[labels == c]
                 scores.append((mmd(real, synthetic), coverage(real, synthetic)))
         if not scores:

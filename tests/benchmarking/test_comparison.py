@@ -277,3 +277,30 @@ def test_of_many_comparisons_gains_and_harms_are_named_and_the_rest_is_summed_up
 def test_the_best_of_many_errors_is_the_lowest():
     family = [Comparison(f"arm{i}", "cnn", "ece", i / 100, -0.1, 0.2, 1.0, "none", 0.04) for i in range(-2, 3)]
     assert "+2.0 to -2.0, best arm-2 with cnn" in sentence(family, 5, 1, 5)
+
+
+def test_an_interval_leaves_out_zero_exactly_where_there_is_a_verdict():
+    rng, seen = np.random.default_rng(21), set()
+    for _ in range(200):
+        gains = rng.choice([0.0, 0.02, 0.05], 5)
+        family = [pair(rng.normal(gain, 0.03, 9), np.zeros(9), 0.1, LABELS) for gain in gains]
+        for one in holm(family):
+            assert (one.verdict != "none") == (one.low > 0 or one.high < 0)
+            seen.add(one.verdict)
+    assert {"gain", "none"} <= seen
+
+
+def test_what_could_not_have_been_seen_is_told_at_the_level_of_the_whole_family():
+    """Three comparisons with the same spread: none is a verdict, so a true effect in any would have had to be the
+    smallest p of three."""
+    spread = np.array([-1.0, 0.0, 1.0]) / 100
+    silent = holm([pair(spread + shift, np.zeros(3), 0.5, LABELS) for shift in (0.001, 0.002, 0.003)])
+    assert len({round(one.detectable, 9) for one in silent}) == 1
+    assert silent[0].detectable > concluded(spread, np.zeros(3)).detectable
+
+
+def test_arms_that_never_differed_are_told_as_that():
+    same = concluded([0.7, 0.8, 0.75], [0.7, 0.8, 0.75])
+    assert "both arms scored the same in every fold" in sentence([same], 3, 1, 3)
+    shifted = concluded([0.75, 0.85, 0.8], [0.7, 0.8, 0.75])
+    assert "every fold differed by the same" in sentence([shifted], 3, 1, 3)

@@ -92,3 +92,17 @@ def test_an_image_that_can_not_be_read_is_named(tmp_path, real):
     broken.write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"ap0_0.png: can't be read"):
         sides_of_sets(read_lesions(tmp_path / "made", patient_pattern="<patient>_<anything>"), real)
+
+
+def test_classes_that_were_not_made_are_left_out_and_it_is_said(real, made):
+    one = made.rows((made.table["label"] == "a").to_numpy())
+    sides = sides_of_sets(one, real)
+    assert set(sides.seen.labels) == set(sides.held_out.labels) == {"a"}
+    assert "no b: real lesions of that are left out" in sides.notes[-1]
+
+
+def test_synthetic_lesions_do_not_stand_for_real_ones(real, made):
+    called = made.__class__(made.table.assign(origin="synthetic"), made.source)
+    assert len(sides_of_sets(called, real).synthetic) == len(made)
+    with pytest.raises(UsageError, match="holds no real lesions"):
+        sides_of_sets(made, called)

@@ -96,3 +96,10 @@ def test_as_many_near_copies_as_before_training_are_not():
     monitor.begin_at(Shown(side(0.0).images))
     snapshot = monitor.measure(Shown(side(0.0).images), Judge())
     assert (snapshot.by_heart, snapshot.near_copies) == (False, 1.0)
+
+
+def test_a_class_of_one_training_lesion_has_no_floor_and_ends_no_fit():
+    one = side(0.0, 4)
+    train = Side(one.images, torch.tensor([0, 0, 0, 1]))
+    found = Monitor(train, side(0.1), 0).floor()
+    assert found["mmd"] is not None
