@@ -149,7 +149,7 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
     made_side = replace(made_side, groups=np.arange(len(made_side)))
     notes = own if known else (_UNKNOWN, *own)
     if left_out:
-        notes += (f"The synthetic set has no {', '.join(left_out)}: real lesions of that are left out of everything.",)
+        notes += (f"Classes without synthetic lesions are left out: {', '.join(left_out)}.",)
     return Sides(made_side, whole.rows(training), whole.rows(held_out), known, notes)
 
 

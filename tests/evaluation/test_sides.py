@@ -98,7 +98,7 @@ def test_classes_that_were_not_made_are_left_out_and_it_is_said(real, made):
     one = made.rows((made.table["label"] == "a").to_numpy())
     sides = sides_of_sets(one, real)
     assert set(sides.seen.labels) == set(sides.held_out.labels) == {"a"}
-    assert "no b: real lesions of that are left out" in sides.notes[-1]
+    assert sides.notes[-1] == "Classes without synthetic lesions are left out: b."
 
 
 def test_synthetic_lesions_do_not_stand_for_real_ones(real, made):
