@@ -4,7 +4,6 @@ The four verbs are `fit`, `expand`, `evaluate` and `benchmark`; `read_lesions` a
 `extract` cuts lesions out of the scans that `read_scans` finds.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 __all__ = ["Recipe", "benchmark", "evaluate", "expand", "extract", "fit", "load_recipe", "read_lesions", "read_scans"]
-
-# Large tensors in huge pages, where Linux has them: with small ones, looking up addresses costs a training step on a
-# CPU a tenth of its time. Torch reads this at its first large tensor.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _HOMES = {
     "benchmark": "augmentor.benchmarking.benchmark",

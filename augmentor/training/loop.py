@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 
 import torch
 from lightning_fabric import Fabric
@@ -31,6 +32,10 @@ from augmentor.training.losses import (
     generator_loss,
     r1_penalty,
 )
+
+# Large tensors in huge pages, where Linux has them: with small ones, looking up addresses costs a step on a CPU a tenth
+# of its time. Torch reads this at its first large tensor. Not for `expand`, whose memory must not vary by as much.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce its precision at each start
 

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from typing import get_args
 
 import pytest
@@ -154,3 +157,12 @@ def test_an_acgans_class_head_learns_and_its_generator_is_told():
     assert (discriminator.judge(images, labels).classes.argmax(1) == labels).all()
     lesions, _ = generator(torch.randn(24, 100, generator=torch.Generator().manual_seed(2)), labels)
     assert lesions[labels == 1].mean() > lesions[labels == 0].mean() + 0.5
+
+
+@pytest.mark.parametrize("given", [None, "0"])
+def test_huge_pages_are_asked_for_unless_the_environment_says_otherwise(given):
+    environment = {k: v for k, v in os.environ.items() if k != "THP_MEM_ALLOC_ENABLE"}
+    environment |= {} if given is None else {"THP_MEM_ALLOC_ENABLE": given}
+    told = "import augmentor.training.fit, os; print(os.environ['THP_MEM_ALLOC_ENABLE'])"
+    found = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == (given or "1")
