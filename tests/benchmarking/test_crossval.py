@@ -10,6 +10,7 @@ from PIL import Image
 from augmentor.benchmarking import crossval
 from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
 from augmentor.benchmarking.pool import pool
+from augmentor.data.check import inspect
 from augmentor.data.readers import read_lesions
 from augmentor.data.splits import holdout, outer_folds
 from augmentor.expansion.mix import wanted_counts
@@ -46,6 +47,19 @@ def test_a_folds_real_and_synthetic_lesions_are_on_one_scale(tmp_path):
     made, _ = pool(run, wanted_counts(data.train.counts(), 2.0), 0, "off")
     stored = [(x + 1) / 2 * (i.high - i.low) + i.low for x, i in ((synthetic, whole), (made, own))]
     np.testing.assert_allclose(*stored, atol=0.5)
+
+
+def test_files_that_were_rewritten_since_are_read_anew(tmp_path):
+    lesions = write_set(tmp_path / "lesions")
+    fold = outer_folds(lesions, 2, 0)[0]
+
+    def test_images():
+        return FoldData(inspect(lesions).lesions, fold, 0, tiny_recipe(), tmp_path).test_images
+
+    before = test_images()
+    brighten(lesions.rows(fold.test).paths[0], 255)
+    changed = (test_images() != before).any((1, 2, 3))
+    assert changed.tolist() == [True] + [False] * (len(before) - 1)
 
 
 def test_a_worker_that_computes_otherwise_fits_no_gan(tmp_path, monkeypatch):

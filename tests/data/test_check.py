@@ -1,7 +1,9 @@
 import json
+from dataclasses import replace
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -98,6 +100,14 @@ def test_one_image_under_two_labels_brings_a_warning(tmp_path):
     same = picture(5)
     found = inspect(write(tmp_path, *sound("a"), *sound("b"), ("a", "p", same), ("b", "q", same)))
     assert any("under two labels" in w for w in found.warnings)
+
+
+def test_one_file_under_two_labels_is_a_problem(tmp_path):
+    rows = [*sound("a"), *sound("b")]
+    whole = write(tmp_path, *rows)
+    twice = pd.concat([whole.table, whole.table.head(1).assign(label="b")], ignore_index=True)
+    found = inspect(replace(whole, table=twice))
+    assert f"{whole.paths[0]} stands under a and b; an image has one label. Leave the other rows out." in found.problems
 
 
 def test_unreadable_files_are_all_named_and_forbid_a_fit(tmp_path):

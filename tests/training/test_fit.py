@@ -16,6 +16,12 @@ from augmentor.training.run import open_run
 from tests.lesion_sets import tiny_recipe, write_set
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """A fit points runs/latest below the working folder, which is nobody's checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def lesions(tmp_path):
     return write_set(tmp_path / "lesions")
@@ -229,8 +235,6 @@ def test_test_rows_of_a_brought_split_are_on_neither_side(tmp_path):
     write_set(tmp_path / "set" / "test", patients=2, seed=1)
     for file in (tmp_path / "set" / "test").rglob("*.png"):
         file.rename(file.with_name("t" + file.name))
-    from augmentor.data.readers import read_lesions
-
     run = fit(read_lesions(tmp_path / "set", patient_pattern="<patient>_<anything>"), tiny_recipe(), tmp_path / "run")
     splits = json.loads((run.folder / "splits.json").read_text())
     assert not [p for side in splits.values() for p in side if "/test/" in p]

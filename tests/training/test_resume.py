@@ -1,5 +1,7 @@
 """`fit_or_resume`: what a benchmark that was killed does with the fold it was in."""
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
@@ -84,6 +86,14 @@ def test_a_run_of_a_file_that_has_changed_since_is_not_taken_for_this_one(tmp_pa
     other.save(lesions.paths[0])
     with pytest.raises(UsageError, match="other lesions"):
         fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+
+
+@pytest.mark.parametrize(("column", "value"), [("roi_side_mm", "31.5"), ("mask", "masks/0.png")])
+def test_a_run_of_lesions_of_other_sizes_or_masks_is_not_taken_for_this_one(tmp_path, lesions, column, value):
+    fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    changed = replace(lesions, table=lesions.table.assign(**{column: value}))
+    with pytest.raises(UsageError, match="other lesions"):
+        fit_or_resume(changed, tiny_recipe(), tmp_path / "run")
 
 
 def test_latest_moves_only_where_it_is_asked_to(tmp_path, lesions, monkeypatch):
