@@ -53,9 +53,10 @@ def show_counts(lesions: Any) -> None:
 
 def show_evaluation(found: Any, report: Path | None = None) -> None:
     for space, scores in found.spaces.items():
-        sides = [side.get(space, {}).get("mean", {}) for side in (found.floor, found.training)]
-        heads = ("synthetic", "floor: training lesions", "training halves")
-        table = Table(f"{space} features, mean over classes", *heads)
+        references = (found.augmented, found.floor, found.training)
+        sides = [side.get(space, {}).get("mean", {}) for side in references]
+        heads = ("synthetic", "training lesions, augmented", "floor: training lesions", "training halves")
+        table = Table("", *heads, title=f"{space} features, mean over classes", title_justify="left")
         for measure in [name for name in scores["mean"] if not name.endswith(("_low", "_high"))]:
             table.add_row(measure, *(_measured(side, measure) for side in (scores["mean"], *sides)))
         out.print(table)

@@ -44,8 +44,9 @@ _ABSENT = (
 class Evaluation:
     """What evaluation.json holds.
 
-    spaces: by feature space, class (or "mean") and measure, of the synthetic lesions against held-out real ones. floor:
-    the same of the training lesions, which no generator can be expected to beat. training: of one half of the training
+    spaces: by feature space, class (or "mean") and measure, of the synthetic lesions against held-out real ones.
+    augmented: the same of the training lesions under classic augmentation, which a generator has to beat. floor: of the
+    training lesions as they are, which none can be expected to beat. training: of one half of the training
     lesions against the other. kid_low and kid_high are KID's 95 % interval. The numbers about the whole set are told in
     `Usefulness` and `Audit`; near_copies is the share that `expand` refuses. copies: the near-copies, and the ten
     closest in any case, the closest first, each with the file of the synthetic lesion, of the real one nearest to it,
@@ -54,6 +55,7 @@ class Evaluation:
     """
 
     spaces: dict[str, Scores]
+    augmented: dict[str, Scores]
     floor: dict[str, Scores]
     training: dict[str, Scores]
     tstr: Bounded
@@ -199,14 +201,11 @@ def _evaluation(found: _Found, files: list[str]) -> Evaluation:
         seed = {"seed": sides.synthetic.seeds[row]} if sides.synthetic.seeds else {}
         copies.append(copy | {"label": str(sides.synthetic.labels[row])} | seed)
     scored = found.fidelity
-    every = [
-        s for side in (scored.spaces, scored.floor, scored.training) for space in side.values() for s in space.values()
-    ]
+    sides_scored = (scored.spaces, scored.augmented, scored.floor, scored.training)
+    every = [scores for side in sides_scored for space in side.values() for scores in space.values()]
     absent = [] if "pretrained" in scored.spaces else [_ABSENT]
     return Evaluation(
-        scored.spaces,
-        scored.floor,
-        scored.training,
+        *sides_scored,
         **asdict(found.usefulness),
         near_copies=float(audited.near.mean()),
         authenticity=audited.authenticity,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-SIDES = {"spaces": "synthetic", "floor": "floor", "training": "training"}  # key in the file -> column
+# key in the file -> column
+SIDES = {"spaces": "synthetic", "augmented": "augmented", "floor": "floor", "training": "training"}
 ENDS = ("_low", "_high")  # of an interval
 BETTER = {
     **dict.fromkeys(("kid", "mmd", "fid"), "lower"),
@@ -15,8 +16,8 @@ BETTER = {
 
 
 def scores(evaluation: dict[str, Any]) -> pd.DataFrame:
-    """A row for each space, class (or "mean") and measure; columns synthetic, floor and training, where they are, and
-    synthetic_low and so on where a measure has an interval."""
+    """A row for each space, class (or "mean") and measure; columns synthetic, augmented, floor and training, where they
+    are, and synthetic_low and so on where a measure has an interval."""
     rows: dict[tuple[str, str, str], dict[str, float | None]] = {}
     for key, side in SIDES.items():
         for space, by_class in (evaluation.get(key) or {}).items():

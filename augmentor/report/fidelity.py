@@ -10,22 +10,28 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from augmentor.report.evaluation import BETTER
-from augmentor.report.figures import BLUE, NARROW, ORANGE, STYLE, VERMILLION, wrapped
+from augmentor.report.figures import BLACK, BLUE, NARROW, ORANGE, STYLE, VERMILLION, wrapped
 from augmentor.report.numbers import words
 
 MARKS: dict[str, dict[str, Any]] = {  # differ in shape as well as in colour; the synthetic ones lie uppermost
     "training": {"marker": "^", "color": ORANGE, "markeredgecolor": "black", "markersize": 7},
+    "augmented": {"marker": "s", "markerfacecolor": "none", "color": BLACK, "markersize": 8},
     "floor": {"marker": "D", "markerfacecolor": "none", "color": BLUE, "markersize": 8},
     "synthetic": {"marker": "o", "color": VERMILLION, "markersize": 5},
 }
-NAMES = {"synthetic": "synthetic", "floor": "floor: real lesions", "training": "training halves"}
+NAMES = {
+    "synthetic": "synthetic",
+    "augmented": "real lesions, augmented",
+    "floor": "floor: real lesions",
+    "training": "training halves",
+}
 
 
 @matplotlib.rc_context(STYLE)
 def fidelity_plot(scores: pd.DataFrame, columns: int = 3) -> Figure:
     """A panel a measure, each with a scale of its own; a row a class, the mean at the bottom.
 
-    scores: the rows of one space, with class, measure and at least one of synthetic, floor, training.
+    scores: the rows of one space, with class, measure and at least one of synthetic, augmented, floor, training.
     """
     measures, classes = (list(dict.fromkeys(scores[name])) for name in ("measure", "class"))
     columns = min(columns, len(measures))
@@ -45,5 +51,5 @@ def fidelity_plot(scores: pd.DataFrame, columns: int = 3) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.margins(x=0.15)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper left", ncols=3, fontsize=9, columnspacing=1, handletextpad=0.2)
+    figure.legend(handles, names, loc="outside upper left", ncols=2, fontsize=9, columnspacing=1, handletextpad=0.2)
     return figure

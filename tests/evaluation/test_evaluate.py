@@ -46,7 +46,7 @@ def evaluation(run):
 def test_every_space_and_reference_has_one_shape(run, evaluation):
     content = json.loads((run.folder / "evaluation.json").read_text())
     assert {"trained", "texture"} <= content["spaces"].keys() <= {"trained", "pretrained", "texture"}
-    for side in ("spaces", "floor", "training"):
+    for side in ("spaces", "augmented", "floor", "training"):
         assert content[side].keys() == content["spaces"].keys()
         for scores in content[side].values():
             assert scores.keys() == {"a", "b", "mean"}

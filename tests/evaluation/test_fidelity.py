@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from augmentor.evaluation.fidelity import COUNTED, MEASURES, measure_fidelity
+from augmentor.evaluation.fidelity import COUNTED, MEASURES, _augmented, measure_fidelity
 from augmentor.evaluation.sides import Sides
 from augmentor.measures import coverage, standardise
 from augmentor.model.features import Embedder, texture_features
@@ -14,13 +16,18 @@ def quiet(_done, _note):
     pass
 
 
+def noise_like(side):
+    images = np.random.default_rng(0).uniform(-1, 1, side.images.shape)
+    return replace(side, images=images.astype(np.float32))
+
+
 @pytest.fixture(scope="module")
 def found():
     return measure_fidelity(make_sides(), [TEXTURE], quiet)
 
 
-def test_all_three_sides_have_one_shape(found):
-    for scores in (found.spaces, found.floor, found.training):
+def test_all_sides_have_one_shape(found):
+    for scores in (found.spaces, found.augmented, found.floor, found.training):
         assert scores["texture"].keys() == {"plain", "striped", "mean"}
         for measured in scores["texture"].values():
             assert measured.keys() == {*MEASURES, *COUNTED, "kid_low", "kid_high"}
@@ -34,13 +41,28 @@ def test_lesions_of_the_same_distribution_score_like_the_floor(found):
     assert mean["kid_low"] < 0 < mean["kid_high"]
 
 
+def test_augmented_training_lesions_score_between_the_floor_and_another_kind():
+    sides = make_sides()
+    found = measure_fidelity(replace(sides, synthetic=noise_like(sides.synthetic)), [TEXTURE], quiet)
+    of_each = (found.floor, found.augmented, found.spaces)
+    floor, augmented, noise = (side["texture"]["mean"]["mmd"] for side in of_each)
+    assert floor < augmented < noise
+
+
+def test_every_training_lesion_is_augmented_equally_often_whatever_its_class():
+    training = make_side().rows(np.r_[0:40, 40:47])
+    views = _augmented(training)
+    for label in np.unique(training.labels):
+        times = [views.paths.count(path) for path in np.array(training.paths)[training.labels == label]]
+        assert len(set(times)) == 1
+        assert 100 < sum(times) < 300
+    assert (views.groups == [training.groups[training.paths.index(path)] for path in views.paths]).all()
+    assert len(np.unique(views.images, axis=0)) == len(views)
+
+
 def test_lesions_of_another_kind_score_worse():
     sides = make_sides()
-    noise = np.random.default_rng(0).uniform(-1, 1, sides.synthetic.images.shape).astype(np.float32)
-    wrong = Sides(
-        sides.synthetic.__class__(noise, sides.synthetic.labels, sides.synthetic.groups), *[sides.training] * 2
-    )
-    found = measure_fidelity(wrong, [TEXTURE], quiet)
+    found = measure_fidelity(Sides(noise_like(sides.synthetic), *[sides.training] * 2), [TEXTURE], quiet)
     assert found.spaces["texture"]["mean"]["kid_low"] > found.floor["texture"]["mean"]["kid"]
     assert found.spaces["texture"]["mean"]["coverage"] == 0
 

@@ -13,6 +13,7 @@ from PIL import Image
 from augmentor.data.lesions import make_lesions
 from augmentor.reading.score import score_reading
 from augmentor.recipe import make_recipe
+from augmentor.report.evaluation import SIDES
 from tests.reading.kits import plain_key, save, true_answers
 
 METRICS = ["accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "brier", "ece"]
@@ -265,7 +266,7 @@ def write_evaluation(run: Path, random: np.random.Generator) -> Path:
         copies.append({"path": f"synthetic_{place}.png", "nearest": str(nearest), "ratio": 0.3 + place / 20})
     pairs = random.integers(0, 256, (2 * 16, 10 * 16), dtype=np.uint8)
     Image.fromarray(pairs).save(run / "evaluation" / "pairs.png")
-    scores = {side: fake_scores(random) for side in ("spaces", "floor", "training")}
+    scores = {side: fake_scores(random) for side in SIDES}
     whole = {"tstr": {"value": 0.7, "low": 0.61, "high": 0.78}, "near_copies": 0.031}
     alarm = {"alarm": True, "alarm_sentence": "Membership can be told: <AUC> 0.71."}
     masks = {"synthetic": 0.687, "real": 0.724, "swapped": 0.311}

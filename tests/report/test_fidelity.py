@@ -13,18 +13,19 @@ MEASURES = ["kid", "mmd", "precision", "recall", "density", "coverage", "a_measu
 
 def scores(classes: list[str]) -> pd.DataFrame:
     rows = [{"class": name, "measure": measure} for name in classes for measure in MEASURES]
-    return pd.DataFrame(rows).assign(synthetic=0.4, floor=0.2, training=0.1)
+    return pd.DataFrame(rows).assign(synthetic=0.4, augmented=0.3, floor=0.2, training=0.1)
 
 
 def test_a_panel_shows_every_side_of_a_measure():
     axes = fidelity_plot(scores(["cyst", "mean"])).axes
     assert len(axes) == len(MEASURES)
     drawn = {line.get_label(): line.get_xdata().tolist() for line in axes[0].lines}
-    assert drawn == {"training halves": [0.1] * 2, "floor: real lesions": [0.2] * 2, "synthetic": [0.4] * 2}
+    values = {"training halves": 0.1, "floor: real lesions": 0.2, "real lesions, augmented": 0.3, "synthetic": 0.4}
+    assert drawn == {name: [value] * 2 for name, value in values.items()}
 
 
 def test_a_side_that_was_not_measured_is_left_out():
-    axes = fidelity_plot(scores(["mean"]).drop(columns="training").assign(floor=None)).axes
+    axes = fidelity_plot(scores(["mean"]).drop(columns=["training", "augmented"]).assign(floor=None)).axes
     assert [line.get_label() for line in axes[0].lines] == ["floor: real lesions", "synthetic"]
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from augmentor.errors import UsageError
 from augmentor.reading.score import score_reading
+from augmentor.report.evaluation import SIDES
 from augmentor.report.html import report
 from tests.report.fake import write_all, write_benchmark, write_evaluation, write_reading, write_run
 from tests.report.page import Page
@@ -169,8 +170,8 @@ def test_fidelity_agrees_with_the_evaluation(joined, out):
     rows = [row[1:] for row in joined.rows("Measure")]
     for space in ("texture", "pretrained"):
         for measure, name in (("kid", "KID"), ("coverage", "Coverage")):
-            sides = [evaluation[side][space]["mean"][measure] for side in ("spaces", "floor", "training")]
-            assert [name, *(f"{value:.3f}" for value in sides)] in [row[:4] for row in rows]
+            sides = [evaluation[side][space]["mean"][measure] for side in SIDES]
+            assert [name, *(f"{value:.3f}" for value in sides)] in [row[: 1 + len(SIDES)] for row in rows]
     assert any(row[-1] == "0.700 (0.610 to 0.780)" for row in joined.rows("What", "Value"))
 
 

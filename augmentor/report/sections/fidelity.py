@@ -47,7 +47,11 @@ def _of(fit: Fit, out: Path) -> list[Block]:
     blocks: list[Block] = []
     if not scores.empty:
         told = "The floor is what real lesions score: no generator can be expected to do better."
-        blocks.append(Text(f"{told} With few held-out lesions both are rough."))
+        if "augmented" in scores:
+            told += (
+                " The same lesions augmented (turned, mirrored, shifted, zoomed) are what to beat: they cost nothing."
+            )
+        blocks.append(Text(f"{told} With few held-out lesions all of it is rough."))
     for space in dict.fromkeys(scores.get("space", [])):
         blocks += _space(fit, out, str(space), scores[scores["space"] == space].drop(columns="space"))
     if whole := evaluation.whole(fit.evaluation):
