@@ -136,7 +136,7 @@ def test_mixed_channel_counts(reading, lesion_folder):
     save(lesion_folder / "a" / "ap0_9.png", noise(16, 16, 3))
     outcome = reading(lesion_folder)
     assert outcome.code == 2
-    assert outcome.says("Mixed channel counts: 24 images of 1, 1 images of 3", "convert the smaller part")
+    assert outcome.says("Mixed channel counts: 24 of 1, 1 of 3 (for example ", "convert the smaller part")
 
 
 def test_a_file_that_does_not_fit_the_patient_pattern(reading, lesion_folder):

@@ -31,6 +31,7 @@ class Inspection:
     intensity: dict[str, float]
     splits: dict[str, int]
     folds: dict[str, int]
+    examples: dict[str, str] = field(default_factory=dict)  # the first file of each dtype and channel count
     exact_duplicates: list[list[str]] = field(default_factory=list)
     duplicates_across_patients: list[list[str]] = field(default_factory=list)
     duplicates_across_splits: list[list[str]] = field(default_factory=list)
@@ -61,6 +62,7 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
     dtypes: Counter[str] = Counter()
     channels: Counter[str] = Counter()
     content, unreadable, low, high = [], [], np.inf, -np.inf
+    examples: dict[str, str] = {}
     for number, path in enumerate(lesions.paths, 1):
         try:
             pixels = read_image(path).pixels
@@ -71,6 +73,8 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
             sizes["x".join(map(str, pixels.shape[1:]))] += 1
             dtypes[str(pixels.dtype)] += 1
             channels[str(pixels.shape[0])] += 1
+            for kind in (str(pixels.dtype), str(pixels.shape[0])):
+                examples.setdefault(kind, path)
             low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
             content.append(_content_hash(pixels))
         if progress:
@@ -87,6 +91,7 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
         intensity={"low": low, "high": high} if np.isfinite(low) else {},
         splits=dict(Counter(s for s in table["split"] if s)),
         folds=dict(sorted(Counter(f for f in table["fold"] if f).items())),
+        examples=examples,
         unreadable=unreadable,
         warnings=list(lesions.warnings),
     )
@@ -162,8 +167,11 @@ def _check_alike(found: Inspection) -> None:
         )
     for what, counts in (("channel counts", found.channels), ("dtypes", found.dtypes)):
         if len(counts) > 1:
-            told = ", ".join(f"{n} images of {k}" for k, n in counts.items())
-            found.problems.append(f"Mixed {what}: {told}. All images of a set need the same; convert the smaller part.")
+            told = ", ".join(f"{n} of {k}" for k, n in counts.items())
+            found.problems.append(
+                f"Mixed {what}: {told} (for example {found.examples[list(counts)[-1]]}). All images of a set need the "
+                "same; convert the smaller part."
+            )
 
 
 def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:

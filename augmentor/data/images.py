@@ -117,11 +117,16 @@ def _read_file(path: str) -> LesionImage:
 
 def _plain_mode(picture: Image.Image) -> np.ndarray:
     """Grey as it is (8, 16, 32 bit, float), everything with colour as RGB; transparency is dropped."""
-    if picture.mode in {"1", "LA"}:
+    if picture.mode in {"1", "LA"} or _has_grey_palette(picture):
         return np.asarray(picture.convert("L"))
     if picture.mode == "L" or picture.mode.startswith("I") or picture.mode == "F":
         return np.asarray(picture)
     return np.asarray(picture.convert("RGB"))
+
+
+def _has_grey_palette(picture: Image.Image) -> bool:
+    colours = np.reshape(picture.getpalette() or [0, 0, 0], (-1, 3)) if picture.mode == "P" else None
+    return colours is not None and bool((np.ptp(colours, axis=1) == 0).all())
 
 
 def _read_nifti(path: str) -> LesionImage:

@@ -8,7 +8,7 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,11 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
             f"{len(masks)} images are taken for masks and left out, for example {min(masks)}. To make lesions with "
             "masks, name both in a table with the columns path, label and mask."
         )
+    stray = [f for home in (folder, *splits) for f in _files(home.iterdir()) if not _left_out(f.name)]
+    if stray:
+        notes.append(
+            f"Images in no class's folder are left out: {len(stray)}, for example {min(stray)}. Move them into one."
+        )
     return make_lesions(made, folder, notes)
 
 
@@ -126,8 +131,13 @@ def _class_folders(folder: Path) -> list[Path]:
 def _images(folder: Path) -> list[Path]:
     """All images below, but for hidden ones (what a Mac or a notebook leaves beside the real ones) and those in a
     folder `masks`."""
-    below = sorted(f for f in folder.rglob("*") if is_image(f) and f.is_file())
+    below = _files(folder.rglob("*"))
     return [f for f in below if not any(_left_out(part) for part in f.relative_to(folder).parts)]
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    """The images among them, sorted; with links that lead nowhere (what was not fetched), for reading those tells."""
+    return sorted(f for f in paths if is_image(f) and (f.is_file() or (f.is_symlink() and not f.exists())))
 
 
 def _masks_among(files: list[Path]) -> set[Path]:
@@ -172,6 +182,7 @@ def _read_csv(file: Path, columns: dict[str, str], pattern: NamePattern | None) 
 
 def _resolve(names: list[str], folder: Path) -> list[str]:
     """Paths from a table, relative to it. A bare name or id (ISIC_0025554) finds the one image so called below it."""
+    names = [with_slashes(n, folder) for n in names]
     bare = [n for n in names if n and Path(n).name == n and not (folder / n).exists()]
     below: dict[str, list[Path]] = {}
     for file in sorted(folder.rglob("*")) if bare else ():
@@ -183,6 +194,11 @@ def _resolve(names: list[str], folder: Path) -> list[str]:
         told = ", ".join(str(f) for f in below[several[0]][:3])
         raise DataError(f"{several[0]}: several images have this name below {folder}: {told}. Give paths instead.")
     return [str(below[n][0] if n in below and n in bare else folder / n) if n else "" for n in names]
+
+
+def with_slashes(name: str, folder: Path) -> str:
+    """A path from a table that was written on Windows, unless a file below `folder` has the backslashes in its name."""
+    return name if "\\" not in name or (folder / name).exists() else name.replace("\\", "/")
 
 
 def csv_rows(file: Path) -> tuple[list[str], list[list[str]]]:
@@ -251,7 +267,7 @@ def _read_datalist(file: Path, columns: dict[str, str], pattern: NamePattern | N
                 made[ours].append(names.get(text, text) if ours == "label" else text)
             made["split"].append(SPLITS[part])
     for name in ("path", "mask"):
-        made[name] = [str(file.parent / p) if p else "" for p in made[name]]
+        made[name] = [str(file.parent / with_slashes(p, file.parent)) if p else "" for p in made[name]]
     if len(parts) == 1 and "training" in parts:
         made["split"] = [""] * len(made["path"])
     return _make(made, file, _set_patients(made, pattern))

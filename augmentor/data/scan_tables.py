@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from augmentor.data.readers import SPLITS, csv_rows, label_names, read_json, split_name
+from augmentor.data.readers import SPLITS, csv_rows, label_names, read_json, split_name, with_slashes
 from augmentor.data.scans import Box, Scan, checked
 from augmentor.data.volumes import is_scan
 from augmentor.errors import DataError, first_of
@@ -86,6 +86,7 @@ class _Files:
         self.home = home
 
     def find(self, name: str) -> Path:
+        name = with_slashes(name, self.home)
         path = self.home / name
         if path.exists() or Path(name).name != name:
             return path

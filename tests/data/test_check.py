@@ -136,12 +136,12 @@ def test_mixed_channels_are_counted(tmp_path):
     colour = np.stack([picture(i) for i in range(3)], -1)
     found = inspect(write(tmp_path, *sound("a"), *sound("b"), ("a", "p", colour)))
     assert len(found.problems) == 1
-    assert found.problems[0].startswith("Mixed channel counts: 4 images of 1, 1 images of 3.")
+    assert found.problems[0].startswith(f"Mixed channel counts: 4 of 1, 1 of 3 (for example {tmp_path / '4.png'}).")
 
 
 def test_mixed_dtypes_are_counted(tmp_path):
     found = inspect(write(tmp_path, *sound("a"), *sound("b"), ("a", "p", picture().astype(np.uint16))))
-    assert found.problems[0].startswith("Mixed dtypes: 4 images of uint8, 1 images of uint16.")
+    assert found.problems[0].startswith("Mixed dtypes: 4 of uint8, 1 of uint16 (for example ")
 
 
 def test_sizes_may_differ(tmp_path):

@@ -81,7 +81,13 @@ def test_transparency_and_palettes_are_resolved(tmp_path, mode):
     Image.fromarray(texture("uint8")[0]).convert(mode).save(tmp_path / "lesion.png")
     pixels = read_image(str(tmp_path / "lesion.png")).pixels
     assert pixels.dtype == np.uint8
-    assert pixels.shape == (3 if mode in ("RGBA", "P") else 1, 12, 20)
+    assert pixels.shape == (3 if mode == "RGBA" else 1, 12, 20)
+
+
+def test_a_palette_of_colours_is_colour(tmp_path):
+    colours = texture("uint8", 3)
+    Image.fromarray(np.moveaxis(colours, 0, -1)).convert("P").save(tmp_path / "lesion.png")
+    assert read_image(str(tmp_path / "lesion.png")).pixels.shape == (3, 12, 20)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float64"])

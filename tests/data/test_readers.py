@@ -85,6 +85,21 @@ def test_a_class_without_a_readable_image_is_told(tmp_path):
     assert any("No image is in metastasis" in w for w in lesions.warnings)
 
 
+@pytest.mark.parametrize("home", ["", "train/"])
+def test_images_in_no_classs_folder_are_told(tmp_path, home):
+    touch(tmp_path, f"{home}a/1.png", f"{home}b/2.png", f"{home}3.png", f"{home}.4.png", f"{home}notes.txt")
+    lesions = read_lesions(tmp_path)
+    assert len(lesions) == 2
+    told = f"left out: 1, for example {tmp_path / home / '3.png'}"
+    assert any(told in warning for warning in lesions.warnings)
+
+
+def test_a_link_that_leads_nowhere_is_not_passed_over(tmp_path):
+    touch(tmp_path, "a/1.png", "b/2.png")
+    (tmp_path / "a" / "3.png").symlink_to(tmp_path / "not-fetched" / "3.png")
+    assert str(tmp_path / "a" / "3.png") in read_lesions(tmp_path).paths
+
+
 @pytest.mark.parametrize("names", [[], ["flat.png"], ["cyst/notes.txt"]])
 def test_a_folder_without_images_by_class_is_refused(tmp_path, names):
     (tmp_path / "set").mkdir()
@@ -187,6 +202,15 @@ def test_a_csv_as_a_spreadsheet_saves_it(tmp_path, comma, encoding, newline):
     lesions = read_lesions(write_csv(tmp_path / "set.csv", text, encoding))
     assert lesions.classes == ["Nävus", "Zyste"]
     assert column(lesions, "patient") == ["Müller", "image:2.png"]
+
+
+def test_a_table_that_was_written_on_windows_names_the_same_files(tmp_path):
+    touch(tmp_path, "img/a/1.png", "img/b/2.png")
+    (tmp_path / "l.csv").write_text("path,label\nimg\\a\\1.png,a\nimg\\b\\2.png,b\n")
+    items = [{"image": f"img\\{name}", "label": name[0]} for name in ("a\\1.png", "b\\2.png")]
+    (tmp_path / "l.json").write_text(json.dumps({"training": items}))
+    for table in ("l.csv", "l.json"):
+        assert read_lesions(tmp_path / table).paths == [str(tmp_path / "img" / n) for n in ("a/1.png", "b/2.png")]
 
 
 def test_a_csv_keeps_numbers_and_empty_words_as_they_stand(tmp_path):
