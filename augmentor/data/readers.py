@@ -22,6 +22,8 @@ from augmentor.errors import DataError, UsageError, first_of
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LESION_TABLES = ("lesions.csv", "manifest.csv")  # what `extract` and `expand` call theirs
 _NOT_CLASSES = {"masks"}
+# One of these lies in whatever the commands write: runs, enlarged sets, benchmarks, evaluations, lesions cut out.
+_WRITTEN = ("recipe.toml", "dataset_description.json", "benchmark.toml", "evaluation.json", "extract.toml")
 _MASK_ENDINGS = ("_mask", "-mask", "_seg", "_segmentation")  # of the name of a lesion's mask, beside the lesion
 _SCAN_FOLDERS = (("imagestr", "labelstr"), ("images", "labels"), ("images", "masks"))
 _READ_COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin")
@@ -105,6 +107,9 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
             f"{len(masks)} images are taken for masks and left out, for example {min(masks)}. To make lesions with "
             "masks, name both in a table with the columns path, label and mask."
         )
+    ours = [d.name for d in sorted(folder.iterdir()) if d.is_dir() and _is_written(d)]
+    if ours:
+        notes.append(f"No classes, and left out, is what augmentor wrote: {', '.join(ours)}.")
     stray = [f for home in (folder, *splits) for f in _files(home.iterdir()) if not _left_out(f.name)]
     if stray:
         notes.append(
@@ -125,7 +130,13 @@ def _require_no_scans(folder: Path) -> None:
 
 def _class_folders(folder: Path) -> list[Path]:
     tops = sorted(d for d in folder.iterdir() if d.is_dir())
-    return [d for d in tops if not _left_out(d.name)]
+    return [d for d in tops if not _left_out(d.name) and not _is_written(d)]
+
+
+def _is_written(folder: Path) -> bool:
+    """Whether a command wrote it, or into it, as `fit` does into runs/ where it is called among the lesions."""
+    homes = [folder, *(d for d in folder.iterdir() if d.is_dir())]
+    return any((home / name).exists() for home in homes for name in _WRITTEN)
 
 
 def _images(folder: Path) -> list[Path]:

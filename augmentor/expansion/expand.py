@@ -16,7 +16,7 @@ from augmentor.data.windows import units_of
 from augmentor.errors import ShortfallError
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.mix import wanted_counts
-from augmentor.expansion.rules import REASONS, Synthetic
+from augmentor.expansion.rules import ALWAYS, REASONS, Synthetic
 from augmentor.expansion.screen import Screen, screen_of
 from augmentor.files import require_empty, whole_folder
 from augmentor.model.checkpoint import file_hash, load_checkpoint
@@ -96,10 +96,12 @@ def _require_filled(screen: Screen, wanted: dict[str, int], out: Path) -> None:
     short = [label for label, count in wanted.items() if screen.kept[label] < count]
     if short:
         told = "; ".join(_told(screen, label, wanted[label]) for label in short)
-        off = {"off": "", "strict": " or a lighter --screen"}.get(screen.level, " or --screen off")
+        lighter = ""
+        if any(rule not in ALWAYS for label in short for rule in screen.refused_of(label)):
+            lighter = " or a lighter --screen" if screen.level == "strict" else " or --screen off"
         raise ShortfallError(
             f"{out}: the factor could not be filled: {told}. What passed is written, nothing that was refused. "
-            f"Fit longer or with more patients, or expand with a lower --factor{off}."
+            f"Fit longer or with more patients, or expand with a lower --factor{lighter}."
         )
 
 

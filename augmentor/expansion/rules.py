@@ -26,7 +26,8 @@ REASONS: dict[Rule, str] = {
     "diversity": "left out for variety",
 }
 
-# What each level looks at, beside near-copies, which are refused at all of them. One rule alone, at its light strength,
+ALWAYS: tuple[Rule, ...] = ("mask", "copy", "twin")
+# What each level looks at, beside what is refused at all of them. One rule alone, at its light strength,
 # is for studies of what it does.
 LEVELS: dict[ScreenLevel, tuple[Rule, ...]] = {
     "off": (),

@@ -85,6 +85,14 @@ def test_a_class_without_a_readable_image_is_told(tmp_path):
     assert any("No image is in metastasis" in w for w in lesions.warnings)
 
 
+@pytest.mark.parametrize("written", ["runs/1/recipe.toml", "lesions-x3/dataset_description.json", "b2/benchmark.toml"])
+def test_what_the_commands_wrote_among_the_lesions_is_no_class(tmp_path, written):
+    picture = f"{written.partition('/')[0]}/samples/1.png"
+    lesions = read_lesions(touch(tmp_path, "a/1.png", "b/2.png", written, picture))
+    assert lesions.classes == ["a", "b"]
+    assert any(f"left out, is what augmentor wrote: {written.partition('/')[0]}." in told for told in lesions.warnings)
+
+
 @pytest.mark.parametrize("home", ["", "train/"])
 def test_images_in_no_classs_folder_are_told(tmp_path, home):
     touch(tmp_path, f"{home}a/1.png", f"{home}b/2.png", f"{home}3.png", f"{home}.4.png", f"{home}notes.txt")

@@ -104,11 +104,13 @@ def test_balance_brings_every_class_to_the_largest(run, tmp_path):
     assert sizes.iloc[0] == 2 * max(run.summary["classes"].values())
 
 
-def test_near_copies_are_refused_and_the_shortfall_is_told(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("level", ["off", "light"])
+def test_near_copies_are_refused_and_the_shortfall_is_told(run, tmp_path, monkeypatch, level):
     monkeypatch.setattr(screening, "make_copy_check", _strict(screening.make_copy_check))
     with pytest.raises(ShortfallError, match="could not be filled") as caught:
-        expand(run, 2, tmp_path / "x2", ExpandSection(screen="off"))
+        expand(run, 2, tmp_path / "x2", ExpandSection(screen=level))
     assert caught.value.exit_code == 1
+    assert "--screen" not in str(caught.value)  # no level lets them pass
     drawn = 20 * run.summary["classes"]["a"]
     assert f"a: 0 of {drawn // 20} ({drawn} drawn; {drawn} nearer to a training lesion" in str(caught.value)
     manifest = pd.read_csv(tmp_path / "x2" / "manifest.csv")
