@@ -58,7 +58,7 @@ class Audit:
         if not self.reasons:
             near = self.near_copies["value"] or 0
             return f"No alarm: {near:.1%} of the synthetic lesions are near-copies of real ones, which expand refuses."
-        advice = "What expand writes holds no near-copies; a generator fitted on more lesions makes fewer."
+        advice = "Fit on more lesions for a generator that makes fewer; what expand writes holds no near-copies."
         return f"Memorisation: {'; '.join(self.reasons)}. {advice}"
 
 
