@@ -17,6 +17,7 @@ from augmentor.recipe import Recipe
 
 _FAR_SMALLER = 0.75  # of the side that networks see
 _LEAST_SIZE = 16  # of a network
+_TINY = 8  # pixels; an image without a side as long shows no lesion
 
 
 @dataclass
@@ -63,6 +64,7 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
     channels: Counter[str] = Counter()
     content, unreadable, low, high = [], [], np.inf, -np.inf
     examples: dict[str, str] = {}
+    tiny: list[str] = []
     for number, path in enumerate(lesions.paths, 1):
         try:
             pixels = read_image(path).pixels
@@ -73,6 +75,8 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
             sizes["x".join(map(str, pixels.shape[1:]))] += 1
             dtypes[str(pixels.dtype)] += 1
             channels[str(pixels.shape[0])] += 1
+            if max(pixels.shape[1:]) < _TINY:
+                tiny.append(path)
             for kind in (str(pixels.dtype), str(pixels.shape[0])):
                 examples.setdefault(kind, path)
             low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
@@ -95,6 +99,11 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
         unreadable=unreadable,
         warnings=list(lesions.warnings),
     )
+    if tiny:
+        found.warnings.append(
+            f"Images without a side of {_TINY} pixels show no lesion: {len(tiny)}, for example {tiny[0]}. "
+            "Leave them out."
+        )
     _find_duplicates(found)
     _find_problems(found)
     return found

@@ -150,6 +150,11 @@ def test_sizes_may_differ(tmp_path):
     assert not found.problems
 
 
+def test_images_of_a_few_pixels_bring_a_warning(tmp_path):
+    found = inspect(write(tmp_path, *sound("a"), *sound("b"), ("a", "p", picture(3, 7)), ("a", "q", picture(4, 8))))
+    assert any(f"show no lesion: 1, for example {tmp_path / '4.png'}." in warning for warning in found.warnings)
+
+
 def test_one_class_is_a_problem(tmp_path):
     found = inspect(write(tmp_path, *sound("a")))
     assert len(found.problems) == 1
