@@ -302,12 +302,13 @@ def _option_of(place: tuple[str | int, ...]) -> str:
 
 
 def make_quick(recipe: Recipe) -> Recipe:
-    """The same steps, arms and classifiers on a few lesions, for seconds: to see that a recipe runs."""
+    """The same steps, arms and classifiers on a few small lesions, for a minute: to see that a recipe runs."""
     few: dict[str, Any] = {"folds": 2, "seeds": 1, "minutes": None, "kimg": 0.096, "steps": 4}
     few |= {"synthetic_curve": recipe.benchmark.synthetic_curve[:1], "real_curve": ()}
     content = recipe.model_dump()
     content["data"]["max_per_class"] = min(18, recipe.data.max_per_class or 18)
     content["phantom"] |= {"patients": 9, "per_class": 18}
+    content["model"]["size"] = min(32, recipe.model.size)
     content["training"] |= {"minutes": None, "kimg": 0.096, "snapshots": 1}
     content["benchmark"] |= few
     return make_recipe(content | {"out": f"{recipe.out}-quick"}, "--quick")

@@ -13,7 +13,7 @@ RECIPES = sorted((Path(__file__).parent.parent / "pipelines").glob("*.toml"))
 TINY = {
     "model": {"size": 16, "generator_channels": 8, "discriminator_channels": 8},
     "training": {"kimg": 0.032, "batch": 8, "snapshots": 1, "device": "cpu"},
-    "benchmark": {"steps": 2, "folds": 2, "kimg": 0.016, "classifiers": ["logistic"]},
+    "benchmark": {"steps": 2, "folds": 2, "kimg": 0.016, "classifiers": ["logistic"], "screen": "off"},
     "expand": {"factor": 1},
 }
 

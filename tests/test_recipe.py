@@ -1,7 +1,7 @@
 import pytest
 
 from augmentor.errors import UsageError
-from augmentor.recipe import Recipe, load_recipe, make_recipe
+from augmentor.recipe import Recipe, load_recipe, make_quick, make_recipe
 
 FULL = {
     "name": "full",
@@ -150,3 +150,12 @@ def test_a_size_that_was_not_named_stays_open_through_options_and_files(tmp_path
     named.save(tmp_path / "named.toml")
     assert named.named_size == load_recipe(tmp_path / "named.toml").named_size == 64
     assert load_recipe(tmp_path / "recipe.toml").hash() == unnamed.hash()
+
+
+@pytest.mark.parametrize(("size", "quick"), [(64, 32), (28, 28)])
+def test_quick_keeps_arms_and_classifiers_and_makes_all_else_small(size, quick):
+    whole = make_recipe({"model": {"size": size}, "benchmark": {"arms": ["classic", "auto"], "seeds": 3}}, "test")
+    small = make_quick(whole)
+    assert (small.benchmark.arms, small.benchmark.classifiers) == (whole.benchmark.arms, whole.benchmark.classifiers)
+    assert (small.model.size, small.benchmark.seeds, small.data.max_per_class) == (quick, 1, 18)
+    assert small.out != whole.out
