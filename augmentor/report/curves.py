@@ -45,7 +45,7 @@ def real_curve(points: list[dict[str, Any]], cells: pd.DataFrame) -> Curve:
     arm = cells[cells["arm"] == BASELINE]
     counts = arm.groupby(arm["per_class"].fillna(0))["n_real"].mean()
     rows = [point | {"lesions": counts.get(point["real"] or 0, np.nan)} for point in points]
-    return _curve("Real lesions", rows, lambda point: f"{point['real']:g} a class" if point["real"] else "all")
+    return _curve("Real lesions", rows, lambda point: f"{point['real']:g}\na class" if point["real"] else "all")
 
 
 @matplotlib.rc_context(STYLE)

@@ -34,7 +34,7 @@ def test_the_real_curve_ends_with_all_lesions():
     arms["per_class"] = [float("nan"), 10, 20]
     points = [{"real": None, **GAIN}, {"real": 10, **GAIN}, {"real": 20, **GAIN}]
     curve = curves.real_curve(points, arms)
-    assert curve.points["tick"].tolist() == ["30\n10 a class", "60\n20 a class", "120\nall"]
+    assert curve.points["tick"].tolist() == ["30\n10\na class", "60\n20\na class", "120\nall"]
 
 
 def test_points_without_lesions_or_without_a_difference_are_dropped():
@@ -66,5 +66,5 @@ def test_labels_neither_overlap_nor_leave_the_figure_and_the_last_point_has_one(
     curve = curves.real_curve([{"real": count, **GAIN} for count in counts], arms)
     figure = curves.curve_plot(curve, "sensitivity")
     assert overlapping_texts(figure) == []
-    assert figure.axes[0].get_xticklabels()[-1].get_text().endswith(f"{counts[-1]} a class")
+    assert figure.axes[0].get_xticklabels()[-1].get_text().endswith(f"{counts[-1]}\na class")
     assert figures.png(figure)
