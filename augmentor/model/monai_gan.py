@@ -6,7 +6,6 @@ What a user of MONAI gets who has no GAN of their own: a baseline of docs/result
 from __future__ import annotations
 
 import torch
-from monai.networks.nets import Discriminator, Generator
 from torch import Tensor, nn
 
 from augmentor.model.dcgan import LATENTS, paper_weights, stages
@@ -17,6 +16,8 @@ class MonaiGenerator(nn.Module):
 
     def __init__(self, size: int, channels: int, width: int, dims: int = 2):
         """width: channels before the last layer; each layer before it has twice as many. The tutorial has 8, at 64."""
+        from monai.networks.nets import Generator  # noqa: PLC0415  takes a second to import, and `cgan` needs none
+
         super().__init__()
         start, doublings = stages(size, least=8)
         wide = [width * 2**level for level in reversed(range(doublings))]
@@ -31,6 +32,8 @@ class MonaiDiscriminator(nn.Module):
     """(B, C, S, ...) in [-1, 1] -> (B,) logits, positive for real."""
 
     def __init__(self, size: int, channels: int, width: int, dims: int = 2):
+        from monai.networks.nets import Discriminator  # noqa: PLC0415
+
         super().__init__()
         levels = stages(size, least=8)[1] + 1
         self.network = Discriminator(
