@@ -259,7 +259,8 @@ def test_unknown_names_are_refused(tmp_path):
 def tensors(patients, per_class, seed):
     drawn = list(phantom_lesions(patients, per_class, seed=seed))
     images = torch.from_numpy(np.stack([lesion.image for lesion in drawn])[:, None])
-    return (images - 60) / 60, torch.tensor([CLASSES.index(lesion.label) for lesion in drawn])
+    images = ((images - 60) / 60).contiguous(memory_format=torch.channels_last)
+    return images, torch.tensor([CLASSES.index(lesion.label) for lesion in drawn])
 
 
 def train_small_cnn(images, labels, seed, steps=600):
@@ -268,6 +269,7 @@ def train_small_cnn(images, labels, seed, steps=600):
     for inputs, outputs, stride in ((1, 16, 2), (16, 32, 1), (32, 64, 1)):
         layers += [nn.Conv2d(inputs, outputs, 3, stride, 1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)]
     network = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 4 * 4, len(CLASSES)))
+    network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), 2e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
