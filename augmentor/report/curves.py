@@ -45,7 +45,7 @@ def real_curve(points: list[dict[str, Any]], cells: pd.DataFrame) -> Curve:
     arm = cells[cells["arm"] == BASELINE]
     counts = arm.groupby(arm["per_class"].fillna(0))["n_real"].mean()
     rows = [point | {"lesions": counts.get(point["real"] or 0, np.nan)} for point in points]
-    return _curve("Real lesions", rows, lambda point: f"{point['real']:g}\na class" if point["real"] else "all")
+    return _curve("Real lesions", rows, lambda point: f"{point['real']:g} a class" if point["real"] else "all")
 
 
 @matplotlib.rc_context(STYLE)
@@ -78,11 +78,12 @@ def _curve(lesions: str, rows: list[dict[str, Any]], tick: Callable[[dict[str, A
 
 
 def _label_ticks(axes: Axes, points: pd.DataFrame) -> None:
-    """A label at every point, from the right, where it leaves the next one room."""
+    """A label at every point, its words in narrow lines, from the right, where it leaves the next one room."""
+    ticks = [tick.replace(" a class", "\na class") for tick in points["tick"]]
     places = np.log10(points["lesions"].to_numpy(float))
     span = max(np.ptp(places) * 1.24, 1e-9)
     labels, room = [], np.inf
-    for place, tick in zip(reversed(places), reversed(points["tick"].tolist()), strict=True):
+    for place, tick in zip(reversed(places), reversed(ticks), strict=True):
         half = max(map(len, tick.split("\n"))) * _LETTER * span / 2
         fits = place + half < room
         labels.append(tick if fits else "")

@@ -34,7 +34,7 @@ def test_the_real_curve_ends_with_all_lesions():
     arms["per_class"] = [float("nan"), 10, 20]
     points = [{"real": None, **GAIN}, {"real": 10, **GAIN}, {"real": 20, **GAIN}]
     curve = curves.real_curve(points, arms)
-    assert curve.points["tick"].tolist() == ["30\n10\na class", "60\n20\na class", "120\nall"]
+    assert curve.points["tick"].tolist() == ["30\n10 a class", "60\n20 a class", "120\nall"]
 
 
 def test_points_without_lesions_or_without_a_difference_are_dropped():

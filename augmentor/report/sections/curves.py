@@ -46,7 +46,7 @@ def _picture(benchmark: Benchmark, out: Path, curve: drawing.Curve, name: str, a
         return None
     metric = benchmark.summary["metric"]
     told = "; ".join(
-        f"{point['tick'].replace(chr(10), ', ', 1).replace(chr(10), ' ')}: {in_points(round(point['difference'], 3))}"
+        f"{point['tick'].replace(chr(10), ', ')}: {in_points(round(point['difference'], 3))}"
         for point in curve.points.to_dict("records")
     )
     gained = f"{words(metric)} of {drawing.CURVE_ARM} minus that of {BASELINE}"
