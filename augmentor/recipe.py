@@ -302,7 +302,7 @@ def _option_of(place: tuple[str | int, ...]) -> str:
 
 
 def make_quick(recipe: Recipe) -> Recipe:
-    """The same steps, arms and classifiers on a few small lesions, for a minute: to see that a recipe runs."""
+    """The same steps, arms and classifiers on a few small lesions, for a minute or two: to see that a recipe runs."""
     few: dict[str, Any] = {"folds": 2, "seeds": 1, "minutes": None, "kimg": 0.096, "steps": 4}
     few |= {"synthetic_curve": recipe.benchmark.synthetic_curve[:1], "real_curve": ()}
     content = recipe.model_dump()
