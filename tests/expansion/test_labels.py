@@ -45,3 +45,13 @@ def test_one_patient_alone_can_be_judged():
 def test_the_check_is_the_same_every_time():
     again = fit_label_check(IMAGES, FEATURES, TARGETS, PATIENTS)
     assert (again.own == CHECK.own).all()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_member_answers_as_the_soft_vote_of_its_two_classifiers(classes):
+    targets = np.arange(len(FEATURES)) % classes
+    for members in fit_label_check(IMAGES, FEATURES, targets, np.arange(len(targets))).members:
+        for member in members:
+            logistic = member.logistic.predict_proba(member.scaler.transform(FEATURES))
+            expected = (logistic + member.forest.predict_proba(FEATURES)) / 2
+            np.testing.assert_allclose(member.probabilities(FEATURES), expected, atol=1e-12)
