@@ -30,7 +30,7 @@ SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "data/windows.py")
 _OURS = tuple(
     f"benchmarking/{name}.py" for name in ("arms", "auto", "classifiers", "crossval", "networks", "pool", "statistics")
 )
-_SEEN = ("blocks", "devices", "features", "volume_features", "warping")
+_SEEN = ("blocks", "devices", "features", "texture", "volume_features", "warping")
 CELL_CODE = (
     *_OURS,
     *(f"model/{name}.py" for name in _SEEN),
@@ -38,7 +38,7 @@ CELL_CODE = (
     "data/lesions.py",
     "training/classic.py",
 )
-_LIBRARIES = ("monai", "numpy", "scikit-image", "scikit-learn", "scipy", "torch")
+_LIBRARIES = ("monai", "numpy", "scikit-learn", "scipy", "torch")
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def covering_order(points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarr
 
 @dataclass(frozen=True)
 class TextureRules:
-    """Label agreement, realism and variety, which share their features (about 2 ms a lesion at 64x64).
+    """Label agreement, realism and variety, which share their features (0.2 ms a lesion at 64x64).
 
     labels: None where the level has no such rule.
     """
