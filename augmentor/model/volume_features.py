@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from augmentor.model.texture import level_histogram, oriented_gradients, pattern_shares
+from augmentor.model.texture import hog, lbp_histogram, level_histogram
 
-_SECTIONS = 16  # of each direction in which patterns are counted
+_SECTIONS = 16  # of each direction, in which patterns are counted at least
 
 
 def volume_features(volumes: np.ndarray) -> np.ndarray:
-    """(N, C, S, S, S) in [-1, 1] -> (N, 460 + 2 C) float64: grey-level histogram, local binary patterns and HOG.
+    """(N, C, S, S, S) in [-1, 1] -> (N, 460 + 2 C) float64, where S is a multiple of 4 from 8 on: grey-level histogram,
+    local binary patterns and HOG.
 
     Of the mean over channels: the histogram of all voxels; local binary patterns on three orthogonal planes (LBP-TOP,
-    Zhao and Pietikainen 2007), counted over up to 16 sections of each direction, which stay apart; HOG (Dalal and
-    Triggs 2005) of the middle section of each direction. Then each channel's mean and standard deviation. No learning.
+    Zhao and Pietikainen 2007), counted in 16 to 31 sections of each direction (in all where there are fewer), evenly
+    spaced; HOG (Dalal and Triggs 2005) of the middle section of each direction. Then each channel's mean and standard
+    deviation. No learning.
     """
     return np.stack([_features(volume) for volume in volumes])
 
@@ -22,14 +24,14 @@ def volume_features(volumes: np.ndarray) -> np.ndarray:
 def _features(volume: np.ndarray) -> np.ndarray:
     grey = (volume.mean(0) + 1) / 2
     levels = np.clip(grey * 255, 0, 255).astype(np.uint8)
-    patterns = [pattern_shares(_sections(levels, axis), radius).mean(0) for axis in range(3) for radius in (1, 2)]
-    gradients = oriented_gradients(middle_sections(grey[None, None])[0]).ravel()
+    patterns = [lbp_histogram(_sections(levels, axis), radius).mean(0) for axis in range(3) for radius in (1, 2)]
+    gradients = hog(middle_sections(grey[None, None])[0]).ravel()
     channels = np.concatenate([volume.mean((1, 2, 3)), volume.std((1, 2, 3))])
     return np.concatenate([level_histogram(levels[None])[0], *patterns, gradients, channels])
 
 
 def _sections(levels: np.ndarray, axis: int) -> np.ndarray:
-    """(S, S, S) -> (M, S, S): up to 16 or a few more, across an axis."""
+    """(S, S, S) -> (M, S, S): every section across an axis, or every second one ..."""
     across = np.moveaxis(levels, axis, 0)
     return across[:: max(1, len(across) // _SECTIONS)]
 

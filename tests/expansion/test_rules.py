@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import euclidean_distances
 
-from augmentor.expansion.rules import covering_order, fit_realism, fit_texture_rules
+from augmentor.expansion.rules import Synthetic, covering_order, fit_realism, fit_texture_rules
 from augmentor.model.features import texture_features
 from tests.expansion.fake import training_lesions
 
@@ -34,6 +34,13 @@ def test_strict_limits_are_tighter_than_light_ones():
     light, strict = (fit_texture_rules(IMAGES, TARGETS, PATIENTS, level) for level in ("light", "strict"))
     assert strict.farthest < light.farthest
     assert light.least <= 0.25 < strict.least == 0.5
+
+
+def test_a_lesion_that_is_not_of_numbers_does_not_pass():
+    broken = Synthetic("a", 0, np.full_like(FRESH[0], np.nan))
+    with np.errstate(invalid="ignore"):
+        fit_texture_rules(IMAGES, TARGETS, PATIENTS, "label").judge([broken], np.zeros(1, np.int64), 0)
+    assert broken.rule == "label"
 
 
 def test_every_beginning_of_the_covering_order_covers_within_twice_the_best_radius():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from skimage.feature import local_binary_pattern
+from skimage.feature import hog, local_binary_pattern
 
 from augmentor.errors import UsageError
 from augmentor.model import features
@@ -23,13 +23,25 @@ def test_texture_features_have_a_row_a_lesion_and_none_without_lesions():
     assert texture_features(GREY[:0]).shape == (0, 0)
 
 
-def test_texture_histograms_are_shares_of_grey_levels_and_patterns():
-    found = texture_features(GREY)[0]
-    levels = np.clip((GREY[0, 0] + 1) / 2 * 255, 0, 255).astype(np.uint8)
-    assert found[:16] == pytest.approx(np.histogram(levels, 16, (0, 256))[0] / levels.size * 16)
-    for start, radius in ((16, 1), (26, 2)):
+@pytest.mark.parametrize(("channels", "size"), [(1, 64), (3, 28)])
+def test_texture_features_are_those_of_scikit_image_one_after_the_other(channels, size):
+    """Of more images than one thread takes at a time, so that their order is looked at too."""
+    images = RNG.uniform(-1, 1, (250, channels, size, size)).astype(np.float32)
+    found = texture_features(images)
+    for row in (0, 100, 249):
+        np.testing.assert_allclose(found[row], by_scikit_image(images[row]), atol=1e-6)
+        np.testing.assert_array_equal(found[row], texture_features(images[row : row + 1])[0])
+
+
+def by_scikit_image(image):
+    grey = (image.mean(0) + 1) / 2
+    levels = np.clip(grey * 255, 0, 255).astype(np.uint8)
+    parts = [np.histogram(levels, 16, (0, 256))[0] / levels.size * 16]
+    for radius in (1, 2):
         codes = local_binary_pattern(levels, 8, radius, "uniform")
-        assert found[start : start + 10] == pytest.approx(np.histogram(codes, 10, (0, 10))[0] / levels.size)
+        parts.append(np.histogram(codes, 10, (0, 10))[0] / levels.size)
+    parts.append(hog(grey, 8, (len(grey) // 4,) * 2, (1, 1)))
+    return np.concatenate([*parts, image.mean((1, 2)), image.std((1, 2))])
 
 
 @pytest.mark.usefixtures("weights")

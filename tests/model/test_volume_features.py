@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from skimage.feature import local_binary_pattern
+from skimage.feature import hog, local_binary_pattern
 
 from augmentor.model.features import texture_features
 from augmentor.model.volume_features import middle_sections, volume_features
@@ -23,6 +23,23 @@ def test_patterns_are_counted_in_all_sections_as_if_each_stood_alone(axis, radiu
     codes = [local_binary_pattern(s, 8, radius, "uniform").astype(int) for s in np.moveaxis(levels, axis, 0)]
     start = 16 + 20 * axis + 10 * (radius - 1)
     assert found[start : start + 10] == pytest.approx(np.bincount(np.ravel(codes), minlength=10) / levels.size)
+
+
+@pytest.mark.parametrize("size", [16, 17, 32])
+def test_gradients_are_those_of_each_directions_middle_section(size):
+    volume = np.random.default_rng(1).uniform(-1, 1, (1, 2, size, size, size)).astype(np.float32)
+    grey, cell = (volume[0].mean(0) + 1) / 2, size // 4
+    middle = (grey[size // 2], grey[:, size // 2], grey[:, :, size // 2])
+    expected = np.concatenate([hog(section, 8, (cell, cell), (1, 1)) for section in middle])
+    np.testing.assert_allclose(volume_features(volume)[0, 76 : 76 + len(expected)], expected, atol=1e-6)
+
+
+def test_of_a_large_volume_every_second_section_is_looked_at():
+    volume = np.random.default_rng(2).uniform(-1, 1, (1, 1, 32, 32, 32)).astype(np.float32)
+    changed = volume.copy()
+    changed[0, 0, 1::2] = 0
+    patterns = slice(16, 26)  # of the first direction, radius 1
+    np.testing.assert_array_equal(volume_features(volume)[0, patterns], volume_features(changed)[0, patterns])
 
 
 def test_grain_along_one_axis_alone_is_seen_in_the_planes_that_hold_it():
