@@ -24,7 +24,8 @@ from augmentor.recipe import ArmName, ClassifierName
 _PACKAGE = Path(__file__).parent.parent
 # What decides about a cell's figures, beside its recipe and its data: a change of these modules or libraries computes
 # it anew. A test compares the lists with what the modules import.
-_DATA = tuple(f"data/{name}.py" for name in ("images", "lesions", "masks", "sizes", "splits"))
+_READ = tuple(f"data/{name}.py" for name in ("dicom", "extras", "geometry", "images", "lesions"))
+_DATA = (*_READ, *(f"data/{name}.py" for name in ("masks", "sizes", "splits")))
 FIT_CODE = ("model/*.py", "training/*.py", *_DATA, "measures.py", "sampling.py")
 SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "data/windows.py")
 _OURS = tuple(
@@ -34,8 +35,7 @@ _SEEN = ("blocks", "devices", "features", "texture", "volume_features", "warping
 CELL_CODE = (
     *_OURS,
     *(f"model/{name}.py" for name in _SEEN),
-    "data/images.py",
-    "data/lesions.py",
+    *_READ,
     "training/classic.py",
 )
 _LIBRARIES = ("monai", "numpy", "scikit-learn", "scipy", "torch")

@@ -19,7 +19,8 @@ from augmentor.errors import DataError, UsageError
 FileFormat = Literal["png", "npy", "nifti", "dicom"]
 SUFFIX: dict[FileFormat, str] = {"png": ".png", "npy": ".npy", "nifti": ".nii.gz", "dicom": ".dcm"}
 _NIFTI_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".nii", ".nii.gz")
+DICOM_SUFFIXES = (".dcm", ".dicom")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".nii", ".nii.gz", *DICOM_SUFFIXES)
 _NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$", re.IGNORECASE)
 
 
@@ -59,7 +60,7 @@ def file_format(path: str, dims: int = 2) -> FileFormat:
     lower = path.lower()
     if lower.endswith((".nii", ".nii.gz")):
         return "nifti"
-    if lower.endswith((".dcm", ".dicom")):
+    if lower.endswith(DICOM_SUFFIXES):
         return "dicom"
     if lower.endswith(".npy"):
         return "npy"
@@ -108,6 +109,8 @@ def _read_file(path: str) -> LesionImage:
         return _read_nifti(path)
     if lower.endswith(".npy"):
         return LesionImage(_channels_first(np.load(path, allow_pickle=False), path))
+    if lower.endswith(DICOM_SUFFIXES) or Path(path).is_dir():
+        return _read_dicom(path)
     with Image.open(path) as picture:
         frames = getattr(picture, "n_frames", 1)
         if picture.format == "TIFF" and frames > 1:
@@ -143,6 +146,22 @@ def _read_nifti(path: str) -> LesionImage:
     zooms = [float(z) for z, n in zip(file.header.get_zooms(), array.shape, strict=True) if n > 1]
     # NIfTI counts x first: transposed, rows run down and columns run across as in a picture.
     return LesionImage(flat.T[None], tuple(reversed(zooms)))
+
+
+def _read_dicom(path: str) -> LesionImage:
+    """A file, or a folder with the sections of one volume, in the modality's values (`read_dicom`)."""
+    from augmentor.data.dicom import read_dicom  # noqa: PLC0415  pydicom takes a third of a second to import
+
+    volume = read_dicom([Path(path)])
+    sections = volume.grid.shape[2]
+    pixels = volume.sections(0, sections)  # columns, rows, sections and, in colour, three channels
+    across, down, step = volume.grid.spacing.tolist()
+    if sections > 1 and pixels.ndim == 4:
+        raise DataError(f"{path}: is a volume in colour; a volume has one channel here. Leave it out.")
+    flat = sections == 1
+    turned = pixels[:, :, 0].T if flat else pixels.T
+    spacing = (down, across) if flat else (step, down, across)
+    return LesionImage(turned if turned.ndim == 3 and flat else turned[None], spacing if volume.grid.in_mm else None)
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from augmentor.data.images import SUFFIXES, is_image, stem
+from augmentor.data.dicom_lesions import patients_of
+from augmentor.data.images import DICOM_SUFFIXES, SUFFIXES, is_image, stem
 from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
 from augmentor.data.name_patterns import NamePattern, name_pattern
 from augmentor.errors import DataError, UsageError, first_of
@@ -94,10 +95,12 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
             "Lesions inside scans are cut out by augmentor extract --data."
         )
     made = {"path": [str(f) for *_, f in rows], "label": [c for _, c, _ in rows], "split": [s for s, *_ in rows]}
+    notes: list[str] = []
     if pattern:
         made["patient"] = _all_patients([f.name for *_, f in rows], pattern)
+    elif all(f.name.lower().endswith(DICOM_SUFFIXES) for *_, f in rows):
+        made["patient"], notes = patients_of([f for *_, f in rows])
     empty = [str(home.relative_to(folder)) for _, home, files in found if not files]
-    notes = []
     if empty:
         notes.append(
             f"No image is in {', '.join(empty)}, so no lesions come from there (read are {', '.join(SUFFIXES)})."

@@ -166,8 +166,10 @@ def _plane(sides: Sides, texture: Embedder) -> pd.DataFrame | None:
 
 
 def _write_lesions(run: Run, card: Card, found: _Found, folder: Path) -> list[str]:
-    """The listed lesions as files like the training ones; their names."""
+    """The listed lesions as files like the training ones (PNG or NIfTI for DICOM); their names."""
     form, checkpoint = file_format(run.training.paths[0], card.model.spatial_dims), file_hash(run.chosen_checkpoint)
+    if form == "dicom":  # which takes an extra to write, and these are to be looked at
+        form = file_format("", card.model.spatial_dims)
     sizes = found.sides.synthetic.sides_mm
     stored, names = storage(card.intensity, form), []
     for row in found.listed:

@@ -17,7 +17,9 @@ from augmentor.data.images import (
     to_square,
     write_image,
 )
+from augmentor.data.secondary_capture import write_secondary_capture
 from augmentor.errors import DataError, UsageError
+from tests.scan_sets import dicom_image, save_dicom
 
 RANGES = {"uint8": (0, 255), "uint16": (0, 65535), "int16": (-1024, 3071), "int32": (-(2**31), 2**31 - 1)}
 
@@ -133,6 +135,37 @@ def test_spacing_is_that_of_the_plane_whichever_way_the_slice_was_cut(tmp_path, 
     assert read_image(str(tmp_path / "lesion.nii")).spacing_mm == (3.0, 2.0)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16"])
+def test_a_dicom_image_is_read_upright_in_its_units(tmp_path, dtype):
+    pixels = texture(dtype)[0]
+    tags = {"PixelSpacing": [0.5, 0.75], "RescaleSlope": 2, "RescaleIntercept": -10}
+    file = save_dicom(dicom_image(pixels, **tags), tmp_path / "lesion.dcm")
+    image = read_image(str(file))
+    assert image.spacing_mm == (0.5, 0.75)
+    same(image.pixels, (pixels[None] * 2.0 - 10).astype(np.float32))
+    assert read_image(str(save_dicom(dicom_image(pixels), file))).spacing_mm is None
+    same(read_image(str(file)).pixels, pixels[None])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_that_was_written_as_dicom_is_read_back(tmp_path, channels):
+    pytest.importorskip("highdicom", reason="the extra `dicom` is not installed")
+    pixels = texture("uint8", channels)
+    write_secondary_capture(pixels, tmp_path / "lesion.dcm", (0.5, 0.75), "SYNTHETIC")
+    image = read_image(str(tmp_path / "lesion.dcm"))
+    assert image.spacing_mm == (0.5, 0.75)
+    same(image.pixels, pixels)
+
+
+def test_a_volume_that_was_written_as_dicom_is_read_back(tmp_path):
+    pytest.importorskip("highdicom", reason="the extra `dicom` is not installed")
+    pixels = texture("uint16", shape=(5, 12, 20))
+    write_secondary_capture(pixels, tmp_path / "lesion", (3.0, 0.5, 0.75), "SYNTHETIC")
+    image = read_image(str(tmp_path / "lesion"))
+    assert image.spacing_mm == pytest.approx((3.0, 0.5, 0.75))
+    same(image.pixels, pixels)
+
+
 @pytest.mark.parametrize("name", ["set.npz", "SET.NPZ"])
 @pytest.mark.parametrize("shape", [(4, 12, 20), (4, 12, 20, 3)])
 def test_a_row_of_an_npz_is_an_image(tmp_path, name, shape):
@@ -152,10 +185,10 @@ def test_foreign_byte_order_becomes_native(tmp_path):
 
 
 def test_what_counts_as_an_image_and_how_it_is_written_back(tmp_path):
-    names = ["a.PNG", "a.jpg", "a.jpeg", "a.tif", "a.npy", "a.nii", "a.nii.gz", "a.bmp"]
+    names = ["a.PNG", "a.jpg", "a.jpeg", "a.tif", "a.npy", "a.nii", "a.nii.gz", "a.bmp", "a.dcm", "a.DICOM"]
     assert all(is_image(tmp_path / name) for name in names)
     assert not any(is_image(tmp_path / name) for name in ("a.txt", "a.csv", "png", "a.npz"))
-    assert [file_format(n) for n in names] == ["png"] * 4 + ["npy", "nifti", "nifti", "png"]
+    assert [file_format(n) for n in names] == ["png"] * 4 + ["npy", "nifti", "nifti", "png", "dicom", "dicom"]
     assert [file_format(n, dims=3) for n in ("a.npz#train_images/0", "a.npy", "a.nii")] == ["nifti", "npy", "nifti"]
 
 
@@ -174,6 +207,9 @@ def with_hole(value):
 
 BAD_FILES = {
     "text.png": lambda f: f.write_text("no image"),
+    "text.dcm": lambda f: f.write_text("no image"),
+    "short.dcm": lambda f: (save_dicom(dicom_image(texture("int16")[0]), f), truncate(f)),
+    "nan.dcm": lambda f: save_dicom(dicom_image(texture("int16")[0], RescaleSlope=1e39), f),
     "empty.png": lambda f: f.write_bytes(b""),
     "short.png": lambda f: (save_picture(f, texture("uint8")), truncate(f)),
     "short.nii.gz": lambda f: (save_nifti(f, texture("int16")[0]), truncate(f)),

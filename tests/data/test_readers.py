@@ -80,7 +80,7 @@ def test_hidden_files_and_folders_are_no_lesions(tmp_path):
 
 
 def test_a_class_without_a_readable_image_is_told(tmp_path):
-    lesions = read_lesions(touch(tmp_path / "set", "cyst/1.png", "nevus/2.png", "metastasis/3.dcm"))
+    lesions = read_lesions(touch(tmp_path / "set", "cyst/1.png", "nevus/2.png", "metastasis/3.nrrd"))
     assert lesions.classes == ["cyst", "nevus"]
     assert any("No image is in metastasis" in w for w in lesions.warnings)
 
