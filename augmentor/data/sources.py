@@ -75,10 +75,12 @@ def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bo
     if file.suffix.lower() not in _READERS or not file.is_file() or file.name in LESION_TABLES:
         return False
     try:
+        if {CUT_COLUMN, "origin"} & _names(file):
+            return False
         scans = _READERS[file.suffix.lower()](file.resolve(), columns or {})
     except (DataError, UsageError):  # of another kind; or of scans, with a bad row, which `extract` tells of
         return file.suffix.lower() == ".csv" and _names_volumes(file.resolve(), columns or {})
-    if not scans or {CUT_COLUMN, "origin"} & _names(file):
+    if not scans:
         return False
     return bool(scans[0].boxes) or _is_volume(scans[0].image[0])
 
@@ -135,7 +137,8 @@ def _names(file: Path) -> set[str]:
     """The columns of a CSV, or the keys of a datalist's items, in small letters."""
     if file.suffix.lower() == ".csv":
         return {name.lower() for name in csv_rows(file)[0]}
-    lists = [found for found in read_json(file).values() if isinstance(found, list)]
+    content = read_json(file)
+    lists = [found for found in content.values() if isinstance(found, list)] if isinstance(content, dict) else []
     return {str(key).lower() for items in lists for item in items if isinstance(item, dict) for key in item}
 
 

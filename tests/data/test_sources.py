@@ -9,7 +9,7 @@ from augmentor.errors import DataError, UsageError
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
 from tests.lesion_sets import write_set
-from tests.scan_sets import write_case, write_nifti
+from tests.scan_sets import write_case, write_nifti, write_series
 
 
 class Told(Progress):
@@ -101,7 +101,9 @@ def test_tables_of_lesions_are_none_of_scans(table, tmp_path):
     for name, column in (("written", "roi_side_mm"), ("enlarged", "origin")):
         (tmp_path / f"{name}.csv").write_text("\n".join([f"{head},{column}", *(f"{row},7" for row in rows)]))
     (tmp_path / "lesions.csv").write_text(table.read_text())
-    names = ("flat.csv", "written.csv", "enlarged.csv", "lesions.csv", "in", "nowhere.csv")
+    write_series(tmp_path / "folder", np.zeros((9, 8, 6), np.int16))
+    (tmp_path / "unmasked.csv").write_text("path,mask,label,origin\nfolder,,cyst,real\n")
+    names = ("flat.csv", "written.csv", "enlarged.csv", "unmasked.csv", "lesions.csv", "in", "nowhere.csv")
     assert not [n for n in names if is_scan_table(tmp_path / n)]
     assert not is_scan_table(table, {"path": "image"})
 
