@@ -77,8 +77,8 @@ def _require_readers(readers: list[str]) -> None:
     bad = [name for name in readers if not re.fullmatch(r"[\w-]{1,40}", name)]
     if bad or not readers:
         raise UsageError(
-            f"--readers: {', '.join(map(repr, bad)) or 'nobody'}; give one or more names of letters, digits, - and _, "
-            "as in --readers anna,ben. They name the files."
+            f"--readers: {', '.join(map(repr, bad)) or 'nobody'}; give one or more names of letters, digits, - and _ "
+            "(40 at most), as in --readers anna,ben. They name the files."
         )
     twice = {name for name in readers if [x.lower() for x in readers].count(name.lower()) > 1}
     if twice:

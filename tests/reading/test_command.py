@@ -44,6 +44,7 @@ def test_scoring_again_replaces_what_scoring_wrote(answered, augmentor):
     ("arguments", "phrases"),
     [
         (["make", "--readers", "a b"], ["--readers: 'a b'", "letters, digits"]),
+        (["make", "--readers", "a" * 41], ["letters, digits, - and _ (40 at most)"]),
         (["make", "--readers", "anna,Anna"], ["are one name"]),
         (["make", "--readers", "model"], ["name of the classifier"]),
         (["make", "--readers", "anna", "--n", "7"], ["--n 7", "even number"]),
