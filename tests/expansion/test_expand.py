@@ -1,5 +1,6 @@
 import json
 from itertools import count
+from pathlib import Path
 from time import sleep
 
 import nibabel
@@ -11,9 +12,11 @@ from PIL import Image
 
 import augmentor.expansion.screen as screening
 from augmentor.data.check import inspect
+from augmentor.data.images import read_image
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, ShortfallError, UsageError
+from augmentor.evaluation.evaluate import evaluate
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.expand import expand
 from augmentor.expansion.mix import wanted_counts
@@ -21,6 +24,7 @@ from augmentor.expansion.rules import TextureRules
 from augmentor.recipe import ExpandSection
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
+from tests.scan_sets import dicom_image, save_dicom
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,23 @@ def test_the_same_seed_writes_the_same_lesions_and_another_seed_others(run, tmp_
     )
     assert all((a == b).all() for a, b in zip(one, two, strict=True))
     assert not all((a == b).all() for a, b in zip(one, three, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("lenient")
+def test_lesions_in_dicom_become_an_enlarged_set_in_dicom_that_is_read_and_judged(run, tmp_path):
+    pytest.importorskip("highdicom", reason="the extra `dicom` is not installed")
+    for path, label in zip(run.training.paths, run.training.table["label"], strict=True):
+        values = np.asarray(Image.open(path)).astype(np.int16) - 100
+        save_dicom(dicom_image(values, SeriesInstanceUID=None), tmp_path / label / f"{Path(path).stem}.dcm")
+    ours = fit(read_lesions(tmp_path, None, "<patient>_<anything>"), tiny_recipe(), tmp_path / "run", latest=False)
+    enlarged = expand(ours, 2, tmp_path / "x2")
+    assert {Path(p).suffix for p in enlarged.paths} == {".dcm"}
+    images = [read_image(path).pixels for path in enlarged.paths]
+    assert {image.dtype for image in images} == {np.dtype(np.int16)}
+    assert min(image.min() for image in images) < 0, "in the units of what was fitted on"
+    evaluation = evaluate(ours, 4)
+    assert all(Path(copy["path"]).suffix == ".png" and Path(copy["path"]).exists() for copy in evaluation.copies)
 
 
 @pytest.mark.usefixtures("lenient")
