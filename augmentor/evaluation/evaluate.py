@@ -13,7 +13,7 @@ from augmentor.data.images import SUFFIX, file_format, storage, write_image
 from augmentor.data.lesions import Lesions
 from augmentor.errors import UsageError
 from augmentor.evaluation.audit import Audit, audit
-from augmentor.evaluation.fidelity import FID_CAVEAT, Fidelity, Scores, measure_fidelity
+from augmentor.evaluation.fidelity import FID_CAVEAT, MEAN, Fidelity, Scores, measure_fidelity
 from augmentor.evaluation.gallery import INTERPOLATIONS, PAIRS, interpolate, save_mosaic
 from augmentor.evaluation.intervals import Bounded
 from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
@@ -128,6 +128,10 @@ class _Found:
 
 def _judge(sides: Sides, spaces: list[Embedder], progress: Progress) -> _Found:
     training, texture = sides.training, spaces[-1]
+    if MEAN in training.labels:
+        raise UsageError(
+            f"A class is called {MEAN!r}, as the mean over classes is in evaluation.json. Rename the class."
+        )
     with progress.task(f"Judging {len(sides.synthetic)} synthetic lesions", 1.0) as update:
         update(0.0, "comparing them with every real one")
         audited = audit(sides)

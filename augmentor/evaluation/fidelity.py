@@ -26,7 +26,8 @@ from augmentor.progress import Update
 from augmentor.training.classic import classic
 
 Measure = Callable[[np.ndarray, np.ndarray], float]
-Scores = dict[str, dict[str, float]]  # class or "mean" -> measure -> value
+MEAN = "mean"  # stands where classes do
+Scores = dict[str, dict[str, float]]  # class or MEAN -> measure -> value
 MEASURES: dict[str, Measure] = {"kid": kid, "mmd": mmd, "precision": precision, "density": density}
 # These rise with the number of lesions that are judged, so that they take as many as there are training lesions.
 COUNTED: dict[str, Measure] = {"recall": recall, "coverage": coverage}
@@ -89,7 +90,7 @@ def _scores(real: tuple[np.ndarray, Side], other: tuple[np.ndarray, Side], train
             groups = [side.groups[side.labels == name] for _, side in (real, other)]
             scores[str(name)] = _measures(a, b, (groups[0], groups[1]), most)
     if scores:
-        scores["mean"] = _mean(list(scores.values()))
+        scores[MEAN] = _mean(list(scores.values()))
     return scores
 
 

@@ -121,10 +121,13 @@ def test_a_damaged_cell_is_not_done_and_stops_nothing(tmp_path, content):
     assert list(done(tmp_path)) == ["k" * 10]
 
 
-def test_another_mask_or_size_is_told_from_the_one_before(tmp_path):
-    (tmp_path / "mask.nii").write_bytes(b"one")
-    columns = {"path": ["/x/0"], "label": ["a"], "patient": ["p"], "mask": [str(tmp_path / "mask.nii")]}
+@pytest.mark.parametrize("name", ["mask.nii", "mask/0001.dcm"])
+def test_another_mask_or_size_is_told_from_the_one_before(tmp_path, name):
+    mask = tmp_path / name
+    mask.parent.mkdir(exist_ok=True)
+    mask.write_bytes(b"one")
+    columns = {"path": ["/x/0"], "label": ["a"], "patient": ["p"], "mask": [str(tmp_path / name.partition("/")[0])]}
     before = cells.beside_of(make_lesions(columns, tmp_path))
     assert cells.beside_of(make_lesions(columns | {"roi_side_mm": ["30"]}, tmp_path)) != before
-    (tmp_path / "mask.nii").write_bytes(b"another")
+    mask.write_bytes(b"another")
     assert cells.beside_of(make_lesions(columns, tmp_path)) != before

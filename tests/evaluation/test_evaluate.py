@@ -102,6 +102,15 @@ def test_nothing_can_be_judged_without_held_out_lesions(tmp_path):
     assert not (run.folder / "evaluation.json").exists()
 
 
+def test_a_class_may_not_be_called_as_the_mean_over_classes_is(tmp_path):
+    write_set(tmp_path / "set")
+    (tmp_path / "set" / "b").rename(tmp_path / "set" / "mean")
+    lesions = read_lesions(tmp_path / "set", patient_pattern="<patient>_<anything>")
+    with pytest.raises(UsageError, match=r"A class is called 'mean'.*Rename"):
+        evaluate_sets(lesions, lesions, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def write_smooth(folder: Path, count: int, seed: int, size: int = 32) -> np.ndarray:
     """Smooth grey pictures of two classes that differ in their grain, one of each patient."""
     noise = np.random.default_rng(seed).normal(size=(count, size, size))
