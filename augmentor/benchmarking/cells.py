@@ -38,7 +38,7 @@ CELL_CODE = (
     *_READ,
     "training/classic.py",
 )
-_LIBRARIES = ("monai", "numpy", "scikit-learn", "scipy", "torch")
+_LIBRARIES = ("monai", "numpy", "pydicom", "scikit-learn", "scipy", "torch")
 
 
 @dataclass(frozen=True)

@@ -65,13 +65,16 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
     content, unreadable, low, high = [], [], np.inf, -np.inf
     examples: dict[str, str] = {}
     tiny: list[str] = []
+    notes: list[str] = []
     for number, path in enumerate(lesions.paths, 1):
         try:
-            pixels = read_image(path).pixels
+            image = read_image(path)
         except DataError as error:
             unreadable.append(str(error))
             content.append("")
         else:
+            pixels = image.pixels
+            notes += image.notes
             sizes["x".join(map(str, pixels.shape[1:]))] += 1
             dtypes[str(pixels.dtype)] += 1
             channels[str(pixels.shape[0])] += 1
@@ -99,6 +102,7 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
         unreadable=unreadable,
         warnings=list(lesions.warnings),
     )
+    found.warnings += first_of(notes, "notes")
     if tiny:
         found.warnings.append(
             f"Images without a side of {_TINY} pixels show no lesion: {len(tiny)}, for example {tiny[0]}. "

@@ -89,8 +89,8 @@ def read_dicom(paths: Sequence[Path]) -> Volume:
 
 def _burnt_in(file: Path) -> str:
     return (
-        f"{file}: says that text is burnt into its pixels, perhaps a name. Look whether any of it is in a cut lesion "
-        "(extracted.png), and leave the scan out if so."
+        f"{file}: says that text is burnt into its pixels, perhaps a name. Look whether any of it is in the lesion (of "
+        "a scan: in extracted.png), and leave it out if so."
     )
 
 
@@ -317,7 +317,7 @@ def _grey_where_equal(pixels: np.ndarray) -> np.ndarray:
 
 def _inverted(pixels: np.ndarray, data: Dataset) -> np.ndarray:
     largest = -1 if data.PixelRepresentation else 2 ** int(data.BitsStored) - 1
-    return largest - pixels.astype(np.int32)
+    return (largest - pixels.astype(np.int32)).astype(pixels.dtype)
 
 
 def _rescaled(pixels: np.ndarray, slope: Any, intercept: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ import nibabel
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from augmentor.data.dicom import is_dicom, read_dicom
 from augmentor.errors import DataError, UsageError
 
 FileFormat = Literal["png", "npy", "nifti", "dicom"]
@@ -29,10 +30,12 @@ class LesionImage:
     """`pixels` (C, H, W) or (C, D, H, W), C 1 or 3, in the file's own dtype, in this machine's byte order.
 
     `spacing_mm` of a pixel is (rows, columns), of a voxel (slices, rows, columns); None where the file does not say.
+    `notes` are doubts, not errors.
     """
 
     pixels: np.ndarray
     spacing_mm: tuple[float, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def dims(self) -> int:
@@ -150,18 +153,24 @@ def _read_nifti(path: str) -> LesionImage:
 
 def _read_dicom(path: str) -> LesionImage:
     """A file, or a folder with the sections of one volume, in the modality's values (`read_dicom`)."""
-    from augmentor.data.dicom import read_dicom  # noqa: PLC0415  pydicom takes a third of a second to import
-
-    volume = read_dicom([Path(path)])
-    sections = volume.grid.shape[2]
-    pixels = volume.sections(0, sections)  # columns, rows, sections and, in colour, three channels
-    across, down, step = volume.grid.spacing.tolist()
+    if not is_dicom(Path(path)):
+        raise DataError(f"{path}: holds no file with the mark of DICOM. Convert it, or leave it out.")
+    try:
+        volume = read_dicom([Path(path)])
+        sections = volume.grid.shape[2]
+        pixels = volume.sections(0, sections)  # columns, rows, sections and, in colour, three channels
+    except DataError as error:
+        if path in str(error):
+            raise
+        raise DataError(f"{path}: {error}") from error
     if sections > 1 and pixels.ndim == 4:
         raise DataError(f"{path}: is a volume in colour; a volume has one channel here. Leave it out.")
+    across, down, step = volume.grid.spacing.tolist()
     flat = sections == 1
     turned = pixels[:, :, 0].T if flat else pixels.T
     spacing = (down, across) if flat else (step, down, across)
-    return LesionImage(turned if turned.ndim == 3 and flat else turned[None], spacing if volume.grid.in_mm else None)
+    channels = turned if turned.ndim == 3 and flat else turned[None]
+    return LesionImage(channels, spacing if volume.grid.in_mm else None, volume.notes)
 
 
 @lru_cache(maxsize=8)

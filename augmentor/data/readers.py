@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from augmentor.data.dicom_lesions import patients_of
+from augmentor.data.dicom_lesions import patients_of, require_no_sections
 from augmentor.data.images import DICOM_SUFFIXES, SUFFIXES, is_image, stem
 from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
 from augmentor.data.name_patterns import NamePattern, name_pattern
@@ -86,8 +86,9 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
     else:
         homes = [("", d) for d in tops]
     found = [(split, home, _images(home)) for split, home in homes]
-    masks = _masks_among([f for *_, files in found for f in files])
-    rows = [(split, home.name, f) for split, home, files in found for f in files if f not in masks]
+    files = [f for *_, some in found for f in some]
+    masks, doubled = _masks_among(files), _beside_pictures(files)
+    rows = [(split, home.name, f) for split, home, some in found for f in some if f not in masks | doubled]
     if not rows:
         raise DataError(
             f"{folder}: holds no images in folders by class. Expected {folder.name}/<class>/<image>, "
@@ -95,11 +96,8 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
             "Lesions inside scans are cut out by augmentor extract --data."
         )
     made = {"path": [str(f) for *_, f in rows], "label": [c for _, c, _ in rows], "split": [s for s, *_ in rows]}
-    notes: list[str] = []
-    if pattern:
-        made["patient"] = _all_patients([f.name for *_, f in rows], pattern)
-    elif all(f.name.lower().endswith(DICOM_SUFFIXES) for *_, f in rows):
-        made["patient"], notes = patients_of([f for *_, f in rows])
+    require_no_sections([f for *_, f in rows if f.suffix.lower() in DICOM_SUFFIXES])
+    notes = _set_patients(made, pattern)
     empty = [str(home.relative_to(folder)) for _, home, files in found if not files]
     if empty:
         notes.append(
@@ -109,6 +107,11 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
         notes.append(
             f"{len(masks)} images are taken for masks and left out, for example {min(masks)}. To make lesions with "
             "masks, name both in a table with the columns path, label and mask."
+        )
+    if doubled:
+        notes.append(
+            f"{len(doubled)} DICOM files are left out, for example {min(doubled)}: a picture of the same name lies "
+            "beside each."
         )
     ours = [d.name for d in sorted(folder.iterdir()) if d.is_dir() and _is_written(d)]
     if ours:
@@ -158,6 +161,12 @@ def _masks_among(files: list[Path]) -> set[Path]:
     """`x_mask.png` where `x.png` lies beside it."""
     names = {(f.parent, stem(f.name)) for f in files}
     return {f for f in files if any((f.parent, name) in names for name in _masked(stem(f.name)))}
+
+
+def _beside_pictures(files: list[Path]) -> set[Path]:
+    """`x.dcm` where `x.png` lies beside it: one lesion in two formats."""
+    pictures = {(f.parent, stem(f.name)) for f in files if f.suffix.lower() not in DICOM_SUFFIXES}
+    return {f for f in files if f.suffix.lower() in DICOM_SUFFIXES and (f.parent, stem(f.name)) in pictures}
 
 
 def _left_out(name: str) -> bool:
@@ -344,14 +353,23 @@ def _require_one_label(labels: np.ndarray, where: str) -> None:
 
 
 def _set_patients(columns: dict[str, list[str]], pattern: NamePattern | None) -> list[str]:
-    """Take the patients from the file names where there is a pattern. What is left aside for it, in words."""
+    """Take the patients from the file names where there is a pattern, from the headers of DICOM files where none is
+    named. What is left aside for it, and what is to be told, in words."""
     if not pattern:
-        return []
+        return _set_patients_of_headers(columns)
     before = columns.get("patient", [])
     columns["patient"] = _all_patients([Path(p).name for p in columns["path"]], pattern)
     if not any(before) or before == columns["patient"]:
         return []
     return ["The table's column of patients is left aside: --patient-pattern takes them from the file names instead."]
+
+
+def _set_patients_of_headers(columns: dict[str, list[str]]) -> list[str]:
+    files = [Path(p) for p in columns["path"]]
+    if any(columns.get("patient", [])) or not all(f.suffix.lower() in DICOM_SUFFIXES for f in files):
+        return []
+    columns["patient"], told = patients_of(files)
+    return told
 
 
 def _make(columns: dict[str, list[str]], source: Path, notes: Sequence[str] = ()) -> Lesions:

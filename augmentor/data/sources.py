@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from augmentor.data.extract import CUT_COLUMN, extract
+from augmentor.data.images import DICOM_SUFFIXES
 from augmentor.data.lesions import Lesions
 from augmentor.data.name_patterns import name_pattern
 from augmentor.data.readers import LESION_TABLES, csv_rows, read_json, read_lesions
@@ -148,7 +149,7 @@ def _is_volume(image: Path) -> bool:
             return min(read_volume([image]).grid.shape) > 1
         except DataError:
             return True  # `extract` tells what is wrong with it
-    return image.is_dir() or image.name.lower().endswith((*ITK_SUFFIXES, ".dcm"))
+    return image.is_dir() or image.name.lower().endswith((*ITK_SUFFIXES, *DICOM_SUFFIXES))
 
 
 def _found(scans: list[Scan], home: Path, pattern: str | None, group: str) -> list[str]:

@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from augmentor.data.check import inspect
 from augmentor.data.dicom_lesions import patients_of
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError
@@ -42,17 +46,45 @@ def test_one_id_for_all_is_no_patient(tmp_path):
     assert patients_of(files) == (["", "", ""], [])
 
 
-def test_sections_of_a_scan_are_no_lesions(tmp_path):
+def test_one_id_beside_unknown_ones_is_a_patient_however_it_is_written(tmp_path):
+    files = [lesion(tmp_path / f"{i}.dcm", who) for i, who in enumerate(("Doe 1", "", "doe  1 ", ""))]
+    assert patients_of(files)[0] == [f"dicom:{files[0]}", "", f"dicom:{files[0]}", ""]
+
+
+def test_a_table_without_patients_has_those_of_the_headers(tmp_path):
+    rows = ["path,label", "1.dcm,a", "2.dcm,a", "3.dcm,b"]
+    for name, patient in (("1.dcm", "x"), ("2.dcm", "y"), ("3.dcm", "x")):
+        lesion(tmp_path / name, patient)
+    (tmp_path / "set.csv").write_text("\n".join(rows))
+    one, two, again = read_lesions(tmp_path / "set.csv").table["patient"]
+    assert one == again != two
+    (tmp_path / "own.csv").write_text("\n".join([f"{rows[0]},patient", *(f"{row},p" for row in rows[1:])]))
+    assert set(read_lesions(tmp_path / "own.csv").table["patient"]) == {"p"}
+
+
+def test_a_dicom_file_beside_a_picture_of_its_name_is_left_out(tmp_path):
+    for name in ("a/1", "a/2", "b/3"):
+        lesion(tmp_path / f"{name}.dcm", "p")
+        Image.fromarray(PIXELS.astype(np.uint8)).save(tmp_path / f"{name}.png")
+    found = read_lesions(tmp_path)
+    assert {Path(path).suffix for path in found.paths} == {".png"}
+    assert any("3 DICOM files are left out" in note for note in found.warnings)
+
+
+@pytest.mark.parametrize("pattern", [None, "<patient>_<anything>"])
+def test_sections_of_a_scan_are_no_lesions(tmp_path, pattern):
     for i in range(2):
-        lesion(tmp_path / f"a/{i}.dcm", "p", SeriesInstanceUID="1.2", ImagePositionPatient=[0, 0, i])
+        lesion(tmp_path / f"a/p_{i}.dcm", "p", SeriesInstanceUID="1.2", ImagePositionPatient=[0, 0, i])
+    Image.fromarray(PIXELS.astype(np.uint8)).save(tmp_path / "a" / "q_1.png")
     with pytest.raises(DataError, match=r"0\.dcm and .*1\.dcm are sections of one series.*augmentor extract"):
-        read_lesions(tmp_path)
+        read_lesions(tmp_path, patient_pattern=pattern)
 
 
-def test_burnt_in_text_is_told(tmp_path):
-    files = [lesion(tmp_path / f"{i}.dcm", f"p{i}", BurnedInAnnotation="YES" if i else "NO") for i in range(3)]
-    notes = patients_of(files)[1]
-    assert any("Text is burnt into the pixels of 2 images" in note and str(files[1]) in note for note in notes)
+@pytest.mark.parametrize("pattern", [None, "<patient>_<anything>"])
+def test_burnt_in_text_is_told(tmp_path, pattern):
+    files = [lesion(tmp_path / f"a/p_{i}.dcm", f"p{i}", BurnedInAnnotation="YES" if i else "NO") for i in range(2)]
+    told = inspect(read_lesions(tmp_path, patient_pattern=pattern)).warnings
+    assert any(f"{files[1]}: says that text is burnt into its pixels" in warning for warning in told)
 
 
 def test_what_is_no_dicom_is_left_for_its_reading_to_tell(tmp_path):

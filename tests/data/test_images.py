@@ -147,6 +147,14 @@ def test_a_dicom_image_is_read_upright_in_its_units(tmp_path, dtype):
     same(read_image(str(file)).pixels, pixels[None])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16"])
+def test_a_dicom_image_where_bright_means_little_is_turned_over_and_keeps_its_dtype(tmp_path, dtype):
+    pixels = texture(dtype)
+    tags = {"PhotometricInterpretation": "MONOCHROME1", "Modality": "MG"}
+    found = read_image(str(save_dicom(dicom_image(pixels[0], **tags), tmp_path / "lesion.dcm"))).pixels
+    same(found, (255 if dtype == "uint8" else 65535 if dtype == "uint16" else -1) - pixels)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_image_that_was_written_as_dicom_is_read_back(tmp_path, channels):
     pytest.importorskip("highdicom", reason="the extra `dicom` is not installed")
@@ -209,6 +217,7 @@ BAD_FILES = {
     "text.png": lambda f: f.write_text("no image"),
     "text.dcm": lambda f: f.write_text("no image"),
     "short.dcm": lambda f: (save_dicom(dicom_image(texture("int16")[0]), f), truncate(f)),
+    "slope.dcm": lambda f: save_dicom(dicom_image(texture("int16")[0], RescaleSlope=0), f),
     "nan.dcm": lambda f: save_dicom(dicom_image(texture("int16")[0], RescaleSlope=1e39), f),
     "empty.png": lambda f: f.write_bytes(b""),
     "short.png": lambda f: (save_picture(f, texture("uint8")), truncate(f)),
