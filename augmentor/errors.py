@@ -1,5 +1,7 @@
 """The errors a user can meet: each message holds the value, the rule and the next step."""
 
+from __future__ import annotations
+
 SHOWN = 5
 
 
@@ -21,6 +23,10 @@ class DataError(UsageError):
     def __init__(self, problems: str | list[str]):
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+    def about(self, *files: str) -> DataError:
+        """The same problems, each with the first file's name unless it has one of the files' already."""
+        return DataError([p if any(file in p for file in files) else f"{files[0]}: {p}" for p in self.problems])
 
 
 class LeakageError(AugmentorError):

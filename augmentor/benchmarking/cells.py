@@ -150,12 +150,12 @@ def data_of(lesions: Lesions) -> list[list[str]]:
 def beside_of(lesions: Lesions) -> list[list[str]]:
     """What decides about a GAN that makes masks or sizes as well: each mask's content, and the size of each region."""
     sides = lesions.table["roi_side_mm"]
-    masks = [_content(Path(mask)) if mask else "" for mask in lesions.table["mask"]]
+    masks = [_hash_of_mask(Path(mask)) if mask else "" for mask in lesions.table["mask"]]
     return [[mask, side] for mask, side in zip(masks, sides, strict=True)]
 
 
-def _content(mask: Path) -> str:
-    """Of a file, or of the sections in a folder of DICOM."""
+def _hash_of_mask(mask: Path) -> str:
+    """Of a file, or of each section in a folder of DICOM; "" where there is none."""
     files = sorted(mask.iterdir()) if mask.is_dir() else [mask]
     return "".join(file_hash(file) for file in files if file.is_file())
 

@@ -57,8 +57,7 @@ def cut_scan(scan: Scan, number: int, section: ExtractSection, key: bytes, folde
     except EmptyMaskError as error:
         found.notes.append(str(error))
     except DataError as error:
-        names = [str(path) for path in (*scan.image, *scan.mask)]
-        found.problems += [p if any(n in p for n in names) else f"{names[0]}: {p}" for p in error.problems]
+        found.problems += error.about(*map(str, (*scan.image, *scan.mask))).problems
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -10,29 +10,33 @@ from pydicom.dataset import Dataset
 from augmentor.data.dicom import header_of, is_dicom
 from augmentor.errors import DataError
 
+Headers = dict[Path, Dataset]
 
-def patients_of(files: Sequence[Path]) -> tuple[list[str], list[str]]:
-    """A patient for each file, "" where none is known, and what is to be told.
+
+def read_headers(files: Iterable[Path]) -> Headers:
+    """Of each file, empty for what is no DICOM or can't be read: reading its pixels tells what is wrong with it."""
+    return {file: _header(file) for file in files}
+
+
+def patients_of(headers: Headers) -> tuple[dict[Path, str], list[str]]:
+    """The patient of each file, "" where none is known, and what is to be told.
 
     A patient is called by the first of its files, so that nothing of a header goes further. One PatientID for all files
     is none: it was taken out. Blanks and capitals don't tell two apart.
     """
-    names: dict[str, str] = {}
-    patients = []
-    for file in files:
-        who = " ".join(str(_header(file).get("PatientID") or "").split()).casefold()
-        patients.append(names.setdefault(who, f"dicom:{file}") if who else "")
-    if not names or (len(names) == 1 and all(patients)):
-        return [""] * len(files), []
-    told = f"{len(names)} patients are told apart by PatientID in the DICOM headers"
+    ids = {f: " ".join(str(h.get("PatientID") or "").split()).casefold() for f, h in headers.items()}
+    if len(set(ids.values())) < 2:
+        return dict.fromkeys(headers, ""), []
+    names: dict[str, str] = {"": ""}
+    patients = {file: names.setdefault(own, f"dicom:{file}") for file, own in ids.items()}
+    told = f"{len(names) - 1} patients are told apart by PatientID in the DICOM headers"
     return patients, [f"{told}; if that is no patient's, name them with --patient-pattern."]
 
 
-def require_no_sections(files: Sequence[Path]) -> None:
+def require_no_sections(headers: Headers) -> None:
     """Raise DataError for sections of one series: they are a scan, and no lesions."""
     places: dict[str, tuple[Path, str]] = {}
-    for file in files:
-        header = _header(file)
+    for file, header in headers.items():
         series, place = str(header.get("SeriesInstanceUID", "")), header.get("ImagePositionPatient")
         if not series or place is None:
             continue
@@ -46,7 +50,6 @@ def require_no_sections(files: Sequence[Path]) -> None:
 
 
 def _header(file: Path) -> Dataset:
-    """Empty for what is no DICOM file or can't be read: reading its pixels tells what is wrong with it."""
     try:
         return header_of(file) if is_dicom(file) else Dataset()
     except (DataError, OSError):

@@ -52,6 +52,11 @@ def is_image(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def names_dicom(path: Path) -> bool:
+    """Whether the name says DICOM; `is_dicom` looks into the file."""
+    return path.name.lower().endswith(DICOM_SUFFIXES)
+
+
 def stem(name: str) -> str:
     """The name without its image suffix (`.nii.gz` is one)."""
     ending = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), "")
@@ -63,7 +68,7 @@ def file_format(path: str, dims: int = 2) -> FileFormat:
     lower = path.lower()
     if lower.endswith((".nii", ".nii.gz")):
         return "nifti"
-    if lower.endswith(DICOM_SUFFIXES):
+    if names_dicom(Path(path)):
         return "dicom"
     if lower.endswith(".npy"):
         return "npy"
@@ -81,8 +86,8 @@ def read_image(path: str) -> LesionImage:
         raise DataError(f"{path}: no such file. Correct the path in the table, or leave the row out.")
     try:
         image = _read_npz_row(row) if row else _read_file(path)
-    except DataError:
-        raise
+    except DataError as error:
+        raise error.about(path) from error
     except Exception as error:  # every decoder has its own exceptions
         raise DataError(
             f"{path}: can't be read as an image ({type(error).__name__}: {error}). "
@@ -112,7 +117,7 @@ def _read_file(path: str) -> LesionImage:
         return _read_nifti(path)
     if lower.endswith(".npy"):
         return LesionImage(_channels_first(np.load(path, allow_pickle=False), path))
-    if lower.endswith(DICOM_SUFFIXES) or Path(path).is_dir():
+    if names_dicom(Path(path)) or Path(path).is_dir():
         return _read_dicom(path)
     with Image.open(path) as picture:
         frames = getattr(picture, "n_frames", 1)
@@ -155,22 +160,16 @@ def _read_dicom(path: str) -> LesionImage:
     """A file, or a folder with the sections of one volume, in the modality's values (`read_dicom`)."""
     if not is_dicom(Path(path)):
         raise DataError(f"{path}: holds no file with the mark of DICOM. Convert it, or leave it out.")
-    try:
-        volume = read_dicom([Path(path)])
-        sections = volume.grid.shape[2]
-        pixels = volume.sections(0, sections)  # columns, rows, sections and, in colour, three channels
-    except DataError as error:
-        if path in str(error):
-            raise
-        raise DataError(f"{path}: {error}") from error
-    if sections > 1 and pixels.ndim == 4:
+    volume = read_dicom([Path(path)])
+    sections = volume.grid.shape[2]
+    pixels = volume.sections(0, sections)  # columns, rows, sections and, in colour, three channels
+    spacing = tuple(reversed(volume.grid.spacing.tolist())) if volume.grid.in_mm else None
+    if sections == 1:
+        flat = pixels[:, :, 0].T if pixels.ndim == 4 else pixels.T
+        return LesionImage(flat, spacing and spacing[1:], volume.notes)
+    if pixels.ndim == 4:
         raise DataError(f"{path}: is a volume in colour; a volume has one channel here. Leave it out.")
-    across, down, step = volume.grid.spacing.tolist()
-    flat = sections == 1
-    turned = pixels[:, :, 0].T if flat else pixels.T
-    spacing = (down, across) if flat else (step, down, across)
-    channels = turned if turned.ndim == 3 and flat else turned[None]
-    return LesionImage(channels, spacing if volume.grid.in_mm else None, volume.notes)
+    return LesionImage(pixels.T[None], spacing, volume.notes)
 
 
 @lru_cache(maxsize=8)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from augmentor.data.dicom_lesions import patients_of, require_no_sections
-from augmentor.data.images import DICOM_SUFFIXES, SUFFIXES, is_image, stem
+from augmentor.data.dicom_lesions import Headers, patients_of, read_headers, require_no_sections
+from augmentor.data.images import SUFFIXES, is_image, names_dicom, stem
 from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
 from augmentor.data.name_patterns import NamePattern, name_pattern
 from augmentor.errors import DataError, UsageError, first_of
@@ -96,8 +96,9 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
             "Lesions inside scans are cut out by augmentor extract --data."
         )
     made = {"path": [str(f) for *_, f in rows], "label": [c for _, c, _ in rows], "split": [s for s, *_ in rows]}
-    require_no_sections([f for *_, f in rows if f.suffix.lower() in DICOM_SUFFIXES])
-    notes = _set_patients(made, pattern)
+    headers = read_headers(f for *_, f in rows if names_dicom(f))
+    require_no_sections(headers)
+    notes = _set_patients(made, pattern, headers)
     empty = [str(home.relative_to(folder)) for _, home, files in found if not files]
     if empty:
         notes.append(
@@ -165,8 +166,8 @@ def _masks_among(files: list[Path]) -> set[Path]:
 
 def _beside_pictures(files: list[Path]) -> set[Path]:
     """`x.dcm` where `x.png` lies beside it: one lesion in two formats."""
-    pictures = {(f.parent, stem(f.name)) for f in files if f.suffix.lower() not in DICOM_SUFFIXES}
-    return {f for f in files if f.suffix.lower() in DICOM_SUFFIXES and (f.parent, stem(f.name)) in pictures}
+    pictures = {(f.parent, stem(f.name)) for f in files if not names_dicom(f)}
+    return {f for f in files if names_dicom(f) and (f.parent, stem(f.name)) in pictures}
 
 
 def _left_out(name: str) -> bool:
@@ -352,11 +353,13 @@ def _require_one_label(labels: np.ndarray, where: str) -> None:
         raise DataError(f"{where}: has {labels.shape[1]} labels an image; a lesion has one class. Choose one of them.")
 
 
-def _set_patients(columns: dict[str, list[str]], pattern: NamePattern | None) -> list[str]:
+def _set_patients(
+    columns: dict[str, list[str]], pattern: NamePattern | None, headers: Headers | None = None
+) -> list[str]:
     """Take the patients from the file names where there is a pattern, from the headers of DICOM files where none is
-    named. What is left aside for it, and what is to be told, in words."""
+    named. What is left aside for it, and what is to be told, in words. headers: read here unless they are given."""
     if not pattern:
-        return _set_patients_of_headers(columns)
+        return _set_patients_of_headers(columns, headers)
     before = columns.get("patient", [])
     columns["patient"] = _all_patients([Path(p).name for p in columns["path"]], pattern)
     if not any(before) or before == columns["patient"]:
@@ -364,11 +367,12 @@ def _set_patients(columns: dict[str, list[str]], pattern: NamePattern | None) ->
     return ["The table's column of patients is left aside: --patient-pattern takes them from the file names instead."]
 
 
-def _set_patients_of_headers(columns: dict[str, list[str]]) -> list[str]:
-    files = [Path(p) for p in columns["path"]]
-    if any(columns.get("patient", [])) or not all(f.suffix.lower() in DICOM_SUFFIXES for f in files):
+def _set_patients_of_headers(columns: dict[str, list[str]], headers: Headers | None) -> list[str]:
+    files = [Path(path) for path in columns["path"]]
+    if any(columns.get("patient", [])) or not all(map(names_dicom, files)):
         return []
-    columns["patient"], told = patients_of(files)
+    patients, told = patients_of(headers or read_headers(files))
+    columns["patient"] = [patients[file] for file in files]
     return told
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from augmentor.data.check import inspect
-from augmentor.data.dicom_lesions import patients_of
+from augmentor.data.dicom_lesions import patients_of, read_headers
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError
 from tests.scan_sets import dicom_image, save_dicom
@@ -34,21 +34,19 @@ def test_a_folder_of_dicom_lesions_has_the_patients_of_the_headers_and_not_their
 def test_a_pattern_goes_before_the_headers(tmp_path):
     for name in ("a/p1_1.dcm", "a/p2_1.dcm", "b/p1_2.dcm"):
         lesion(tmp_path / name, name)
-    assert read_lesions(tmp_path, patient_pattern="<patient>_<anything>").table["patient"].tolist() == [
-        "p1",
-        "p2",
-        "p1",
-    ]
+    found = read_lesions(tmp_path, patient_pattern="<patient>_<anything>")
+    assert found.table["patient"].tolist() == ["p1", "p2", "p1"]
 
 
 def test_one_id_for_all_is_no_patient(tmp_path):
     files = [lesion(tmp_path / f"{i}.dcm", "ANONYMOUS") for i in range(3)]
-    assert patients_of(files) == (["", "", ""], [])
+    assert patients_of(read_headers(files)) == (dict.fromkeys(files, ""), [])
 
 
 def test_one_id_beside_unknown_ones_is_a_patient_however_it_is_written(tmp_path):
     files = [lesion(tmp_path / f"{i}.dcm", who) for i, who in enumerate(("Doe 1", "", "doe  1 ", ""))]
-    assert patients_of(files)[0] == [f"dicom:{files[0]}", "", f"dicom:{files[0]}", ""]
+    one = f"dicom:{files[0]}"
+    assert patients_of(read_headers(files))[0] == dict(zip(files, (one, "", one, ""), strict=True))
 
 
 def test_a_table_without_patients_has_those_of_the_headers(tmp_path):
@@ -58,6 +56,8 @@ def test_a_table_without_patients_has_those_of_the_headers(tmp_path):
     (tmp_path / "set.csv").write_text("\n".join(rows))
     one, two, again = read_lesions(tmp_path / "set.csv").table["patient"]
     assert one == again != two
+    (tmp_path / "twice.csv").write_text("\n".join([*rows, "1.dcm,b"]))
+    assert read_lesions(tmp_path / "twice.csv").table["patient"].tolist() == [one, two, one, one]
     (tmp_path / "own.csv").write_text("\n".join([f"{rows[0]},patient", *(f"{row},p" for row in rows[1:])]))
     assert set(read_lesions(tmp_path / "own.csv").table["patient"]) == {"p"}
 
@@ -93,4 +93,10 @@ def test_what_is_no_dicom_is_left_for_its_reading_to_tell(tmp_path):
         (tmp_path / name).write_bytes(content)
         files.append(tmp_path / name)
     (tmp_path / "5.dcm").symlink_to(tmp_path / "gone.dcm")
-    assert [bool(p) for p in patients_of([*files, tmp_path / "5.dcm"])[0]] == [True, True, False, False, False]
+    assert [bool(p) for p in patients_of(read_headers([*files, tmp_path / "5.dcm"]))[0].values()] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
