@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-import torch
-import torch.nn.functional as F
+from scipy.sparse import csr_array, kron, vstack
 
 from augmentor.measures import spread_rows
 from augmentor.model.mirroring import best_likenesses, both_ways, parities
@@ -35,7 +34,7 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     if images.ndim == 5:
         return volume_thumbnails(images)
     shrink = _shrinking(images.shape[-1])[0]
-    return _unit(shrink @ images.mean(1) @ shrink.T)
+    return _unit(shrink @ images.mean(1, dtype=np.float32) @ shrink.T)
 
 
 def views(images: np.ndarray) -> np.ndarray:
@@ -43,7 +42,7 @@ def views(images: np.ndarray) -> np.ndarray:
     the first without one, and under eight small turns and zooms. Of volumes: (N, 15, 512), the first as it is."""
     if images.ndim == 5:
         return volume_views(images, _TURN, _ZOOM)
-    return np.concatenate([_views(images[i : i + _CHUNK].mean(1)) for i in range(0, len(images), _CHUNK)])
+    return np.concatenate([_views(images[i : i + _CHUNK]) for i in range(0, len(images), _CHUNK)])
 
 
 def turned_views(images: np.ndarray) -> np.ndarray:
@@ -61,10 +60,11 @@ def distance_of(likeness: np.ndarray) -> np.ndarray:
 
 
 def _unit(small: np.ndarray) -> np.ndarray:
-    """(..., 16, 16) -> (..., 256)."""
+    """(..., 16, 16) -> (..., 256). Changes `small`."""
     flat = small.reshape(*small.shape[:-2], _SIDE**2)
-    flat = flat - flat.mean(-1, keepdims=True)
-    return (flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-6)).astype(np.float32)
+    flat -= flat.mean(-1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-6)
+    return flat
 
 
 @lru_cache(maxsize=8)
@@ -81,28 +81,44 @@ def _shrinking(size: int) -> np.ndarray:
     return (np.maximum(inside, 0) / width).astype(np.float32)
 
 
-def _views(grey: np.ndarray) -> np.ndarray:
-    """(N, S, S) -> (N, V, 256)."""
+def _views(images: np.ndarray) -> np.ndarray:
+    """(N, C, S, S) -> (N, V, 256) float32."""
+    grey = images.mean(1, dtype=np.float32)
     shrink = _shrinking(grey.shape[-1])
     shifts = len(shrink)
     whole = shrink.reshape(shifts * _SIDE, -1)
     shifted = (whole @ grey @ whole.T).reshape(len(grey), shifts, _SIDE, shifts, _SIDE)
-    still = shrink[0]
-    turned = np.stack([still @ moved @ still.T for moved in _turned_and_zoomed(grey)], axis=1)
-    shifted = shifted.swapaxes(2, 3).reshape(len(grey), shifts**2, _SIDE, _SIDE)
-    return _unit(np.concatenate([shifted, turned], axis=1))
+    shifted = shifted.swapaxes(2, 3).reshape(len(grey), -1, _SIDE, _SIDE)
+    turned = (_turning(grey.shape[-1]) @ grey.reshape(len(grey), -1).T).T
+    return _unit(np.concatenate([shifted, turned.reshape(len(grey), -1, _SIDE, _SIDE)], axis=1))
 
 
-def _turned_and_zoomed(grey: np.ndarray) -> Iterator[np.ndarray]:
-    images = torch.tensor(grey)[None]  # as the channels of one image: the places are looked up once
-    for degrees in (-_TURN, 0.0, _TURN):
-        for zoom in (1 / _ZOOM, 1.0, _ZOOM):
-            if (degrees, zoom) != (0.0, 1.0):
-                angle = math.radians(degrees)
-                cosine, sine = math.cos(angle) * zoom, math.sin(angle) * zoom
-                matrix = torch.tensor([[[cosine, -sine, 0.0], [sine, cosine, 0.0]]])
-                grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-                yield F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)[0].numpy()
+@lru_cache(maxsize=8)
+def _turning(size: int) -> csr_array:
+    """(8 * 256, S * S) float32: the matrix that takes an image's pixels to its thumbnails under eight turns and zooms.
+    A mean has few pixels, so that one product with it takes a sixth of the time of moving the image eight times."""
+    still = csr_array(_shrinking(size)[0])
+    shrink = kron(still, still, format="csr")
+    moves = [(turn, zoom) for turn in (-_TURN, 0.0, _TURN) for zoom in (1 / _ZOOM, 1.0, _ZOOM)]
+    moves.remove((0.0, 1.0))
+    return vstack([shrink @ _moving(size, *move) for move in moves], format="csr")
+
+
+def _moving(size: int, degrees: float, zoom: float) -> csr_array:
+    """(S * S, S * S) float32: turns and zooms an image about its centre, bilinearly, borders mirrored."""
+    angle, centre = math.radians(degrees), (size - 1) / 2
+    cosine, sine = math.cos(angle) * zoom, math.sin(angle) * zoom
+    down, across = np.mgrid[:size, :size] - centre
+    places = np.stack([sine * across + cosine * down, cosine * across - sine * down]) + centre
+    inside = np.clip(size - 0.5 - np.abs(size - np.abs(places + 0.5)), 0, size - 1)
+    first = np.minimum(inside.astype(np.int64), size - 2)
+    share = inside - first
+    rows, columns = first[:, None] + np.arange(2)[:, None, None]  # of the four pixels around a place: (2, S, S) each
+    above, left = np.stack([1 - share, share], axis=1)
+    weights = (above[:, None] * left).astype(np.float32)
+    pixels = rows[:, None] * size + columns
+    moved = np.broadcast_to(np.arange(size**2), (4, size**2))
+    return csr_array((weights.ravel(), (moved.ravel(), pixels.ravel())), shape=(size**2, size**2))
 
 
 @dataclass(frozen=True)

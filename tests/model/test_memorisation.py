@@ -1,5 +1,9 @@
+import math
+
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter, rotate
 
 from augmentor.model.memorisation import CopyCheck, make_copy_check, thumbnails, turned_views, views
@@ -75,6 +79,22 @@ def test_a_set_full_of_doubles_still_refuses_an_exact_copy():
 
 def test_twins_are_held_to_no_more_than_copies():
     assert 0 < CHECK.twin_threshold <= CHECK.threshold
+
+
+@pytest.mark.parametrize("size", [28, 31, 64, 128])
+def test_views_are_thumbnails_of_the_image_that_torch_turned_and_zoomed(size):
+    image = np.random.default_rng(0).normal(size=(1, 1, size, size)).astype(np.float32)
+    moves = [(turn, zoom) for turn in (-8, 0, 8) for zoom in (1 / 1.09, 1, 1.09) if (turn, zoom) != (0, 1)]
+    moved = np.concatenate([turned_by_torch(image, *move) for move in moves])
+    np.testing.assert_allclose(views(image)[0, -len(moves) :], thumbnails(moved), atol=1e-6)
+
+
+def turned_by_torch(image: np.ndarray, degrees: float, zoom: float) -> np.ndarray:
+    pixels, angle = torch.tensor(image).double(), math.radians(degrees)
+    cosine, sine = math.cos(angle) * zoom, math.sin(angle) * zoom
+    matrix = torch.tensor([[[cosine, -sine, 0.0], [sine, cosine, 0.0]]], dtype=torch.float64)
+    grid = F.affine_grid(matrix, list(pixels.shape), align_corners=False)
+    return F.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False).numpy()
 
 
 def test_chunks_do_not_change_the_distances(monkeypatch):
