@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from augmentor.data.images import load_images
 from augmentor.data.lesions import class_numbers
 from augmentor.data.splits import groups
-from augmentor.expansion.ahead import ahead
+from augmentor.expansion.ahead import Lanes
 from augmentor.expansion.rules import LEVELS, Rule, Synthetic, TextureRules, Twins, fit_texture_rules
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
@@ -67,10 +67,11 @@ class Screen:
         """
         block = max(32, min(_BLOCK, _BLOCK_NUMBERS // math.prod(card.shape)))
         # Products of few rows: NumPy's own threads would wait for each other, and for the generator's, at every one.
-        with threadpool_limits(1, user_api="blas"):
+        with threadpool_limits(1, user_api="blas"), Lanes() as lanes:
             for label, number in wanted.items():
                 covering = "diversity" in LEVELS[self.level]
-                chosen = self._passing(generator, card, label, seed, _OVERSAMPLED * number if covering else number)
+                asked = _OVERSAMPLED * number if covering else number
+                chosen = self._passing(lanes, generator, card, label, seed, asked)
                 if covering:
                     chosen = self._covering(chosen, card.classes.index(label), number, block)
                 for lesion in chosen:
@@ -98,7 +99,9 @@ class Screen:
             for lesion, turned in zip(good, turned_views(np.stack([x.image for x in good])), strict=True):
                 lesion.turned = turned
 
-    def _passing(self, generator: Generator, card: Card, label: str, seed: int, wanted: int) -> Iterator[Synthetic]:
+    def _passing(
+        self, lanes: Lanes, generator: Generator, card: Card, label: str, seed: int, wanted: int
+    ) -> Iterator[Synthetic]:
         """In the order of their seeds; images are drawn and judged in threads, some ahead."""
         twins, drawn, kept, in_a_row = Twins(self.copies.twin_threshold), 0, 0, 0
         numbers = (range(start, start + BATCH) for start in count(0, BATCH))
@@ -110,7 +113,7 @@ class Screen:
             return math.ceil((wanted - kept) * (drawn + 1) / (kept + 1) / BATCH)
 
         # Operations on volumes are large enough for all threads, and a batch of them is too long to wait for.
-        made = ahead(make, seeds, needed) if card.model.spatial_dims == 2 else (make(some) for some in seeds)
+        made = lanes.ahead(make, seeds, needed) if card.model.spatial_dims == 2 else (make(some) for some in seeds)
         with closing(made):
             for lesion in islice(chain.from_iterable(map(twins.judge, made)), _TRIES * wanted):
                 drawn += 1

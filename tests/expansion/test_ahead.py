@@ -6,7 +6,7 @@ from itertools import count, islice
 import pytest
 import torch
 
-from augmentor.expansion.ahead import ahead
+from augmentor.expansion.ahead import Lanes
 from tests.threads import torch_threads
 
 
@@ -14,6 +14,11 @@ from tests.threads import torch_threads
 def _two_threads():
     with torch_threads(2):
         yield
+
+
+def ahead(task, items, needed):
+    with Lanes() as lanes:
+        yield from lanes.ahead(task, items, needed)
 
 
 def threads_of_a_new_thread() -> int:
@@ -82,3 +87,25 @@ def test_what_a_task_raises_is_raised_where_its_result_would_be():
     with pytest.raises(ZeroDivisionError):
         next(made)
     assert threads_of_a_new_thread() == 2
+
+
+def test_one_after_another_has_the_same_threads():
+    with torch_threads(1), Lanes() as lanes:
+        first, second = (set(lanes.ahead(lambda _: threading.get_ident(), range(3), lambda: 3)) for _ in range(2))
+    assert first == second
+    assert threading.get_ident() not in first
+
+
+def test_what_was_closed_is_over_before_the_next_begins():
+    running = []
+
+    def slow(number):
+        running.append(number)
+        time.sleep(0.02)
+        running.remove(number)
+
+    with Lanes() as lanes:
+        with closing(lanes.ahead(slow, count(), lambda: 100)) as made:
+            next(made)
+        assert not running
+        assert len(list(lanes.ahead(slow, range(3), lambda: 3))) == 3
