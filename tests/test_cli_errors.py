@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from augmentor import cli
+from augmentor.pipeline import Outcome
 from tests.scan_sets import write_case
 
 COMMANDS = (
@@ -326,6 +327,9 @@ def test_a_folder_that_is_no_run(augmentor, command, lesion_folder):
         (("--synthetic", "made", "--real", "lesions", "--run", "runs/latest"), "either --run, or --synthetic and"),
         (("--out", "there"), "--out goes with --synthetic and --real"),
         (("--synthetic", "no/such", "--real", "no/such"), "no/such: no such file or folder"),
+        (("--synthetic", "made", "--real", "lesions", "--per-class", "20"), "--per-class goes with --run"),
+        (("--run", "runs/latest", "--columns", "path=file"), "--columns and --patient-pattern tell how to read --real"),
+        (("--patient-pattern", "<patient>_x"), "--columns and --patient-pattern tell how to read --real"),
     ],
 )
 def test_what_is_judged_must_be_one_thing(augmentor, arguments, told):
@@ -427,6 +431,17 @@ def test_a_recipe_without_data(augmentor, tmp_path):
     outcome = augmentor("run", tmp_path / "short.toml")
     assert outcome.code == 2
     assert outcome.says("names no data", "Set data.path")
+
+
+def test_another_folder_changes_nothing_else_of_a_recipe(augmentor, tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr("augmentor.pipeline.run_recipe", lambda recipe, _: taken.append(recipe) or Outcome(tmp_path))
+    (tmp_path / "recipe.toml").write_text('out = "here"\n[data]\npath = "lesions"\n')
+    for options in ((), ("--out", tmp_path / "there")):
+        augmentor("run", tmp_path / "recipe.toml", *options)
+    here, there = taken
+    assert (here.named_size, there.named_size) == (None, None)  # so that lesions decide about the side
+    assert there.model_dump() == here.model_dump() | {"out": str(tmp_path / "there")}
 
 
 # What should work

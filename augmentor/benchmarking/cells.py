@@ -148,10 +148,9 @@ def data_of(lesions: Lesions) -> list[list[str]]:
 
 
 def beside_of(lesions: Lesions) -> list[list[str]]:
-    """What decides about a GAN that makes masks or sizes as well: each mask's content, and the size of each region."""
-    sides = lesions.table["roi_side_mm"]
-    masks = [_hash_of_mask(Path(mask)) if mask else "" for mask in lesions.table["mask"]]
-    return [[mask, side] for mask, side in zip(masks, sides, strict=True)]
+    """What a lesion has beside its image: its mask and what that holds, and the size of its region."""
+    table = lesions.table[["mask", "roi_side_mm"]].itertuples(index=False)
+    return [[mask, _hash_of_mask(Path(mask)) if mask else "", side] for mask, side in table]
 
 
 def _hash_of_mask(mask: Path) -> str:

@@ -107,8 +107,7 @@ class FoldData:
         if model not in self.gan_keys:
             recipe = self.gan_recipe(model)
             sections: dict[str, Any] = {"model": recipe.model.model_dump(), "training": recipe.training.model_dump()}
-            if recipe.model.with_mask or recipe.model.condition_on:
-                sections["beside"] = beside_of(self.train)
+            sections["beside"] = beside_of(self.train)  # of each GAN: a run of lesions with others is not taken for it
             self.gan_keys[model] = key_of(sections | {"train": data_of(self.train)}, FIT_CODE)
         return self.gan_keys[model]
 

@@ -182,7 +182,9 @@ def evaluate(
         Path | None,
         typer.Option(help="A `.safetensors` file: weights of EfficientNet-Lite0 or of a MONAI network."),
     ] = None,
-    per_class: Annotated[int, typer.Option(help="Lesions of the run a class to judge.", min=10)] = 200,
+    per_class: Annotated[
+        int | None, typer.Option(help="Lesions of the run a class to judge. Default: 200.", min=10, show_default=False)
+    ] = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="With --synthetic. Default: `evaluation`.", show_default=False)
     ] = None,
@@ -200,6 +202,10 @@ def evaluate(
         raise UsageError("Give either --run, or --synthetic and --real together.")
     if out_folder and not synthetic:
         raise UsageError("--out goes with --synthetic and --real; a run's evaluation is written into the run.")
+    if synthetic and per_class:
+        raise UsageError("--per-class goes with --run; of --synthetic all lesions are judged. Leave it out.")
+    if not synthetic and (columns or patient_pattern):
+        raise UsageError("--columns and --patient-pattern tell how to read --real. Give --real, or leave them out.")
     from dataclasses import asdict
 
     from augmentor.evaluation import evaluate as evaluation
@@ -217,7 +223,7 @@ def evaluate(
     else:
         opened = open_run(run)
         folder = opened.folder
-        found = evaluation.evaluate(opened, per_class, progress, features)
+        found = evaluation.evaluate(opened, per_class or 200, progress, features)
     page = report([folder], folder)
     if as_json:
         print(to_json(asdict(found)))

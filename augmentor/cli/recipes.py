@@ -46,7 +46,7 @@ def run(
 
     loaded = make_quick(load_recipe(recipe)) if quick else load_recipe(recipe)
     if out_folder:
-        loaded = make_recipe(loaded.model_dump() | {"out": str(out_folder)}, str(recipe))
+        loaded = make_recipe(loaded.model_dump(exclude_unset=True) | {"out": str(out_folder)}, str(recipe))
     _run(loaded)
 
 

@@ -83,7 +83,7 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
             for kind in (str(pixels.dtype), str(pixels.shape[0])):
                 examples.setdefault(kind, path)
             low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
-            content.append(_content_hash(pixels))
+            content.append(content_hash(pixels))
         if progress:
             progress(number, len(lesions))
     table = lesions.table.assign(content=content)
@@ -113,7 +113,8 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
     return found
 
 
-def _content_hash(pixels: np.ndarray) -> str:
+def content_hash(pixels: np.ndarray) -> str:
+    """What the column `content` holds of an image's pixels, their dtype and their shape."""
     return hashlib.sha256(
         str((pixels.shape, pixels.dtype)).encode() + np.ascontiguousarray(pixels).tobytes()
     ).hexdigest()[:16]

@@ -58,6 +58,11 @@ def holdout(lesions: Lesions, share: float, seed: int) -> tuple[np.ndarray, np.n
     rows = _drop_shared(lesions, np.flatnonzero(split != "test"), np.flatnonzero(split == "test"))
     if not len(rows):
         raise DataError(f"{lesions.source}: all lesions are test lesions; none is left to train on. Add training rows.")
+    if gone := sorted(set(lesions.classes) - set(lesions.rows(rows).classes)):
+        raise DataError(
+            f"{lesions.source}: all lesions of class {', '.join(gone)} are test lesions, or share a patient or an "
+            "image with one. Add training rows of it, or leave the class out."
+        )
     if (split[rows] == "val").any():
         held = rows[split[rows] == "val"]
         train = _drop_shared(lesions, np.setdiff1d(rows, held), held)

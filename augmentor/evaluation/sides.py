@@ -56,7 +56,8 @@ class Sides:
     """Synthetic lesions and two sides of real ones that share no patient.
 
     known: whether the generator was fitted on `training` and on nothing of `held_out`. Where that is not known, both
-    are halves of the real lesions, any of which it may have seen. notes: what a reader must know.
+    are halves of the real lesions, any of which it may have seen. notes: what a reader must know. finished: whether
+    the synthetic lesions are files that stay as they are, rather than fresh ones, of which `expand` refuses some.
     """
 
     synthetic: Side
@@ -64,6 +65,7 @@ class Sides:
     held_out: Side
     known: bool = True
     notes: tuple[str, ...] = ()
+    finished: bool = False
 
     @property
     def seen(self) -> Side:
@@ -86,10 +88,11 @@ class Sides:
 def sides_of_run(run: Run, per_class: int, update: Update) -> Sides:
     """`per_class` fresh lesions a class of the run's chosen snapshot, unscreened, and the run's own two sides.
 
-    Raises UsageError where the run held no lesions out.
+    Raises UsageError where the run held no lesions out, DataError where its images have changed since.
     """
     if not len(run.held_out):
         raise UsageError(f"{run.folder}: nothing was held out, so nothing can be judged. Fit with --holdout 0.2.")
+    run.require_unchanged()
     generator, card = load_checkpoint(run.chosen_checkpoint)
     numbers = [(c, i) for c in range(len(card.classes)) for i in range(per_class)]
     seeds, drawn = [seed_of(_SEED, c, i) for c, i in numbers], []
@@ -150,7 +153,7 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
     notes = own if known else (_UNKNOWN, *own)
     if left_out:
         notes += (f"Classes without synthetic lesions are left out: {', '.join(left_out)}.",)
-    return Sides(made_side, whole.rows(training), whole.rows(held_out), known, notes)
+    return Sides(made_side, whole.rows(training), whole.rows(held_out), known, notes, finished=True)
 
 
 def _side_of_run(lesions: Lesions, card: Card) -> Side:

@@ -71,7 +71,9 @@ class SetWriter:
             return self.card.intensity
         slope, intercept = self.units
         low, high = (value * slope + intercept for value in (self.card.intensity.low, self.card.intensity.high))
-        return Intensity(low, high, "int16" if high - low >= _WHOLE_SPAN else "float32")
+        if high - low < _WHOLE_SPAN:
+            return Intensity(low, high, "float32")
+        return Intensity(low, high, "int16" if low >= -(2**15) and high < 2**15 else "int32")
 
     @property
     def stored(self) -> Intensity:

@@ -141,7 +141,11 @@ class Screen:
 
 def screen_of(run: Run, card: Card, level: ScreenLevel = "light") -> Screen:
     """The screen for a run's lesions: fitted on its training patients; how near a near-copy is, is taken from the
-    held-out ones, none of which is compared with anything that is written."""
+    held-out ones, none of which is compared with anything that is written.
+
+    Raises DataError where an image is not what the run was fitted on.
+    """
+    run.require_unchanged()
     size, training = card.model.size, run.training
     images, _ = load_images(training.paths, size, card.intensity)
     others = load_images(run.held_out.paths, size, card.intensity)[0] if len(run.held_out) else None

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from augmentor.data.check import inspect
+from augmentor.data.check import Inspection, inspect
+from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError, ShortfallError, UsageError
 from augmentor.expansion.screen import synthesise
@@ -33,6 +34,7 @@ def real_lesions(run: Run, brought: Lesions | None) -> Lesions:
     if found.unreadable:
         raise DataError(found.unreadable)
     _require_fitting(found.lesions, run)
+    _require_dtype(found, run)
     _require_unseen(found.lesions, run)
     return _each_once(found.lesions)
 
@@ -51,6 +53,16 @@ def _require_fitting(lesions: Lesions, run: Run) -> None:
         raise DataError(
             f"{lesions.source}: has class {', '.join(unknown)}; the run knows {', '.join(run.training.classes)}. "
             "Rename or leave out."
+        )
+
+
+def _require_dtype(found: Inspection, run: Run) -> None:
+    fitted = str(read_image(run.training.paths[0]).pixels.dtype)
+    others = sorted(set(found.dtypes) - {fitted})
+    if others:
+        raise DataError(
+            f"{found.examples[others[0]]}: holds {others[0]} values, the lesions of {run.folder.name} {fitted} ones, "
+            "and would be shown black or white as a whole. Bring lesions that are stored as the run's are."
         )
 
 

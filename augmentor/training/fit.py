@@ -262,6 +262,7 @@ def _resume(folder: Path, device: DeviceName | None) -> _Fit:
         raise UsageError(f"{run.folder}: this run is finished. Start another without --resume.")
     if not run.resumable:
         raise UsageError(f"{run.folder}: holds no unfinished run to resume. Start one without --resume.")
+    run.require_unchanged()
     recipe = run.recipe
     if device:
         recipe = resolve(recipe.with_options(training={"device": device, "precision": "auto"}))

@@ -12,8 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from augmentor.data.check import content_hash
+from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions, load_lesions
-from augmentor.errors import UsageError
+from augmentor.errors import DataError, UsageError
 from augmentor.files import require_empty, write_atomically
 from augmentor.recipe import Recipe, load_recipe
 
@@ -74,6 +76,18 @@ class Run:
 
     def _side(self, name: str) -> Lesions:
         return self.lesions.rows(self.lesions.table["path"].isin(self.splits[name]).to_numpy())
+
+    def require_unchanged(self) -> None:
+        """Raise DataError where an image of either side no longer holds the pixels that the fit has read: its
+        near-copies would not be known any more, nor whose it is."""
+        sides = [side.table[["path", "content"]].itertuples(index=False) for side in (self.training, self.held_out)]
+        fitted = [(path, content) for side in sides for path, content in side]
+        changed = [path for path, content in fitted if content and content_hash(read_image(path).pixels) != content]
+        if changed:
+            raise DataError(
+                f"{changed[0]}: holds other pixels than when {self.folder} was fitted ({len(changed)} of its "
+                f"{len(fitted)} images do). Put the images back, or fit again."
+            )
 
     @property
     def metrics(self) -> list[dict[str, Any]]:

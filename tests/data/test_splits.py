@@ -195,6 +195,11 @@ def test_val_rows_are_the_ones_held_out(seed):
     [
         ((1, 2), {}, "Class 'c0' has 1 patient in set; a fit holds patients out"),
         ((4, 5), {"split": by_patient("test")}, "all lesions are test lesions"),
+        (
+            (4, 5),
+            {"split": lambda patients: ["test" if p[1] == "0" else "" for p in patients]},
+            "all lesions of class c0",
+        ),
         ((4, 5), {"split": lambda patients: ["val" if p[1] == "0" else "" for p in patients]}, "is of class c0"),
     ],
 )

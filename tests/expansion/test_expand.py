@@ -295,3 +295,15 @@ def test_an_expanded_set_is_no_input_for_a_fit(run, tmp_path):
     expand(run, 2, tmp_path / "x2")
     with pytest.raises(DataError, match="synthetic"):
         fit(read_lesions(tmp_path / "x2"), tiny_recipe(), tmp_path / "again")
+
+
+@pytest.mark.parametrize("side", ["training", "held_out"])
+def test_images_that_have_changed_since_the_fit_are_refused(tmp_path, side):
+    run = fit(write_set(tmp_path / "lesions"), tiny_recipe(), tmp_path / "run", latest=False)
+    changed = getattr(run, side).paths[0]
+    Image.open(changed).transpose(Image.Transpose.ROTATE_90).save(changed)
+    with pytest.raises(DataError, match=rf"{changed}: holds other pixels .* \(1 of its {len(run.lesions)} images"):
+        expand(run, 2, tmp_path / "out")
+    with pytest.raises(DataError, match="holds other pixels"):
+        evaluate(run, 10)
+    assert not (tmp_path / "out").exists()

@@ -12,7 +12,9 @@ from augmentor.data.extract import extract
 from augmentor.data.sources import read_scans
 from augmentor.data.windows import units_of
 from augmentor.errors import DataError
+from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.expand import expand
+from augmentor.model.checkpoint import load_checkpoint
 from augmentor.recipe import ExpandSection, ExtractSection
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe
@@ -75,3 +77,15 @@ def test_a_damaged_record_is_told(tmp_path):
     (tmp_path / "extract.toml").write_text("[png]\nslope = 'much'")
     with pytest.raises(DataError, match=r"extract\.toml: can't be read .* extract the lesions again"):
         units_of(str(tmp_path / "cyst" / "1.png"))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"), [(-32768, 32767, "int16"), (32608, 33008, "int32"), (0, 40, "float32")]
+)
+def test_what_int16_does_not_hold_is_not_wrapped_around(tmp_path, low, high, dtype):
+    run = fit(lesions_of(tmp_path, f"{LOW:g},{HIGH:g}"), tiny_recipe(), tmp_path / "run", latest=False)
+    units = (high - low) / 65535, float(low)
+    writer = SetWriter(tmp_path / "out", "nifti", load_checkpoint(run.chosen_checkpoint)[1], units)
+    assert writer.stored.dtype == dtype
+    written = writer.stored.from_network(np.linspace(-1, 1, 100, dtype=np.float32))
+    assert (np.diff(written.astype(float)) >= 0).all()

@@ -196,6 +196,14 @@ def test_lesions_of_unknown_classes_are_refused(tmp_path):
         make_reading(phantom_run(), READERS, tmp_path / "reading", 12, real=write_set(tmp_path / "set"))
 
 
+def test_lesions_of_another_dtype_are_refused(tmp_path):
+    lesions = read_lesions(write_phantom(tmp_path / "others", 6, 4, size=32, seed=9, file_format="png"))
+    lesions.table["patient"] = "new-" + lesions.table["patient"]
+    with pytest.raises(DataError, match=r"holds uint16 values, the lesions of .* int16 ones"):
+        make_reading(phantom_run(), READERS, tmp_path / "reading", 12, real=lesions, screen="off")
+    assert not (tmp_path / "reading").exists()
+
+
 def test_a_run_that_held_nobody_out_says_so(tmp_path):
     from augmentor.training.fit import fit
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import augmentor.training.fit as fitting
-from augmentor.errors import UsageError
+from augmentor.errors import DataError, UsageError
 from augmentor.model.checkpoint import load_tensors, save_tensors
 from augmentor.training.fit import fit, fit_or_resume, resume_fit
 from augmentor.training.run import Run
@@ -94,6 +94,14 @@ def test_a_run_of_lesions_of_other_sizes_or_masks_is_not_taken_for_this_one(tmp_
     changed = replace(lesions, table=lesions.table.assign(**{column: value}))
     with pytest.raises(UsageError, match="other lesions"):
         fit_or_resume(changed, tiny_recipe(), tmp_path / "run")
+
+
+def test_a_fit_does_not_go_on_with_images_that_have_changed(tmp_path, monkeypatch):
+    lesions = write_set(tmp_path / "lesions")
+    killed = kill_at(6, lesions, tmp_path / "run", monkeypatch).folder
+    Image.open(lesions.paths[0]).transpose(Image.Transpose.ROTATE_90).save(lesions.paths[0])
+    with pytest.raises(DataError, match=f"{lesions.paths[0]}: holds other pixels than when {killed}"):
+        resume_fit(tmp_path / "run")
 
 
 def test_latest_moves_only_where_it_is_asked_to(tmp_path, lesions, monkeypatch):
