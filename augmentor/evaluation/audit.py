@@ -22,7 +22,7 @@ class Audit:
     authenticity: share of synthetic lesions that are farther from the nearest training lesion than that is from its own
     nearest other one (Alaa et al. 2022, section 3); authenticity_held_out is the same of held-out lesions.
     membership_auc: that a training lesion is nearer to its nearest synthetic lesion than a held-out one is (Chen et al.
-    2020, GAN-Leaks, section 5.2); 0.5 gives nothing away.
+    2020, GAN-Leaks, section 5.2); 0.5 gives nothing away. finished: as in `Sides`.
     """
 
     ratios: np.ndarray
@@ -31,6 +31,7 @@ class Audit:
     authenticity: Bounded
     authenticity_held_out: Bounded
     membership_auc: Bounded
+    finished: bool = False
 
     @property
     def near_copies(self) -> Bounded:
@@ -55,11 +56,34 @@ class Audit:
 
     @property
     def sentence(self) -> str:
-        if not self.reasons:
-            near = self.near_copies["value"] or 0
-            return f"No alarm: {near:.1%} of the synthetic lesions are near-copies of real ones, which expand refuses."
-        advice = "Fit on more lesions for a generator that makes fewer; what expand writes holds no near-copies."
-        return f"Memorisation: {'; '.join(self.reasons)}. {advice}"
+        return _of_set(self) if self.finished else _of_generator(self)
+
+
+def _of_generator(found: Audit) -> str:
+    """What its fresh lesions show; `expand` still refuses those that are near-copies."""
+    if not found.reasons:
+        near = found.near_copies["value"] or 0
+        return f"No alarm: {near:.1%} of the synthetic lesions are near-copies of real ones, which expand refuses."
+    advice = "Fit on more lesions for a generator that makes fewer; what expand writes holds no near-copies."
+    return f"Memorisation: {'; '.join(found.reasons)}. {advice}"
+
+
+def _of_set(found: Audit) -> str:
+    """What its files show, of which nothing is refused any more."""
+    count, told = int(found.near.sum()), []
+    if found.reasons:
+        told.append(f"Memorisation: {'; '.join(found.reasons)}.")
+    else:
+        told.append(f"No alarm: {count / len(found.near):.1%} of the synthetic lesions are near-copies of real ones.")
+    if count == 1:
+        told.append("This file is in the set: take it out; it is the first of `copies` in evaluation.json.")
+    elif count:
+        told.append(
+            f"These {count} files are in the set: take them out; they are the first of `copies` in evaluation.json."
+        )
+    if found.reasons:
+        told.append("Make new ones with a generator that was fitted on more lesions.")
+    return " ".join(told)
 
 
 def audit(sides: Sides) -> Audit:
@@ -83,6 +107,7 @@ def audit(sides: Sides) -> Audit:
         share(distances > apart[nearest]),
         authenticity_held_out,
         membership,
+        sides.finished,
     )
 
 

@@ -18,7 +18,7 @@ from augmentor.evaluation.gallery import INTERPOLATIONS, PAIRS, interpolate, sav
 from augmentor.evaluation.intervals import Bounded
 from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
 from augmentor.evaluation.plane import first_of_each, plane_of
-from augmentor.evaluation.sides import Sides, sides_of_run, sides_of_sets
+from augmentor.evaluation.sides import Sides, require_two_of_a_class, sides_of_run, sides_of_sets
 from augmentor.evaluation.usefulness import Usefulness, measure_usefulness
 from augmentor.files import to_json, whole_folder, write_atomically, write_table
 from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
@@ -132,6 +132,7 @@ def _judge(sides: Sides, spaces: list[Embedder], progress: Progress) -> _Found:
         raise UsageError(
             f"A class is called {MEAN!r}, as the mean over classes is in evaluation.json. Rename the class."
         )
+    require_two_of_a_class(sides)
     with progress.task(f"Judging {len(sides.synthetic)} synthetic lesions", 1.0) as update:
         update(0.0, "comparing them with every real one")
         audited = audit(sides)
@@ -139,11 +140,6 @@ def _judge(sides: Sides, spaces: list[Embedder], progress: Progress) -> _Found:
         encoder = fit_encoder(training.images, np.unique(training.labels, return_inverse=True)[1])
         spaces = [Embedder("trained", encoder.features), *spaces]
         fidelity = measure_fidelity(sides, spaces, lambda done, note: update(0.3 + 0.5 * done, note))
-        if not fidelity.spaces["texture"]:
-            raise UsageError(
-                "No class has two or more held-out lesions, so nothing can be judged. "
-                "Fit with more lesions, or a larger --holdout."
-            )
         update(0.8, "training classifiers on them")
         usefulness = measure_usefulness(sides, texture, sides.seen.groups[audited.nearest])
         update(0.9, "laying them out on a plane")

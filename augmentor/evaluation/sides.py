@@ -156,6 +156,32 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
     return Sides(made_side, whole.rows(training), whole.rows(held_out), known, notes, finished=True)
 
 
+def require_two_of_a_class(sides: Sides) -> None:
+    """Raise UsageError, which says what is too little, where no class has two lesions both synthetic and held out."""
+    made, real = (sides.counts[side] for side in ("synthetic", "held_out"))
+    if _two_or_more(made) & _two_or_more(real):
+        return
+    if not sides.finished:
+        raise UsageError(
+            "No class has two or more held-out lesions, so nothing can be judged. "
+            "Fit with more lesions, or a larger --holdout."
+        )
+    held_out = "lesions whose split is not `train`" if sides.known else "patients, half of which are held out"
+    advice = "Give --synthetic more lesions a class." if _two_or_more(real) else f"Give --real more {held_out}."
+    raise UsageError(
+        f"No class has two or more lesions both in --synthetic ({_told(made)}) and on the held-out side of --real "
+        f"({_told(real)}), so nothing can be judged. {advice}"
+    )
+
+
+def _two_or_more(counts: dict[str, int]) -> set[str]:
+    return {label for label, count in counts.items() if count > 1}
+
+
+def _told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{label}: {count}" for label, count in counts.items())
+
+
 def _side_of_run(lesions: Lesions, card: Card) -> Side:
     side = _side(lesions, load_images(lesions.paths, card.model.size, card.intensity)[0])
     return replace(side, masks=load_mask_channels(lesions, card.model.size) > 0) if card.model.with_mask else side

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from augmentor.report.figures import NARROW, STYLE, panel_grid, wrapped
+from augmentor.report.figures import LONGEST, NARROW, STYLE, panel_grid, shortened, wrapped
 
 MAX_PANELS = 12
 
@@ -68,8 +68,10 @@ def _draw_matrix(axes: Axes, matrix: pd.DataFrame) -> None:
     """`matrix` holds shares, true classes down and predicted classes across; a class without images stays white."""
     axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
-    axes.set_xticks(range(len(matrix)), matrix.columns, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(matrix)), matrix.index)
+    labels = [shortened(str(label), LONGEST) for label in matrix.index]
+    points = 10 if max(map(len, labels)) <= LONGEST / 2 else 8  # so that they leave the matrix its place
+    axes.set_xticks(range(len(matrix)), labels, fontsize=points, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(matrix)), labels, fontsize=points)
     for (row, column), share in np.ndenumerate(matrix.to_numpy()):
         if np.isfinite(share):
             color = "white" if share > 0.5 else "black"

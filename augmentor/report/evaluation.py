@@ -48,6 +48,11 @@ def whole(evaluation: dict[str, Any]) -> dict[str, dict[str, float | None]]:
     return found
 
 
+def members_known(evaluation: dict[str, Any]) -> bool:
+    """Whether it is known which real lesions the generator was fitted on: held-out ones are judged only then."""
+    return (evaluation.get("authenticity_held_out") or {}).get("value") is not None
+
+
 def alarm(evaluation: dict[str, Any]) -> str:
     """What the audit for copies raised its alarm about; "" where it did not."""
     return str(evaluation.get("alarm_sentence", "")) if evaluation.get("alarm") else ""

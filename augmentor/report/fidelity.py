@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from augmentor.report.evaluation import BETTER
-from augmentor.report.figures import BLACK, BLUE, NARROW, ORANGE, STYLE, VERMILLION, wrapped
+from augmentor.report.figures import BLACK, BLUE, LONGEST, NARROW, ORANGE, STYLE, VERMILLION, shortened, wrapped
 from augmentor.report.numbers import words
 
 MARKS: dict[str, dict[str, Any]] = {  # differ in shape as well as in colour; the synthetic ones lie uppermost
@@ -34,6 +34,7 @@ def fidelity_plot(scores: pd.DataFrame, columns: int = 3) -> Figure:
     scores: the rows of one space, with class, measure and at least one of synthetic, augmented, floor, training.
     """
     measures, classes = (list(dict.fromkeys(scores[name])) for name in ("measure", "class"))
+    labels = [shortened(str(label), LONGEST) for label in classes]
     columns = min(columns, len(measures))
     width = NARROW if columns < 3 else 1.6 + 2.2 * columns
     lines = -(-len(measures) // columns)
@@ -46,7 +47,7 @@ def fidelity_plot(scores: pd.DataFrame, columns: int = 3) -> Figure:
                 axes.plot(rows[side].astype(float), range(len(classes)), linestyle="", label=NAMES[side], **mark)
         better = f" ({BETTER[measure]} is better)" if measure in BETTER else ""
         axes.set_title(wrapped(f"{words(measure)}{better}", 28 if columns > 2 else 18), fontsize=9)
-        axes.set_yticks(range(len(classes)), classes if place % columns == 0 else [])
+        axes.set_yticks(range(len(classes)), labels if place % columns == 0 else [])
         axes.set_ylim(len(classes) - 0.5, -0.5)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.margins(x=0.15)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from PIL import Image
 
 from augmentor.files import write_atomically, write_table
@@ -20,11 +22,26 @@ BLACK, ORANGE, BLUE, VERMILLION, GREY = "#000000", "#E69F00", "#0072B2", "#D55E0
 
 NARROW = 4.4  # inches, as wide as a phone at this size of letters
 MAX_PNG_BYTES = 150_000
+LONGEST = 22  # letters of a class beside an axis
 
 Layout = Literal["constrained", "compressed"]
 
+HAN = (  # fonts with the letters that DejaVu Sans lacks, of which a machine has some or none
+    *(f"Noto Sans CJK {kind}" for kind in ("SC", "TC", "JP", "KR")),
+    *(f"Noto Sans {kind}" for kind in ("SC", "TC", "JP", "KR")),
+    *(f"Source Han Sans {kind}" for kind in ("SC", "TC", "JP", "KR")),
+    *("Microsoft YaHei", "Microsoft JhengHei", "Yu Gothic", "Malgun Gothic"),
+)
+
+
+def installed(families: Iterable[str]) -> list[str]:
+    """Those that are there both regular and bold: matplotlib warns of every other one, whether it is needed or not."""
+    there = {(font.name, font.weight) for font in fontManager.ttflist}
+    return [name for name in families if {(name, 400), (name, 700)} <= there]
+
+
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
+    "font.family": ["DejaVu Sans", *installed(HAN)],  # each letter from the first that has it
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -61,6 +78,14 @@ def wrapped(name: str, width: int) -> str:
     """A long name on several lines, broken after `+`, `_` and `-` rather than within a word."""
     lines = textwrap.wrap(re.sub(r"([+_])", r"\1 ", name), width)
     return re.sub(r"([+_]) ", r"\1", "\n".join(lines))
+
+
+def shortened(name: str, width: int) -> str:
+    """A long name on one line without its middle: names that begin or end differently stay apart."""
+    if len(name) <= width:
+        return name
+    end = width // 2
+    return f"{name[: width - 1 - end].rstrip()}\N{HORIZONTAL ELLIPSIS}{name[-end:].lstrip()}"
 
 
 def panel_grid(count: int, columns: int, size: tuple[float, float], layout: Layout) -> tuple[Figure, list[Axes]]:

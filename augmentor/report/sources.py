@@ -15,12 +15,13 @@ import pandas as pd
 
 from augmentor.data.images import file_name
 from augmentor.errors import UsageError
+from augmentor.report import evaluation
 from augmentor.training.run import Run
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder; `name` tells it from others of its kind, and is "" where it is the only one."""
+    """A folder; `name` tells it from the others that it stands beside, and is "" where it stands alone."""
 
     folder: Path
     name: str = ""
@@ -78,6 +79,11 @@ class Fit(Source):
         return pd.DataFrame(lines)
 
     @property
+    def compared_with(self) -> str:
+        """The real lesions among which copies are looked for, one of them."""
+        return "training lesion"
+
+    @property
     def grid(self) -> Path | None:
         """The picture of the snapshot that was chosen; of the last one where none is yet."""
         chosen = self.run.samples / f"{Path(self.summary.get('chosen', '')).stem}.png"
@@ -101,6 +107,10 @@ class Judged(Fit):
     @classmethod
     def found_in(cls, folder: Path) -> Self | None:
         return None if Fit.found_in(folder) else super().found_in(folder)
+
+    @property
+    def compared_with(self) -> str:
+        return "training lesion" if evaluation.members_known(self.evaluation) else "real lesion"
 
 
 class Benchmark(Source):
@@ -165,10 +175,18 @@ class Sources:
     checks: list[Check]
     judged: list[Judged]
 
-    @property
+    @cached_property
+    def together(self) -> list[Source]:
+        """Benchmarks, runs and judged sets, which stand in one section, told apart across these kinds."""
+        every: list[Source] = [*self.benchmarks, *self.fits, *self.judged]
+        names = _names([source.folder for source in every])
+        return [replace(source, name=name) for source, name in zip(every, names, strict=True)]
+
+    @cached_property
     def evaluated(self) -> list[Fit]:
-        """All that evaluation.json may be in."""
-        return [*self.fits, *self.judged]
+        """All that evaluation.json may be in, told apart across kinds."""
+        every = [*self.fits, *self.judged]
+        return [source for source in self.together if isinstance(source, Fit)] if len(every) > 1 else every
 
     @property
     def shown(self) -> list[Fit]:
@@ -214,12 +232,17 @@ S = TypeVar("S", bound=Source)
 def _named(found: Iterable[Source], kind: type[S]) -> list[S]:
     """Those of a kind, each folder once, named by as much of their paths as tells them apart."""
     folders = list(dict.fromkeys(source.folder.resolve() for source in found if type(source) is kind))
+    return [kind(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """As much of each one's path as tells it from the others; "" for one alone."""
     if len(folders) < 2:
-        return [kind(folder) for folder in folders]
+        return [""] * len(folders)
     depth = 1
-    while max(Counter(folder.parts[-depth:] for folder in folders).values()) > 1:
+    while max(Counter(folder.parts[-depth:] for folder in set(folders)).values()) > 1:
         depth += 1
-    return [kind(folder, "/".join(folder.parts[-depth:])) for folder in folders]
+    return ["/".join(folder.parts[-depth:]) for folder in folders]
 
 
 def read_cells(path: Path) -> pd.DataFrame:

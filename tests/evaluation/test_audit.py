@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,25 @@ def test_a_generator_of_new_lesions_does_not():
     assert found.membership_auc["low"] < 0.5 < found.membership_auc["high"]
     assert found.authenticity["value"] == pytest.approx(found.authenticity_held_out["value"], abs=0.2)
     assert np.median(found.ratios) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("copied", [0.04, 0.5])
+def test_of_a_finished_set_it_says_which_files_to_take_out_and_nothing_of_expand(copied):
+    found = audit(make_sides(copied=copied, finished=True))
+    assert bool(found.reasons) is (copied > 0.1)
+    assert f"These {found.near.sum()} files are in the set: take them out" in found.sentence
+    assert "first of `copies` in evaluation.json" in found.sentence
+    assert "expand" not in found.sentence
+    assert "which expand refuses" in audit(make_sides()).sentence
+
+
+def test_one_file_is_told_as_one_and_none_as_none():
+    found = audit(make_sides(finished=True))
+    first = np.arange(len(found.near)) == 0
+    assert "This file is in the set: take it out" in replace(found, near=first).sentence
+    assert replace(found, near=np.zeros_like(first)).sentence == (
+        "No alarm: 0.0% of the synthetic lesions are near-copies of real ones."
+    )
 
 
 def test_members_are_told_from_others_where_all_of_them_were_copied():

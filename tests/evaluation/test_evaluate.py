@@ -111,6 +111,14 @@ def test_a_class_may_not_be_called_as_the_mean_over_classes_is(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_sets_with_too_few_lesions_are_refused_before_anything_is_computed(tmp_path, monkeypatch):
+    real = write_set(tmp_path / "real")
+    monkeypatch.setattr("augmentor.evaluation.evaluate.audit", lambda _: pytest.fail("was computed"))
+    one_a_class = real.rows(~real.table["label"].duplicated().to_numpy())
+    with pytest.raises(UsageError, match="Give --synthetic more lesions a class"):
+        evaluate_sets(one_a_class, real, tmp_path / "out")
+
+
 def write_smooth(folder: Path, count: int, seed: int, size: int = 32) -> np.ndarray:
     """Smooth grey pictures of two classes that differ in their grain, one of each patient."""
     noise = np.random.default_rng(seed).normal(size=(count, size, size))

@@ -3,7 +3,7 @@ import pytest
 
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, LeakageError, UsageError
-from augmentor.evaluation.sides import sides_of_sets
+from augmentor.evaluation.sides import require_two_of_a_class, sides_of_sets
 from tests.lesion_sets import write_set
 
 
@@ -24,6 +24,7 @@ def with_splits(lesions, splits):
 def test_without_a_split_the_patients_are_halved_and_it_is_said(real, made):
     sides = sides_of_sets(made, real)
     assert not sides.known
+    assert sides.finished
     assert len(sides.synthetic) == 18
     assert len(sides.training) + len(sides.held_out) == len(sides.seen) == 24
     patients = [{p.rsplit("_", 1)[0] for p in side.paths} for side in (sides.training, sides.held_out)]
@@ -106,3 +107,14 @@ def test_synthetic_lesions_do_not_stand_for_real_ones(real, made):
     assert len(sides_of_sets(called, real).synthetic) == len(made)
     with pytest.raises(UsageError, match="holds no real lesions"):
         sides_of_sets(made, called)
+
+
+def test_the_set_with_too_few_lesions_of_a_class_is_named(real, made):
+    first = made.rows(~made.table["label"].duplicated().to_numpy())
+    with pytest.raises(UsageError, match=r"--synthetic \(a: 1, b: 1\).*--real \(a: 6, b: 6\).*Give --synthetic more"):
+        require_two_of_a_class(sides_of_sets(first, real))
+    one_held_out = with_splits(real, np.where(np.arange(len(real)) < len(real) - 2, "train", "test"))
+    require_two_of_a_class(sides_of_sets(made, one_held_out))
+    few = one_held_out.rows(np.arange(len(real)) < len(real) - 1)
+    with pytest.raises(UsageError, match=r"--real \(b: 1\).*Give --real more lesions whose split is not `train`"):
+        require_two_of_a_class(sides_of_sets(made, few))

@@ -28,6 +28,7 @@ def write_all(folder: Path, size: int = 16) -> Path:
     (folder / "benchmark").mkdir(parents=True)
     write_benchmark(folder / "benchmark")
     write_evaluation(write_run(folder / "run", random, size=size), random)
+    fake_embedding(random).to_csv(folder / "run" / "embedding.csv", index=False)
     write_enlarged(folder / "expanded")
     write_reading(folder / "reading")
     (folder / "check.json").write_text(json.dumps({"warnings": ["2 images are the same."]}))
@@ -272,6 +273,14 @@ def write_evaluation(run: Path, random: np.random.Generator) -> Path:
     masks = {"synthetic": 0.687, "real": 0.724, "swapped": 0.311}
     (run / "evaluation.json").write_text(json.dumps(scores | whole | alarm | {"copies": copies, "masks": masks}))
     return run
+
+
+def write_judged(folder: Path, random: np.random.Generator) -> Path:
+    """What `augmentor evaluate --synthetic --real` leaves: an evaluation without a run."""
+    write_evaluation(write_run(folder, random, steps=10), random)
+    for name in ("metrics.jsonl", "run.json", "recipe.toml", "lesions.csv", "splits.json"):
+        (folder / name).unlink()
+    return folder
 
 
 def fake_scores(random: np.random.Generator) -> dict:

@@ -23,6 +23,18 @@ def test_ten_confusion_matrices_neither_overlap_nor_leave_the_figure(predictions
     assert overlapping_texts(confusion.confusion_plot(many, columns)) == []
 
 
+@pytest.mark.parametrize("columns", [2, 4])
+@pytest.mark.parametrize("length", [40, 80])
+def test_long_class_names_leave_the_matrices_their_place(predictions, columns, length, recwarn):
+    long = {name: f"{name}{' of the portal venous phase' * 4}"[:length] for name in "ab"}
+    many = predictions.replace(long).rename(columns={f"p_{short}": f"p_{name}" for short, name in long.items()})
+    figure = confusion.confusion_plot(many, columns)
+    figure.draw_without_rendering()
+    widths = [axes.get_position().width * figure.get_figwidth() for axes in figure.axes]
+    assert min(widths) > 0.75  # inches
+    assert not recwarn.list
+
+
 def test_confusion_shares_count_each_true_class_and_keep_the_order_of_the_columns(predictions):
     shares = confusion.confusion_shares(predictions)
     real = shares[shares["arm"] == "real"].set_index(["label", "predicted"])

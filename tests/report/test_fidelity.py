@@ -32,3 +32,10 @@ def test_a_side_that_was_not_measured_is_left_out():
 @pytest.mark.parametrize("columns", [2, 3])
 def test_names_neither_overlap_nor_leave_the_figure(columns):
     assert overlapping_texts(fidelity_plot(scores(["cyst", "metastasis", "mean"]), columns)) == []
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_long_class_names_leave_the_panels_their_place(columns):
+    figure = fidelity_plot(scores([f"{letter}{' of the portal venous phase' * 4}" for letter in "ab"]), columns)
+    assert overlapping_texts(figure) == []
+    assert min(axes.get_position().width * figure.get_figwidth() for axes in figure.axes) > 0.75  # inches

@@ -16,7 +16,7 @@ from augmentor.errors import UsageError
 from augmentor.reading.score import score_reading
 from augmentor.report.evaluation import SIDES
 from augmentor.report.html import report
-from tests.report.fake import write_all, write_benchmark, write_evaluation, write_reading, write_run
+from tests.report.fake import write_all, write_benchmark, write_evaluation, write_judged, write_reading, write_run
 from tests.report.page import Page
 
 ORDER = [
@@ -216,8 +216,8 @@ def test_a_reading_that_one_reader_has_not_finished_says_so(tmp_path):
 
 
 def test_the_verdict_comes_first_and_is_escaped_and_an_alarm_follows(joined, summary):
-    paragraphs = [text for tag, text in joined.texts if tag == "p"]
-    assert paragraphs[:2] == [summary["verdict"], "Membership can be told: <AUC> 0.71."]
+    told = [text for tag, text in joined.texts if tag in ("p", "strong")]
+    assert told[:3] == [summary["verdict"], "run:", "Membership can be told: <AUC> 0.71."]
     assert "<b>" not in joined.source
 
 
@@ -254,7 +254,8 @@ def test_every_figure_has_its_png_and_its_numbers(out, summary):
     for name, rows in {"arms": summary["arms"], "difference": summary["comparisons"]}.items():
         expected = pd.DataFrame([row for row in rows if row["metric"] == "sensitivity"])
         pd.testing.assert_frame_equal(pd.read_csv(folder / f"{name}.csv"), expected)
-    drawn = {"arms", "difference", "confusion", "curve-real", "curve-synthetic", "embedding", "reading"}
+    drawn = {"arms", "difference", "confusion", "curve-real", "curve-synthetic", "reading"}
+    drawn |= {"benchmark-embedding", "run-embedding"}
     drawn |= {"lesions", "pairs", "fidelity-texture", "fidelity-pretrained"}
     drawn |= {"training", "fold1-seed0-training", "fold2-seed0-training"}
     assert {file.stem for file in folder.glob("*.png")} == drawn
@@ -276,6 +277,30 @@ def test_two_of_a_kind_are_told_apart(twice_page):
         sum(attributes["alt"].startswith("Dot plot: sensitivity of") for attributes in twice_page.attributes("img"))
         == 2
     )
+
+
+def test_the_planes_of_a_benchmark_and_a_run_are_both_kept_each_under_its_name(joined, out):
+    for name in ("benchmark", "run"):
+        kept = pd.read_csv(out / "report" / "figures" / f"{name}-embedding.csv")
+        pd.testing.assert_frame_equal(kept, pd.read_csv(out / "all" / name / "embedding.csv"))
+    assert [text for tag, text in joined.texts if tag == "h3" and text in ("benchmark", "run")] == ["benchmark", "run"]
+
+
+def test_a_run_and_a_judged_set_are_told_apart(tmp_path):
+    random = np.random.default_rng(0)
+    run = write_evaluation(write_run(tmp_path / "run", random, steps=10), random)
+    judged = write_judged(tmp_path / "judged", random)
+    page = Page(report([run, judged], tmp_path / "report"))
+    leads = [text for tag, text in page.texts if tag == "strong" and text in ("run:", "judged:")]
+    assert leads == ["run:", "run:", "judged:"]  # the verdict of the run, and the alarm of each
+    parts = [text for tag, text in page.texts if tag == "h3" and text in ("run", "judged")]
+    assert parts == ["run", "judged"] * 2  # pairs, fidelity
+    for name in ("run", "judged"):
+        assert (tmp_path / "report" / "figures" / f"{name}-pairs.png").exists()
+        content = json.loads((tmp_path / name / "evaluation.json").read_text())
+        kept = pd.read_csv(tmp_path / "report" / "figures" / f"{name}-fidelity-texture.csv")
+        mean = kept[(kept["class"] == "mean") & (kept["measure"] == "kid")]
+        assert mean["synthetic"].item() == pytest.approx(content["spaces"]["texture"]["mean"]["kid"])
 
 
 def test_null_numbers_are_said_to_be_unmeasured(tmp_path):
@@ -361,17 +386,34 @@ def test_an_unfinished_fit_makes_a_page(tmp_path):
 
 
 def test_an_evaluation_of_two_sets_is_told_without_a_run(tmp_path):
-    run = write_run(tmp_path / "run", np.random.default_rng(0), steps=10)
-    write_evaluation(run, np.random.default_rng(0))
-    judged = tmp_path / "judged"
-    (judged / "evaluation").mkdir(parents=True)
-    (run / "evaluation.json").rename(judged / "evaluation.json")
-    (run / "evaluation" / "pairs.png").rename(judged / "evaluation" / "pairs.png")
+    judged = write_judged(tmp_path / "judged", np.random.default_rng(0))
     page = Page(report([judged], judged))
     assert "Fidelity beside its floor" in page.source
     assert "Membership can be told: &lt;AUC&gt; 0.71." in page.source
     assert sum("pair " in (image["alt"] or "") for image in page.attributes("img")) == 20
     assert (judged / "figures" / "pairs.png").exists()
+
+
+@pytest.mark.parametrize(("held_out", "real"), [(0.8, "training lesion"), (None, "real lesion")])
+def test_of_a_judged_set_nothing_is_said_to_be_refused_and_what_is_not_known_is_not_claimed(tmp_path, held_out, real):
+    folder = write_judged(tmp_path / "judged", np.random.default_rng(0))
+    content = json.loads((folder / "evaluation.json").read_text())
+    bounds = {"value": held_out, "low": held_out, "high": held_out}
+    content |= {"authenticity": {"value": 0.5, "low": 0.4, "high": 0.6}, "authenticity_held_out": bounds}
+    (folder / "evaluation.json").write_text(json.dumps(content))
+    page = Page(report([folder], folder))
+    told = {row[1] for row in page.rows("What", "Value")}
+    near = f"Share of near-copies of {real}s, to be taken out of the set: `copies` in evaluation.json begins with them"
+    assert near in told
+    assert any(f"farther from the nearest {real} than" in meaning for meaning in told)
+    assert f"those nearest to a {real}, synthetic left" in page.source
+    assert sum(f"{real} p" in (image["alt"] or "") for image in page.attributes("img")) == 10
+    assert "expand" not in page.source
+
+
+def test_of_a_run_near_copies_are_said_to_be_refused(joined):
+    told = {row[1] for row in joined.rows("What", "Value")}
+    assert "Share of near-copies of training lesions, which expand refuses" in told
 
 
 def test_interpolations_are_shown_a_row_a_class(tmp_path):

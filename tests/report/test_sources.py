@@ -9,7 +9,7 @@ import pytest
 
 from augmentor.errors import UsageError
 from augmentor.report.sources import find_sources
-from tests.report.fake import write_benchmark, write_enlarged, write_reading, write_run
+from tests.report.fake import write_benchmark, write_enlarged, write_judged, write_reading, write_run
 
 
 def test_the_folders_below_one_that_is_no_source_are_found(tmp_path):
@@ -26,6 +26,19 @@ def test_the_folders_below_one_that_is_no_source_are_found(tmp_path):
 def test_folders_of_one_name_are_told_apart_and_one_given_twice_counts_once(tmp_path):
     runs = [write_run(tmp_path / part / "run", np.random.default_rng(0), steps=10) for part in ("x", "y")]
     assert [fit.name for fit in find_sources([*runs, runs[0]]).fits] == ["x/run", "y/run"]
+
+
+def test_folders_of_different_kinds_are_told_apart_where_they_stand_together(tmp_path):
+    benchmark, run = tmp_path / "x" / "all", tmp_path / "y" / "all"
+    benchmark.mkdir(parents=True)
+    write_benchmark(benchmark, gans=False)
+    write_run(run, np.random.default_rng(0), steps=10)
+    found = find_sources([benchmark, run])
+    assert [source.name for source in found.together] == ["x/all", "y/all"]
+    assert [source.name for source in (*found.benchmarks, *found.fits, *found.evaluated)] == ["", "", ""]
+    judged = write_judged(tmp_path / "judged", np.random.default_rng(0))
+    assert [source.name for source in find_sources([run, judged]).evaluated] == ["all", "judged"]
+    assert [source.name for source in find_sources([run]).together] == [""]
 
 
 def test_the_gans_of_a_benchmark_begin_with_those_of_all_lesions(tmp_path):

@@ -11,21 +11,22 @@ from augmentor.report.blocks import Block, Folded, Notes, Part, Picture, Section
 from augmentor.report.fidelity import NAMES, fidelity_plot
 from augmentor.report.numbers import known, number, words
 from augmentor.report.pictures import chart
-from augmentor.report.sources import Fit, Sources
+from augmentor.report.sources import Fit, Judged, Sources
 
 MEANINGS = {
-    "near_copies": "Share of near-copies of training lesions, which expand refuses",
+    "near_copies": "Share of near-copies of {real}s, {fate}",
     "trtr": "Trained on real lesions, tested on held-out real ones: what TSTR can be compared with",
     "tstr": "Trained on synthetic lesions, tested on held-out real ones (TSTR)",
     "trts": "Trained on real lesions, tested on synthetic ones (TRTS)",
     "real_or_synthetic_auc": "AUC with which a classifier tells real from synthetic (0.5: it cannot)",
-    "authenticity": "Authenticity: share of synthetic lesions that are farther from the nearest training lesion than "
+    "authenticity": "Authenticity: share of synthetic lesions that are farther from the nearest {real} than "
     "that is from its own nearest other one",
     "authenticity_held_out": "The same of held-out real lesions",
     "membership_auc": "AUC with which training lesions are told from held-out ones by their nearest synthetic lesion "
     "(0.5: they cannot)",
 }
 
+IN_THE_SET = "to be taken out of the set: `copies` in evaluation.json begins with them"
 
 MASKS = {
     "synthetic": "Synthetic lesions",
@@ -55,7 +56,7 @@ def _of(fit: Fit, out: Path) -> list[Block]:
     for space in dict.fromkeys(scores.get("space", [])):
         blocks += _space(fit, out, str(space), scores[scores["space"] == space].drop(columns="space"))
     if whole := evaluation.whole(fit.evaluation):
-        blocks.append(_whole_table(whole))
+        blocks.append(_whole_table(fit, whole))
     if masks := fit.evaluation.get("masks"):
         rows = [[told, number(masks.get(side), ".2f")] for side, told in MASKS.items()]
         caption = (
@@ -112,8 +113,10 @@ def _table(caption: str, groups: dict[str, pd.DataFrame]) -> Table:
     return Table(caption, heads, rows)
 
 
-def _whole_table(whole: dict[str, dict[str, float | None]]) -> Table:
-    rows = [[MEANINGS.get(name, words(name)), _bounded(found)] for name, found in whole.items()]
+def _whole_table(fit: Fit, whole: dict[str, dict[str, float | None]]) -> Table:
+    fate = IN_THE_SET if isinstance(fit, Judged) else "which expand refuses"
+    meanings = {name: told.format(real=fit.compared_with, fate=fate) for name, told in MEANINGS.items()}
+    rows = [[meanings.get(name, words(name)), _bounded(found)] for name, found in whole.items()]
     return Table(
         "The synthetic lesions as a whole, with 95 % intervals where they were measured", ["What", "Value"], {"": rows}
     )

@@ -32,18 +32,19 @@ def _of(fit: Fit, nearest: list[dict[str, Any]], out: Path) -> list[Block]:
     if columns := [*zip(*shown, strict=True)]:
         numbers = pd.DataFrame(nearest).rename_axis("column").reset_index()
         save(mosaic(columns), fit.figure(out, "pairs"), numbers.assign(column=numbers["column"] + 1))
-    groups = [_group(place, copy, pair) for place, (copy, pair) in enumerate(zip(nearest, shown, strict=True), 1)]
+    real = fit.compared_with
+    groups = [_group(place, copy, pair, real) for place, (copy, pair) in enumerate(zip(nearest, shown, strict=True), 1)]
     told = (
-        "Of all synthetic lesions that were judged, those nearest to a training lesion, synthetic left and real right. "
+        f"Of all synthetic lesions that were judged, those nearest to a {real}, synthetic left and real right. "
         "The number is their distance, divided by the one at which lesions of different patients typically come "
         "nearest: a copy has 0, also if it was mirrored, turned, shifted or brightened."
     )
     return [Text(told), Lesions(groups, f"The {len(nearest)} closest pairs.")]
 
 
-def _group(place: int, copy: dict[str, Any], pair: Pair) -> Tiles:
+def _group(place: int, copy: dict[str, Any], pair: Pair, real: str) -> Tiles:
     ratio = number(copy.get("ratio"), ".2f")
-    names = (_name(copy), f"training lesion {Path(copy['nearest']).name}")
+    names = (_name(copy), f"{real} {Path(copy['nearest']).name}")
     tiles = [make_tile(pixels, f"pair {place}, {name}") for name, pixels in zip(names, pair, strict=False)]
     label = f", {copy['label']}" if copy.get("label") else ""
     return Tiles(f"{place}. {ratio}{label}: {Path(copy['nearest']).name}", tiles)

@@ -12,7 +12,7 @@ from augmentor.report.sources import Benchmark, Source, Sources, read_cells
 
 def plane(sources: Sources, out: Path) -> Section | None:
     blocks: list[Block] = []
-    for source in [*sources.benchmarks, *sources.evaluated]:
+    for source in sources.together:
         if source.embedding.exists():
             picture = _picture(source, out)
             blocks.append(Part(source.name, [picture]) if source.name else picture)
