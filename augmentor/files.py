@@ -16,6 +16,14 @@ import pandas as pd
 from augmentor.errors import UsageError
 
 
+def exists(file: Path) -> bool:
+    """False for a name that the system does not take, too, as one of 300 letters."""
+    try:
+        return file.exists()
+    except OSError:
+        return False
+
+
 def write_atomically(file: Path, content: str | bytes) -> None:
     """The file is there whole or not at all, also when the machine stops in the middle. Text is written in UTF-8."""
     part = file.with_name(f"{file.name}.{os.getpid()}.part")  # beside the file, and no other process's

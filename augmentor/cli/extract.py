@@ -115,13 +115,21 @@ def _numbers(text: str, option: str, count: int) -> tuple[Any, ...]:
 
 
 def _every(sections: str) -> int | None:
-    return None if sections == "largest" else int(_numbers(sections, "--sections", 1)[0])
+    if sections == "largest":
+        return None
+    (every,) = _numbers(sections, "--sections", 1)
+    if not every.is_integer():
+        raise UsageError(f"--sections {sections!r}: give largest, or a whole number: 3 takes every third section.")
+    return int(every)
 
 
 def _values_of(text: str | None) -> dict[int, str]:
     """`1=cyst,2=mass` or `2` -> {1: "cyst", 2: "mass"} or {2: ""}."""
     pairs = [part.partition("=") for part in (text or "").split(",") if part.strip()]
     try:
-        return {int(number): name.strip() for number, _, name in pairs}
+        values = {int(number): name.strip() for number, _, name in pairs}
     except ValueError as error:
         raise UsageError(f"--values {text!r} is not of the form 2 or 1=cyst,2=mass.") from error
+    if 0 in values:
+        raise UsageError(f"--values {text!r}: 0 is what a mask holds outside lesions. Name the lesions' own values.")
+    return values

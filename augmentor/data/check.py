@@ -6,12 +6,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions
+from augmentor.data.windows import units_of
 from augmentor.errors import SHOWN, DataError, first_of
 from augmentor.recipe import Recipe
 
@@ -162,6 +164,7 @@ def _find_problems(found: Inspection) -> None:
                 "a fit holds patients out, so it needs 2 or more a class (a benchmark: one a fold). "
                 "Merge the class with another, or add patients."
             )
+    _check_names(found)
     _check_alike(found)
     several = [
         f"{path} stands under {' and '.join(names)}; an image has one label. Leave the other rows out."
@@ -173,7 +176,38 @@ def _find_problems(found: Inspection) -> None:
         _check_patients_stay(table, column, problems)
 
 
+def _check_names(found: Inspection) -> None:
+    """What the tables that are written could not give back."""
+    columns = found.lesions.table[["path", "label", "patient"]]
+    odd = [text for row in columns.itertuples(index=False) for text in row if text != _written(text)]
+    found.problems += first_of(
+        [f"{text!a}: has a carriage return, or bytes that are no UTF-8, in its name. Rename it." for text in odd],
+        "names",
+    )
+
+
+def _written(text: str) -> str:
+    return text.replace("\r", "").encode(errors="replace").decode()
+
+
+def _check_units(found: Inspection) -> None:
+    """PNGs of one `extract` have one window: two windows are two scales of grey."""
+    units: dict[tuple[float, float], str] = {}
+    try:
+        for path in {Path(path).parent: path for path in found.lesions.paths}.values():
+            units.setdefault(units_of(path), path)
+    except DataError as error:
+        found.problems.append(str(error))
+    if len(units) > 1:
+        ((slope, _), one), ((step, _), other) = list(units.items())[:2]
+        found.problems.append(
+            f"{one} and {other} were cut out with different windows: a step of grey is {slope:g} units in one and "
+            f"{step:g} in the other. Extract all lesions of a set with the same --window."
+        )
+
+
 def _check_alike(found: Inspection) -> None:
+    _check_units(found)
     if len(found.dims) > 1:
         told = ", ".join(f"{n} of {size}" for size, n in list(found.sizes.items())[:SHOWN])
         found.problems.append(

@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 import nibabel
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 
 from augmentor.data.dicom import is_dicom, read_dicom
 from augmentor.errors import DataError, UsageError
+from augmentor.files import exists
 
 FileFormat = Literal["png", "npy", "nifti", "dicom"]
 SUFFIX: dict[FileFormat, str] = {"png": ".png", "npy": ".npy", "nifti": ".nii.gz", "dicom": ".dcm"}
@@ -82,7 +83,7 @@ def read_image(path: str) -> LesionImage:
     dimensions, no pixels, values that are no plain numbers, or NaN or infinite ones.
     """
     row = _NPZ_ROW.match(path)
-    if not row and not Path(path).exists():
+    if not row and not exists(Path(path)):
         raise DataError(f"{path}: no such file. Correct the path in the table, or leave the row out.")
     try:
         image = _read_npz_row(row) if row else _read_file(path)
@@ -119,11 +120,12 @@ def _read_file(path: str) -> LesionImage:
         return LesionImage(_channels_first(np.load(path, allow_pickle=False), path))
     if names_dicom(Path(path)) or Path(path).is_dir():
         return _read_dicom(path)
-    with Image.open(path) as picture:
+    # From a stream: Pillow maps a TIFF by its name into memory, and with its sides swapped where it lies on its side.
+    with Path(path).open("rb") as stream, Image.open(stream) as picture:
         frames = getattr(picture, "n_frames", 1)
         if picture.format == "TIFF" and frames > 1:
             raise DataError(f"{path}: holds {frames} pictures; a lesion image is one. Write each to a file of its own.")
-        return LesionImage(_channels_first(_plain_mode(picture), path))
+        return LesionImage(_channels_first(_plain_mode(ImageOps.exif_transpose(picture)), path))  # as it is shown
 
 
 def _plain_mode(picture: Image.Image) -> np.ndarray:

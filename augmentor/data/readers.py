@@ -19,12 +19,17 @@ from augmentor.data.images import SUFFIXES, is_image, names_dicom, stem
 from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
 from augmentor.data.name_patterns import NamePattern, name_pattern
 from augmentor.errors import DataError, UsageError, first_of
+from augmentor.files import exists
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LESION_TABLES = ("lesions.csv", "manifest.csv")  # what `extract` and `expand` call theirs
 _NOT_CLASSES = {"masks"}
-# One of these lies in whatever the commands write: runs, enlarged sets, benchmarks, evaluations, lesions cut out.
-_WRITTEN = ("recipe.toml", "dataset_description.json", "benchmark.toml", "evaluation.json", "extract.toml")
+# One of these lies in whatever the commands write: runs, enlarged sets, benchmarks, evaluations, lesions, reports and
+# readings.
+_WRITTEN = (
+    *("recipe.toml", "dataset_description.json", "benchmark.toml", "evaluation.json", "extract.toml", "report.html"),
+    "key.json",
+)
 _MASK_ENDINGS = ("_mask", "-mask", "_seg", "_segmentation")  # of the name of a lesion's mask, beside the lesion
 _SCAN_FOLDERS = (("imagestr", "labelstr"), ("images", "labels"), ("images", "masks"))
 _READ_COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin")
@@ -207,7 +212,7 @@ def _read_csv(file: Path, columns: dict[str, str], pattern: NamePattern | None) 
 def _resolve(names: list[str], folder: Path) -> list[str]:
     """Paths from a table, relative to it. A bare name or id (ISIC_0025554) finds the one image so called below it."""
     names = [with_slashes(n, folder) for n in names]
-    bare = [n for n in names if n and Path(n).name == n and not (folder / n).exists()]
+    bare = [n for n in names if n and Path(n).name == n and not exists(folder / n)]
     below: dict[str, list[Path]] = {}
     for file in sorted(folder.rglob("*")) if bare else ():
         if is_image(file):
@@ -222,14 +227,14 @@ def _resolve(names: list[str], folder: Path) -> list[str]:
 
 def with_slashes(name: str, folder: Path) -> str:
     """A path from a table that was written on Windows, unless a file below `folder` has the backslashes in its name."""
-    return name if "\\" not in name or (folder / name).exists() else name.replace("\\", "/")
+    return name if "\\" not in name or exists(folder / name) else name.replace("\\", "/")
 
 
 def csv_rows(file: Path) -> tuple[list[str], list[list[str]]]:
     """Header and rows, every row as long as the header; commas, semicolons or tabs, with or without a BOM."""
     try:
         text = file.read_text(encoding="utf-8-sig")
-        comma = max(",;\t", key=text.partition("\n")[0].count)
+        comma = separator_of(text.partition("\n")[0])
         cells = [[c.strip() for c in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=comma) if row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{file}: can't be read as a CSV: {error}. Save it as UTF-8 text.") from error
@@ -243,6 +248,11 @@ def csv_rows(file: Path) -> tuple[list[str], list[list[str]]]:
             "Name all columns, and quote fields that hold a comma."
         )
     return header, [(row + [""] * len(header))[: len(header)] for row in cells[1:]]
+
+
+def separator_of(header: str) -> str:
+    """What stands between the columns of a CSV with this first line."""
+    return max(",;\t", key=header.count)
 
 
 def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> dict[str, str]:

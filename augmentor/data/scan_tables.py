@@ -9,7 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from augmentor.data.readers import SPLITS, csv_rows, label_names, read_json, split_name, with_slashes
+from augmentor.data.readers import (
+    SPLITS,
+    csv_rows,
+    label_names,
+    read_json,
+    separator_of,
+    split_name,
+    with_slashes,
+)
 from augmentor.data.scans import Box, Scan, checked
 from augmentor.data.volumes import is_scan
 from augmentor.errors import DataError, first_of
@@ -34,12 +42,12 @@ def read_scan_csv(file: Path, columns: dict[str, str]) -> list[Scan]:
     """One scan a row. Raises DataError with the rows that can't be used."""
     header, cells = csv_rows(file)
     names = _name_columns(header, columns, file)
-    files = _Files(file.parent)
+    files, decimal_commas = _Files(file.parent), _may_hold_decimal_commas(file)
     scans, problems = [], []
     for number, row in enumerate(cells, 2):
         got = {ours: [row[header.index(t)] for t in theirs] for ours, theirs in names.items()}
         try:
-            scans.append(_csv_scan(got, files, file))
+            scans.append(_csv_scan(got, files, file, decimal_commas))
         except DataError as error:
             problems.append(f"{file}: row {number}: {error}")
     if problems:
@@ -105,9 +113,12 @@ class _Files:
         return found
 
 
-def _csv_scan(row: dict[str, list[str]], files: _Files, file: Path) -> Scan:
+def _csv_scan(row: dict[str, list[str]], files: _Files, file: Path, decimal_commas: bool) -> Scan:
     image, mask = row["image"][0], (row.get("mask") or [""])[0]
-    box, spacing = (",".join(row.get(name) or []).strip(", ") for name in ("box", "spacing"))
+    if decimal_commas:
+        box, spacing = (_with_points(row.get(name) or [], name) for name in ("box", "spacing"))
+    else:
+        box, spacing = (",".join(row.get(name) or []).strip(", ") for name in ("box", "spacing"))
     if not image:
         raise DataError("has no image. Fill or delete the row.")
     return checked(
@@ -122,6 +133,33 @@ def _csv_scan(row: dict[str, list[str]], files: _Files, file: Path) -> Scan:
             fold=(row.get("fold") or [""])[0],
         )
     )
+
+
+def _may_hold_decimal_commas(file: Path) -> bool:
+    with file.open(encoding="utf-8-sig") as stream:
+        return separator_of(stream.readline()) != ","
+
+
+def _with_points(cells: list[str], name: str) -> str:
+    """The numbers in the cells of a table whose columns no comma separates, with points and between spaces.
+
+    A comma between two digits is a decimal one, unless the number has a point, or the cell is a box of four or six
+    whole numbers between commas. Numbers are separated by spaces, semicolons, an x, or a comma and a space.
+    """
+    parts = [part for cell in cells for part in re.split(r"[;x\s]+|(?<!\d),|,(?!\d)", cell.strip("[]() ")) if part]
+    return " ".join(_with_point(part, boxed=name == "box" and len(parts) == 1) for part in parts)
+
+
+def _with_point(text: str, boxed: bool) -> str:
+    commas = text.count(",")
+    if "." in text or (boxed and commas in (3, 5)):
+        return text
+    if commas > 1:
+        raise DataError(
+            f"{text!r} can be read in several ways: in a table separated by semicolons or tabs a comma is a decimal "
+            "one. Put spaces between the numbers."
+        )
+    return text.replace(",", ".")
 
 
 def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from PIL import Image
 from augmentor.data.check import at_own_size, inspect, require_usable
 from augmentor.data.lesions import make_lesions
 from augmentor.data.readers import read_lesions
+from augmentor.data.windows import RECORD
 from augmentor.errors import DataError
 from augmentor.recipe import Recipe
 
@@ -246,3 +247,33 @@ def test_networks_see_small_images_at_their_own_side_unless_a_size_is_named(tmp_
     recipe = Recipe().with_options(model={"size": named})
     assert recipe.named_size == named
     assert at_own_size(recipe, inspect(write(tmp_path, *rows))).named_size == size
+
+
+def test_lesions_of_two_windows_are_a_problem(tmp_path):
+    written = {}
+    for name, slope in (("narrow", 0.0046), ("wide", 0.0305)):
+        (tmp_path / name / "a").mkdir(parents=True)
+        (tmp_path / name / RECORD).write_text(f"[png]\nslope = {slope}\nintercept = -160.0\n")
+        written[name] = tmp_path / name / "a" / "1.png"
+        Image.fromarray(picture()).save(written[name])
+    both = make_lesions(
+        {"path": list(map(str, written.values())), "label": ["a", "b"], "patient": ["p", "q"]}, tmp_path
+    )
+    (told,) = (problem for problem in inspect(both).problems if "different windows" in problem)
+    assert told.startswith(f"{written['narrow']} and {written['wide']} were cut out with different windows")
+    assert not any("different windows" in problem for problem in inspect(both.rows([0])).problems)
+
+
+@pytest.mark.parametrize("name", ["b\rc.png", "l\udce4sion.png"])
+def test_names_that_no_table_can_give_back_are_a_problem(tmp_path, name):
+    Image.fromarray(picture()).save(tmp_path / name)
+    lesions = make_lesions({"path": [str(tmp_path / name)], "label": ["a"], "patient": ["p"]}, tmp_path)
+    (told,) = (problem for problem in inspect(lesions).problems if "Rename" in problem)
+    assert told.isprintable()
+    assert ascii(name)[1:-1] in told
+
+
+def test_a_name_too_long_for_the_system_is_no_such_file(tmp_path):
+    (tmp_path / "long.csv").write_text(f"path,label,patient\n{300 * 'x'}.png,a,p\n{300 * 'y'},b,q\n")
+    found = inspect(read_lesions(tmp_path / "long.csv"))
+    assert [problem.partition(": ")[2].partition(".")[0] for problem in found.unreadable] == ["no such file"] * 2

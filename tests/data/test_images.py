@@ -86,6 +86,53 @@ def test_transparency_and_palettes_are_resolved(tmp_path, mode):
     assert pixels.shape == (3 if mode == "RGBA" else 1, 12, 20)
 
 
+def with_orientation(value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return exif
+
+
+UPRIGHT = {
+    1: lambda p: p,
+    2: np.fliplr,
+    3: lambda p: np.rot90(p, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda p: np.rot90(p, -1),
+    7: lambda p: np.rot90(p, 2).T,
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("name", ["lesion.jpg", "lesion.tif", "lesion.png"])
+def test_a_picture_is_turned_as_its_exif_says(tmp_path, name, orientation):
+    stored = np.arange(240, dtype=np.uint8).reshape(12, 20)
+    Image.fromarray(stored).save(tmp_path / name, exif=with_orientation(orientation))
+    found = read_image(str(tmp_path / name)).pixels[0]
+    upright = UPRIGHT[orientation](stored)
+    assert found.shape == upright.shape
+    assert np.abs(found.astype(int) - upright).max() < 8
+
+
+@pytest.mark.parametrize("mode", ["P", "I;16", "RGB"])
+def test_a_turned_picture_keeps_its_greys_and_colours(tmp_path, mode):
+    picture = Image.fromarray(texture("uint16" if mode == "I;16" else "uint8")[0])
+    picture = picture if mode == "I;16" else picture.convert(mode)
+    picture.save(tmp_path / "as-it-is.png")
+    picture.save(tmp_path / "turned.png", exif=with_orientation(6))
+    as_it_is, turned = (read_image(str(tmp_path / f"{name}.png")).pixels for name in ("as-it-is", "turned"))
+    same(turned, np.rot90(as_it_is, -1, axes=(1, 2)))
+
+
+@pytest.mark.parametrize("damaged", [b"", b"II*\0\xff\xff\xff\xff", b"no header", b"MM\0*\0\0\0\x08\xff\xff\x01\x12"])
+def test_a_picture_with_damaged_exif_is_read_as_it_is(tmp_path, damaged):
+    stored = texture("uint8")[0]
+    Image.fromarray(stored).save(tmp_path / "plain.jpg")
+    Image.fromarray(stored).save(tmp_path / "odd.jpg", exif=b"Exif\0\0" + damaged)
+    same(*(read_image(str(tmp_path / name)).pixels for name in ("odd.jpg", "plain.jpg")))
+
+
 def test_a_palette_of_colours_is_colour(tmp_path):
     colours = texture("uint8", 3)
     Image.fromarray(np.moveaxis(colours, 0, -1)).convert("P").save(tmp_path / "lesion.png")

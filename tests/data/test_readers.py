@@ -85,7 +85,10 @@ def test_a_class_without_a_readable_image_is_told(tmp_path):
     assert any("No image is in metastasis" in w for w in lesions.warnings)
 
 
-@pytest.mark.parametrize("written", ["runs/1/recipe.toml", "lesions-x3/dataset_description.json", "b2/benchmark.toml"])
+_WRITTEN = ["runs/1/recipe.toml", "x3/dataset_description.json", "b2/benchmark.toml", "page/report.html", "r/key.json"]
+
+
+@pytest.mark.parametrize("written", _WRITTEN)
 def test_what_the_commands_wrote_among_the_lesions_is_no_class(tmp_path, written):
     picture = f"{written.partition('/')[0]}/samples/1.png"
     lesions = read_lesions(touch(tmp_path, "a/1.png", "b/2.png", written, picture))

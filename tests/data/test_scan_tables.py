@@ -72,6 +72,64 @@ def test_one_spacing_is_that_of_both_directions(tmp_path, given):
     assert scan.spacing == (0.5, 0.5)
 
 
+@pytest.mark.parametrize("between", [";", "\t"])
+@pytest.mark.parametrize(
+    ("cell", "spacing"),
+    [
+        *[("1,25", (1.25, 1.25)), ("1.25", (1.25, 1.25)), ("2", (2, 2)), ("0,5 0,7", (0.5, 0.7))],
+        *[
+            ('"0,5;0,7"', (0.5, 0.7)),
+            ("0,5 x 0,7 x 5", (0.5, 0.7)),
+            ("0.5, 0.7, 5", (0.5, 0.7)),
+            ("0.5,0.7", (0.5, 0.7)),
+        ],
+        *[("[0,5, 0,7]", (0.5, 0.7)), ("", None)],
+    ],
+)
+def test_a_comma_is_a_decimal_one_where_none_separates_the_columns(tmp_path, between, cell, spacing):
+    text = f"image{between}mask{between}spacing\n1.png{between}2.png{between}{cell}\n"
+    (scan,) = scans_of(tmp_path, text)
+    assert scan.spacing == spacing
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "box"),
+    [
+        ("xmin;ymin;xmax;ymax", "10,5;12,5;40;44", (10.5, 12.5, 40, 44)),
+        ("xmin;ymin;xmax;ymax", "10.5;12.5;40;44", (10.5, 12.5, 40, 44)),
+        ("box", '"10,5;12,5;40;44"', (10.5, 12.5, 40, 44)),
+        ("box", "10,5 12,5 40 44", (10.5, 12.5, 40, 44)),
+        ("box", "10, 12, 40, 44", (10, 12, 40, 44)),
+        ("box", "10,12,40,44", (10, 12, 40, 44)),
+        ("box", "10.5,12.5,40,44", (10.5, 12.5, 40, 44)),
+        ("box", "10,12,1,40,44,2", (10, 12, 1, 40, 44, 2)),
+    ],
+)
+def test_boxes_with_decimal_commas(tmp_path, header, row, box):
+    (scan,) = scans_of(tmp_path, f"image;{header}\n1.png;{row}\n")
+    assert scan.boxes == (box,)
+
+
+def test_a_comma_in_a_comma_separated_table_separates_numbers(tmp_path):
+    (scan,) = scans_of(tmp_path, 'image,mask,spacing\n1.png,2.png,"1,25"\n')
+    assert scan.spacing == (1, 25)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "told"),
+    [
+        ("mask;spacing", "2.png;1,25,1,25", "row 2: '1,25,1,25' can be read in several ways.* Put spaces between"),
+        ("mask;spacing", "2.png;1,2,5", "row 2: '1,2,5' can be read in several ways"),
+        ("xmin;ymin;xmax;ymax", "1,024,5;12;40;44", "row 2: '1,024,5' can be read in several ways"),
+        ("box", "10,5,12,5,40,5,44,5", "row 2: '10,5,12,5,40,5,44,5' can be read in several ways"),
+        ("box", "10,20 30,40", "row 2: its box needs 4 numbers"),
+    ],
+)
+def test_commas_that_can_be_read_in_several_ways_are_refused(tmp_path, header, row, told):
+    with pytest.raises(DataError, match=told):
+        scans_of(tmp_path, f"image;{header}\n1.png;{row}\n")
+
+
 @pytest.mark.parametrize("box", [5, {"xmin": 1}, "1,2", [["a", 1, 2, 3]]])
 def test_a_box_of_another_kind_is_refused_with_its_place(tmp_path, box):
     file = write(tmp_path / "s.json", {"training": [{"image": "1.png", "box": box}]})
