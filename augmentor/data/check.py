@@ -178,16 +178,15 @@ def _find_problems(found: Inspection) -> None:
 
 def _check_names(found: Inspection) -> None:
     """What the tables that are written could not give back."""
-    columns = found.lesions.table[["path", "label", "patient"]]
-    odd = [text for row in columns.itertuples(index=False) for text in row if text != _written(text)]
+    rows = found.lesions.table.drop(columns="content").itertuples(index=False)
+    odd = dict.fromkeys(text for row in rows for text in row if text != _written(text))
     found.problems += first_of(
-        [f"{text!a}: has a carriage return, or bytes that are no UTF-8, in its name. Rename it." for text in odd],
-        "names",
+        [f"{text!a}: has a line break, or bytes that are no UTF-8, in its name. Rename it." for text in odd], "names"
     )
 
 
 def _written(text: str) -> str:
-    return text.replace("\r", "").encode(errors="replace").decode()
+    return text.replace("\r", "").replace("\n", "").encode(errors="replace").decode()
 
 
 def _check_units(found: Inspection) -> None:
@@ -199,10 +198,10 @@ def _check_units(found: Inspection) -> None:
     except DataError as error:
         found.problems.append(str(error))
     if len(units) > 1:
-        ((slope, _), one), ((step, _), other) = list(units.items())[:2]
+        told = " and ".join(f"{path} (stored x {slope:g} {base:+g})" for (slope, base), path in list(units.items())[:2])
         found.problems.append(
-            f"{one} and {other} were cut out with different windows: a step of grey is {slope:g} units in one and "
-            f"{step:g} in the other. Extract all lesions of a set with the same --window."
+            f"Lesions were cut out with different windows, so their greys mean different units: {told}. Extract all "
+            "lesions of a set with the same --window."
         )
 
 

@@ -21,6 +21,7 @@ from pydicom.uid import RLELossless
 from augmentor.data.extras import install, need
 from augmentor.data.geometry import LPS_TO_RAS, Grid, Volume
 from augmentor.errors import DataError
+from augmentor.files import exists
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _TURN, _PLACE = "ImageOrientationPatient", "ImagePositionPatient"
@@ -33,9 +34,9 @@ _MOST_PACKING = {False: 5000, True: 64}
 
 def is_dicom(path: Path) -> bool:
     """A file with DICOM's mark, or a folder that holds one."""
-    if path.is_dir():
+    if exists(path) and path.is_dir():
         return any(_has_mark(f) for f in sorted(path.iterdir()) if f.is_file())
-    return path.is_file() and _has_mark(path)
+    return exists(path) and path.is_file() and _has_mark(path)
 
 
 def _has_mark(file: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import nibabel
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from augmentor.data.dicom import is_dicom, read_dicom
 from augmentor.errors import DataError, UsageError
@@ -23,6 +23,15 @@ SUFFIX: dict[FileFormat, str] = {"png": ".png", "npy": ".npy", "nifti": ".nii.gz
 _NIFTI_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 DICOM_SUFFIXES = (".dcm", ".dicom")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".nii", ".nii.gz", *DICOM_SUFFIXES)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF's orientation
 _NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$", re.IGNORECASE)
 
 
@@ -120,12 +129,20 @@ def _read_file(path: str) -> LesionImage:
         return LesionImage(_channels_first(np.load(path, allow_pickle=False), path))
     if names_dicom(Path(path)) or Path(path).is_dir():
         return _read_dicom(path)
-    # From a stream: Pillow maps a TIFF by its name into memory, and with its sides swapped where it lies on its side.
-    with Path(path).open("rb") as stream, Image.open(stream) as picture:
+    with Image.open(path) as picture:
+        picture.filename = ""  # by which Pillow maps a TIFF into memory, its rows wrong where it lies on its side
         frames = getattr(picture, "n_frames", 1)
         if picture.format == "TIFF" and frames > 1:
             raise DataError(f"{path}: holds {frames} pictures; a lesion image is one. Write each to a file of its own.")
-        return LesionImage(_channels_first(_plain_mode(ImageOps.exif_transpose(picture)), path))  # as it is shown
+        return LesionImage(_channels_first(_plain_mode(_upright(picture)), path))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as viewers show it, and so as masks and boxes are drawn. (Pillow's `exif_transpose` writes the EXIF data
+    anew, too, and fails where another of them is odd.)"""
+    picture.load()
+    turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _plain_mode(picture: Image.Image) -> np.ndarray:

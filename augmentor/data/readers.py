@@ -6,9 +6,11 @@ import csv
 import io
 import json
 import math
+import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +20,19 @@ from augmentor.data.dicom_lesions import Headers, patients_of, read_headers, req
 from augmentor.data.images import SUFFIXES, is_image, names_dicom, stem
 from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
 from augmentor.data.name_patterns import NamePattern, name_pattern
-from augmentor.errors import DataError, UsageError, first_of
+from augmentor.errors import SHOWN, DataError, UsageError, first_of
 from augmentor.files import exists
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LESION_TABLES = ("lesions.csv", "manifest.csv")  # what `extract` and `expand` call theirs
 _NOT_CLASSES = {"masks"}
-# One of these lies in whatever the commands write: runs, enlarged sets, benchmarks, evaluations, lesions, reports and
-# readings.
-_WRITTEN = (
-    *("recipe.toml", "dataset_description.json", "benchmark.toml", "evaluation.json", "extract.toml", "report.html"),
-    "key.json",
-)
+# One of these lies in whatever the commands write: runs, enlarged sets, benchmarks, evaluations, lesions cut out and
+# readings. A report has its figures beside it; alone, `report.html` may be anybody's.
+_WRITTEN = ("recipe.toml", "dataset_description.json", "benchmark.toml", "evaluation.json", "extract.toml", "key.json")
+_REPORT = ("report.html", "figures")
 _MASK_ENDINGS = ("_mask", "-mask", "_seg", "_segmentation")  # of the name of a lesion's mask, beside the lesion
+# What people and systems keep beside images; files of other kinds could be images that are not read.
+_SIDECARS = (".csv", ".db", ".ini", ".json", ".log", ".md", ".toml", ".tsv", ".txt", ".xml", ".yaml", ".yml")
 _SCAN_FOLDERS = (("imagestr", "labelstr"), ("images", "labels"), ("images", "masks"))
 _READ_COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin")
 _ALIASES = {
@@ -59,7 +61,7 @@ def read_lesions(
     Raises DataError (what is wrong with the data) or UsageError (what is wrong with the call).
     """
     source = Path(data).expanduser().resolve()
-    if not source.exists():
+    if not exists(source):
         raise DataError(f"{data}: no such file or folder. Give --data a folder by class, a CSV, a datalist or an npz.")
     pattern = name_pattern(patient_pattern) if patient_pattern else None
     for table in LESION_TABLES:
@@ -109,6 +111,7 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
         notes.append(
             f"No image is in {', '.join(empty)}, so no lesions come from there (read are {', '.join(SUFFIXES)})."
         )
+    notes += _other_files(home for _, home, files in found if files)
     if masks:
         notes.append(
             f"{len(masks)} images are taken for masks and left out, for example {min(masks)}. To make lesions with "
@@ -148,14 +151,41 @@ def _class_folders(folder: Path) -> list[Path]:
 def _is_written(folder: Path) -> bool:
     """Whether a command wrote it, or into it, as `fit` does into runs/ where it is called among the lesions."""
     homes = [folder, *(d for d in folder.iterdir() if d.is_dir())]
-    return any((home / name).exists() for home in homes for name in _WRITTEN)
+    reported = any(all((home / name).exists() for name in _REPORT) for home in homes)
+    return reported or any((home / name).exists() for home in homes for name in _WRITTEN)
 
 
 def _images(folder: Path) -> list[Path]:
-    """All images below, but for hidden ones (what a Mac or a notebook leaves beside the real ones) and those in a
-    folder `masks`."""
-    below = _files(folder.rglob("*"))
-    return [f for f in below if not any(_left_out(part) for part in f.relative_to(folder).parts)]
+    return _files(_below(folder))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All files below, in linked folders too, but for hidden ones (what a Mac or a notebook leaves beside the real
+    ones) and those in a folder `masks`. A link to a folder above, or to one that was read already, adds nothing."""
+    seen = {*folder.resolve().parents}
+    waiting = [folder]
+    for start in waiting:
+        if start.resolve() in seen:
+            continue
+        for home, folders, names in os.walk(start):
+            seen.add(Path(home).resolve())
+            yield from (Path(home, name) for name in names if not _left_out(name))
+            within = [Path(home, name) for name in sorted(folders) if not _left_out(name)]
+            waiting += [f for f in within if f.is_symlink()]
+            folders[:] = [f.name for f in within if f.resolve() not in seen]
+
+
+def _other_files(homes: Iterable[Path]) -> list[str]:
+    """A note about files in classes' folders that could be images of a kind that is not read."""
+    files = [f for home in homes for f in _below(home) if not is_image(f) and f.suffix.lower() not in _SIDECARS]
+    kinds = Counter(f.suffix.lower() or "without a suffix" for f in files)
+    told = [f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda k: (-k[1], k[0]))]
+    if not files:
+        return []
+    return [
+        f"Files beside the images are left out: {', '.join(told[:SHOWN])}{', ...' if told[SHOWN:] else ''} "
+        f"(for example {min(files)}). Convert those that show lesions; read are {', '.join(SUFFIXES)}."
+    ]
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

@@ -96,6 +96,7 @@ class _Files:
     def find(self, name: str) -> Path:
         name = with_slashes(name, self.home)
         path = self.home / name
+        _require_possible(path)
         if path.exists() or Path(name).name != name:
             return path
         found = self._below.get(name, [])
@@ -111,6 +112,13 @@ class _Files:
             if path.parent != self.home:
                 found[f"{path.parent.name}_{path.name}"].append(path)
         return found
+
+
+def _require_possible(path: Path) -> None:
+    try:
+        path.exists()
+    except OSError as error:
+        raise DataError(f"{path}: is no file's name ({error.strerror}). Correct the path.") from error
 
 
 def _csv_scan(row: dict[str, list[str]], files: _Files, file: Path, decimal_commas: bool) -> Scan:

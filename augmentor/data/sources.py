@@ -16,6 +16,7 @@ from augmentor.data.scan_tables import read_scan_csv, read_scan_datalist, scan_i
 from augmentor.data.scans import Scan
 from augmentor.data.volumes import ITK_SUFFIXES, NIFTI_SUFFIXES, read_volume
 from augmentor.errors import DataError, UsageError, first_of
+from augmentor.files import exists
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
 from augmentor.version import VERSION
@@ -46,7 +47,7 @@ def read_scans(
     Raises DataError or UsageError.
     """
     source = Path(data).expanduser().resolve()
-    if not source.exists():
+    if not exists(source):
         raise DataError(f"{data}: no such file or folder. Give --data a CSV, a datalist or a folder of scans.")
     if source.is_dir():
         if columns:
@@ -73,7 +74,7 @@ def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bo
     A table that `extract` or `expand` wrote holds lesions already.
     """
     file = Path(data).expanduser()
-    if file.suffix.lower() not in _READERS or not file.is_file() or file.name in LESION_TABLES:
+    if file.suffix.lower() not in _READERS or file.name in LESION_TABLES or not (exists(file) and file.is_file()):
         return False
     try:
         if {CUT_COLUMN, "origin"} & _names(file):

@@ -260,17 +260,25 @@ def test_lesions_of_two_windows_are_a_problem(tmp_path):
         {"path": list(map(str, written.values())), "label": ["a", "b"], "patient": ["p", "q"]}, tmp_path
     )
     (told,) = (problem for problem in inspect(both).problems if "different windows" in problem)
-    assert told.startswith(f"{written['narrow']} and {written['wide']} were cut out with different windows")
+    assert f": {written['narrow']} (stored x 0.0046 -160) and {written['wide']} (stored x 0.0305 -160). " in told
     assert not any("different windows" in problem for problem in inspect(both.rows([0])).problems)
 
 
-@pytest.mark.parametrize("name", ["b\rc.png", "l\udce4sion.png"])
+@pytest.mark.parametrize("name", ["b\rc.png", "b\nc.png", "l\udce4sion.png"])
 def test_names_that_no_table_can_give_back_are_a_problem(tmp_path, name):
     Image.fromarray(picture()).save(tmp_path / name)
     lesions = make_lesions({"path": [str(tmp_path / name)], "label": ["a"], "patient": ["p"]}, tmp_path)
     (told,) = (problem for problem in inspect(lesions).problems if "Rename" in problem)
     assert told.isprintable()
     assert ascii(name)[1:-1] in told
+
+
+def test_an_odd_name_is_told_once_whatever_column_it_stands_in(tmp_path):
+    columns = {name: ["odd\r", "odd\r"] for name in ("label", "patient", "mask", "fold")}
+    found = inspect(make_lesions({"path": ["1.png", "2.png"]} | columns, tmp_path))
+    assert len([problem for problem in found.problems if "Rename" in problem]) == 1
+    masked = make_lesions({"path": ["1.png"], "label": ["a"], "mask": ["m\udce4.png"]}, tmp_path)
+    assert any("Rename" in problem for problem in inspect(masked).problems)
 
 
 def test_a_name_too_long_for_the_system_is_no_such_file(tmp_path):

@@ -1,3 +1,5 @@
+import struct
+
 import nibabel
 import numpy as np
 import pytest
@@ -131,6 +133,15 @@ def test_a_picture_with_damaged_exif_is_read_as_it_is(tmp_path, damaged):
     Image.fromarray(stored).save(tmp_path / "plain.jpg")
     Image.fromarray(stored).save(tmp_path / "odd.jpg", exif=b"Exif\0\0" + damaged)
     same(*(read_image(str(tmp_path / name)).pixels for name in ("odd.jpg", "plain.jpg")))
+
+
+def test_odd_exif_beside_the_orientation_does_no_harm(tmp_path):
+    width, orientation = struct.pack(">HHIf", 0x0100, 11, 1, 1.5), struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2) + width + orientation + bytes(4)
+    stored = np.arange(240, dtype=np.uint8).reshape(12, 20)
+    Image.fromarray(stored).save(tmp_path / "lesion.jpg", exif=exif)
+    found = read_image(str(tmp_path / "lesion.jpg")).pixels[0]
+    assert np.abs(found.astype(int) - np.rot90(stored, -1)).max() < 8
 
 
 def test_a_palette_of_colours_is_colour(tmp_path):

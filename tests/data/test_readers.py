@@ -85,7 +85,7 @@ def test_a_class_without_a_readable_image_is_told(tmp_path):
     assert any("No image is in metastasis" in w for w in lesions.warnings)
 
 
-_WRITTEN = ["runs/1/recipe.toml", "x3/dataset_description.json", "b2/benchmark.toml", "page/report.html", "r/key.json"]
+_WRITTEN = ["runs/1/recipe.toml", "x3/dataset_description.json", "b2/benchmark.toml", "r/key.json"]
 
 
 @pytest.mark.parametrize("written", _WRITTEN)
@@ -94,6 +94,18 @@ def test_what_the_commands_wrote_among_the_lesions_is_no_class(tmp_path, written
     lesions = read_lesions(touch(tmp_path, "a/1.png", "b/2.png", written, picture))
     assert lesions.classes == ["a", "b"]
     assert any(f"left out, is what augmentor wrote: {written.partition('/')[0]}." in told for told in lesions.warnings)
+
+
+@pytest.mark.parametrize("home", ["report", "reports/1"])
+def test_a_report_among_the_lesions_is_no_class(tmp_path, home):
+    lesions = read_lesions(touch(tmp_path, "a/1.png", "b/2.png", f"{home}/report.html", f"{home}/figures/1.png"))
+    assert lesions.classes == ["a", "b"]
+    assert any(f"what augmentor wrote: {home.partition('/')[0]}." in told for told in lesions.warnings)
+
+
+def test_a_class_with_somebodys_own_report_stays_one(tmp_path):
+    names = ["a/p1/1.png", "a/p1/report.html", "b/2.png", "b/report.html"]
+    assert read_lesions(touch(tmp_path, *names)).classes == ["a", "b"]
 
 
 @pytest.mark.parametrize("home", ["", "train/"])
@@ -109,6 +121,36 @@ def test_a_link_that_leads_nowhere_is_not_passed_over(tmp_path):
     touch(tmp_path, "a/1.png", "b/2.png")
     (tmp_path / "a" / "3.png").symlink_to(tmp_path / "not-fetched" / "3.png")
     assert str(tmp_path / "a" / "3.png") in read_lesions(tmp_path).paths
+
+
+def test_linked_folders_are_read_in_the_order_of_their_names(tmp_path):
+    touch(tmp_path / "elsewhere", "p2/2.png", "p2/deep/3.png", "p2/.hidden/4.png", "p2/masks/2.png")
+    folder = touch(tmp_path / "set", "a/p1/1.png", "a/p3/5.png", "b/6.png")
+    (folder / "a" / "p2").symlink_to(tmp_path / "elsewhere" / "p2")
+    names = ("a/p1/1.png", "a/p2/2.png", "a/p2/deep/3.png", "a/p3/5.png", "b/6.png")
+    assert read_lesions(folder).paths == [str(folder / name) for name in names]
+
+
+@pytest.mark.parametrize("target", [".", "..", "../..", "p1", "../../elsewhere"])
+def test_a_link_to_a_folder_that_is_read_already_adds_nothing(tmp_path, target):
+    touch(tmp_path, "elsewhere/notes.txt")
+    folder = touch(tmp_path / "set", "a/p1/1.png", "b/2.png")
+    (folder / "a" / "again").symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to(folder / "a")
+    assert read_lesions(folder).paths == [str(folder / "a/p1/1.png"), str(folder / "b/2.png")]
+
+
+def test_files_of_other_kinds_in_a_class_are_counted(tmp_path):
+    others = [f"a/{n}.webp" for n in range(8)] + ["b/deep/1.HEIC", "b/IM0001", "b/notes.txt", "b/.DS_Store"]
+    lesions = read_lesions(touch(tmp_path, "a/1.png", "b/2.png", *others, "c/3.nrrd"))
+    assert len(lesions) == 2
+    (told,) = (note for note in lesions.warnings if "beside the images are left out" in note)
+    assert f": 8 .webp, 1 .heic, 1 without a suffix (for example {tmp_path / 'a/0.webp'}). Convert" in told
+
+
+def test_texts_beside_the_images_are_not_told(tmp_path):
+    lesions = read_lesions(touch(tmp_path, "a/1.png", "a/1.json", "b/2.png", "b/notes.txt", "b/.DS_Store"))
+    assert not any("left out" in note for note in lesions.warnings)
 
 
 @pytest.mark.parametrize("names", [[], ["flat.png"], ["cyst/notes.txt"]])

@@ -137,6 +137,20 @@ def test_a_box_of_another_kind_is_refused_with_its_place(tmp_path, box):
         read_scan_datalist(file, {})
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "d/" * 2500 + "1.nii"])
+def test_a_name_that_no_file_can_have_is_refused_with_its_row(tmp_path, name):
+    with pytest.raises(DataError, match=r"row 2: .* is no file's name \(File name too long\)\. Correct the path"):
+        scans_of(tmp_path, f"image,mask\n{name},m.nii\n")
+    with pytest.raises(DataError, match=r"training\[0\]: .* is no file's name"):
+        read_scan_datalist(write(tmp_path / "s.json", {"training": [{"image": "1.nii", "mask": name}]}), {})
+
+
+def test_a_long_label_is_a_class(tmp_path):
+    item = {"image": "1.nii", "mask": "m.nii", "label": "x" * 300}
+    (scan,) = read_scan_datalist(write(tmp_path / "s.json", {"training": [item]}), {})
+    assert scan.label == "x" * 300
+
+
 def test_a_bare_name_that_several_files_have_is_refused(tmp_path):
     for folder in ("a", "b"):
         write(tmp_path / folder / "1.png", "")

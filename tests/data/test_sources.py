@@ -39,6 +39,13 @@ def table(tmp_path):
 # Scans
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".csv"])
+def test_a_name_too_long_for_the_system_is_no_such_file(name):
+    for opened in (read_scans, open_lesions):
+        with pytest.raises(DataError, match="no such file or folder"):
+            opened(name)
+
+
 def test_scans_of_a_table_and_of_its_folder(table, tmp_path):
     scans, notes = read_scans(table)
     assert [(s.label, s.patient) for s in scans[:2]] == [("mass", "Doe-0"), ("cyst", "Doe-1")]
