@@ -60,9 +60,12 @@ def demo_recipe(out: Path, seed: int, dims: int = 2) -> Recipe:
     return make_recipe(DEMO | changed | {"out": str(out)}, "demo").with_options(training={"seed": seed})
 
 
-def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
+def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None) -> Outcome:
     """Do the recipe's steps in order, everything below `recipe.out`, which must be new or empty, or hold an earlier
-    start of the recipe with the same data, model and training: what that has finished is kept."""
+    start of the recipe with the same data, model and training: what that has finished is kept.
+
+    command: what was typed to start it, for the report.
+    """
     out = Path(recipe.out)
     brought = None if "phantom" in recipe.steps else _read(recipe, progress)  # missing data leave no folder behind
     _claim_folder(recipe, out)
@@ -78,7 +81,7 @@ def run_recipe(recipe: Recipe, progress: Progress) -> Outcome:
     if "evaluate" in recipe.steps:
         outcome.evaluation = evaluate(outcome.run or open_run(None), progress=progress)
     if "benchmark" in recipe.steps:
-        outcome.results = benchmark(lesions, recipe, out / "benchmark", progress)
+        outcome.results = benchmark(lesions, recipe, out / "benchmark", progress, command)
     if {"fit", "expand", "benchmark"} & set(recipe.steps):
         outcome.report = report([out], out)
     return outcome

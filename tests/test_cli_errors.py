@@ -435,7 +435,7 @@ def test_a_recipe_without_data(augmentor, tmp_path):
 
 def test_another_folder_changes_nothing_else_of_a_recipe(augmentor, tmp_path, monkeypatch):
     taken = []
-    monkeypatch.setattr("augmentor.pipeline.run_recipe", lambda recipe, _: taken.append(recipe) or Outcome(tmp_path))
+    monkeypatch.setattr("augmentor.pipeline.run_recipe", lambda recipe, *_: taken.append(recipe) or Outcome(tmp_path))
     (tmp_path / "recipe.toml").write_text('out = "here"\n[data]\npath = "lesions"\n')
     for options in ((), ("--out", tmp_path / "there")):
         augmentor("run", tmp_path / "recipe.toml", *options)

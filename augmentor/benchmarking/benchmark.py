@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,14 +44,18 @@ class Results:
 
 
 def benchmark(
-    lesions: Lesions, recipe: Recipe | None = None, out: Path | None = None, progress: Progress | None = None
+    lesions: Lesions,
+    recipe: Recipe | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    command: str | None = None,
 ) -> Results:
     """Measure on unseen patients whether synthetic lesions help: every GAN and classifier is trained inside its fold.
 
     Leaves results.csv, predictions.csv, curve_cells.csv, embedding.csv, summary.json, cells/ and gans/ in `out`
     (default: benchmark). Where `out` holds a benchmark already, cells and GANs of the same recipe, data and code are
     taken as they are, unfinished GANs are gone on with, and the rest is computed. A cell that fails is recorded with
-    its error.
+    its error. command: what was typed to start it, for the report.
     Raises DataError, UsageError, AugmentorError where every cell failed, and LeakageError should a split ever leak.
     """
     progress, recipe, begun = progress or Progress(), recipe or Recipe(), time.perf_counter()
@@ -69,7 +71,7 @@ def benchmark(
         progress.say(f"Warning: {line}")
     refusal = f"{out}: another benchmark is at work in this folder. Wait for it, or give another --out."
     with locked(out / ".lock", refusal):
-        return _complete(design, lesions, recipe, out, warnings, begun, progress)
+        return _complete(design, lesions, recipe, out, warnings, begun, progress, command)
 
 
 def _complete(
@@ -80,6 +82,7 @@ def _complete(
     warnings: list[str],
     begun: float,
     progress: Progress,
+    command: str | None,
 ) -> Results:
     """Compute what is open, and write down what all of it says."""
     write_atomically(out / _RECIPE, recipe.to_toml())
@@ -98,6 +101,7 @@ def _complete(
     summary |= {"data": _describe(lesions, design.folds[0], list(dict.fromkeys(warnings)))}
     summary |= {"fits": [f.record | ({"error": f.error} if f.error else {}) for f in fits]}
     summary |= _provenance(recipe, time.perf_counter() - begun, sum(c.seconds for c in cells.values()))
+    summary |= {"command": command} if command else {}
     write_atomically(out / "summary.json", to_json(summary))
     return Results(out, table, summary)
 
@@ -204,7 +208,6 @@ def _provenance(recipe: Recipe, seconds: float, cell_seconds: float) -> dict[str
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "versions": versions,
         "machine": {"cores": os.cpu_count(), "device": device, "load": load, "platform": platform.platform()},
-        "command": shlex.join(["augmentor", *sys.argv[1:]]),
         "seconds": round(seconds, 1),
         "cell_seconds": round(cell_seconds, 1),
     }

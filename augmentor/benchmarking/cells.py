@@ -83,8 +83,9 @@ class Cell:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Its row of results.csv."""
+        """Its row of results.csv; `factor` of arm `auto` is the one that it chose."""
         counts = {"n_real": self.n_real, "n_synthetic": self.n_synthetic}
+        counts |= {"factor": self.chosen["factor"]} if self.chosen else {}
         return asdict(self.spec) | counts | self.scores | {"seconds": self.seconds}
 
     def predictions(self, lesions: Lesions) -> Iterator[dict[str, Any]]:

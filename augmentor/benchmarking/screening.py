@@ -20,8 +20,8 @@ from augmentor.benchmarking.statistics import measure
 from augmentor.data.check import at_own_size, require_usable
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import groups
-from augmentor.errors import AugmentorError
-from augmentor.evaluation.fidelity import measure_fidelity
+from augmentor.errors import AugmentorError, UsageError
+from augmentor.evaluation.fidelity import MEAN, measure_fidelity
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import screen_of
@@ -47,14 +47,16 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     mean over classes, in each fixed feature space; each classifier's macro sensitivity there with the arm classic+gan.
     The GANs lie in OUT/gans, the rows in OUT/screen.csv. A row that is there is taken as it is if its `key`, the hash
     of all that decides about it, is that of this study; those of other studies stay in the file.
+    Raises DataError and UsageError before anything is trained, and AugmentorError where a GAN fails.
     """
     progress = progress or Progress()
-    found = require_usable(lesions, size=recipe.named_size)
+    found = require_usable(lesions, None, recipe.model.spatial_dims, recipe.named_size)
     lesions, recipe = found.lesions.at_most(recipe.data.max_per_class), at_own_size(recipe, found)
     design = make_design(lesions, recipe.with_options(benchmark={"arms": [BASELINE, _ARM]}), out)
+    _require_synthetic([gan.data for gan in design.gans], recipe.benchmark.factor)
     file = out / "screen.csv"
     with locked(out / ".lock", f"{out}: a study is at work in this folder. Wait for it, or give another --out."):
-        rows: list[Any] = pd.read_csv(file, dtype={"fold": str}).to_dict("records") if file.exists() else []
+        rows: list[Any] = pd.read_csv(file, dtype={"fold": str, "key": str}).to_dict("records") if file.exists() else []
         known = {(row.get("key"), row["setting"]) for row in rows}
         folds = {_key(gan.data, recipe): gan.data for gan in design.gans}
         with progress.task("Studying the screen", len(folds) * (1 + len(SETTINGS))) as update:
@@ -68,6 +70,15 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
                     update(done, f"fold {row['fold']}, seed {row['seed']}, {row['setting']}")
     table = pd.DataFrame(rows)
     return table[table["key"].isin(folds)].dropna(axis=1, how="all").reset_index(drop=True)
+
+
+def _require_synthetic(folds: Sequence[FoldData], factor: float) -> None:
+    for data in folds:
+        if not any(wanted_counts(data.train.counts(), factor).values()):
+            raise UsageError(
+                f"--factor {factor:g} asks for no synthetic lesion in fold {data.fold.name}, so that the screen has "
+                "none to choose from. Give --factor 2 or more."
+            )
 
 
 def _key(data: FoldData, recipe: Recipe) -> str:
@@ -135,7 +146,7 @@ def _draw(data: FoldData, setting: Setting, factor: float) -> tuple[Labelled, in
 
 
 def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
-    """KID and coverage of each space, mean over classes."""
+    """KID and coverage of each space, mean over classes; NaN where no class has two lesions on both sides."""
     made = Side(*synthetic, np.arange(len(synthetic[1])))
     training, test = (
         Side(images, targets, groups(lesions))
@@ -145,7 +156,8 @@ def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
         )
     )
     found = measure_fidelity(Sides(made, training, test), _spaces(), lambda _done, _note: None).spaces
-    return {f"{name}_{space}": found[space]["mean"][name] for space in found for name in ("kid", "coverage")}
+    means = {space: scores.get(MEAN, {}) for space, scores in found.items()}
+    return {f"{k}_{space}": mean.get(k, float("nan")) for space, mean in means.items() for k in ("kid", "coverage")}
 
 
 @lru_cache(maxsize=1)

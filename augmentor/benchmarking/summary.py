@@ -36,7 +36,7 @@ def summarise(
     return {
         "verdict": sentence(judged, len(design.folds[0]), len(design.folds), len(set(design.test_sets.values()))),
         "metric": VERDICT_METRIC,
-        "arms": arms,
+        "arms": _with_failures(arms, main),
         "classes": classes,
         "comparisons": [asdict(c) for c in comparisons],
         "by_patient": _by_patient(predictions, scored[0].classes),
@@ -60,6 +60,12 @@ def _intervals(predictions: pd.DataFrame, classes: list[str]) -> tuple[list[dict
             arms.append(names | {"metric": metric, "mean": mean, "low": low, "high": high})
         by_class += [names | found for found in class_intervals(rows, classes)]
     return arms, by_class
+
+
+def _with_failures(arms: list[dict[str, Any]], main: Sequence[Cell]) -> list[dict[str, Any]]:
+    """`failed`: how many cells an arm lacks; its figures are of fewer lesions than those of the others."""
+    failed = Counter((c.spec.arm, c.spec.classifier) for c in main if c.error)
+    return [row | ({"failed": n} if (n := failed[row["arm"], row["classifier"]]) else {}) for row in arms]
 
 
 def _test_share(design: Design) -> float:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from augmentor.cli.console import err
+from augmentor.cli.console import err, typed_command
 from augmentor.cli.options import OwnSeed
 from augmentor.cli.show import show_counts, show_evaluation, show_fit, show_results
 from augmentor.progress import TerminalProgress
@@ -53,7 +53,7 @@ def run(
 def _run(recipe: Any) -> None:
     from augmentor.pipeline import run_recipe
 
-    outcome = run_recipe(recipe, TerminalProgress(err))
+    outcome = run_recipe(recipe, TerminalProgress(err), typed_command())
     if outcome.run and outcome.report:
         show_fit(outcome.run, outcome.report)
     if outcome.expanded:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from augmentor.cli.console import err
+from augmentor.cli.console import err, typed_command
 from augmentor.cli.options import (
     Columns,
     Data,
@@ -107,7 +107,7 @@ def benchmark(
     from augmentor.report.html import report
 
     lesions = read_data(data, columns, patient_pattern, recipe)
-    results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err))
+    results = benchmark_lesions(lesions, recipe, out_folder, TerminalProgress(err), typed_command())
     show_results(results.summary, report([results.folder], results.folder))
 
 
@@ -171,6 +171,7 @@ def screens(
         "screens"
     ),
     size: OwnSize = None,
+    spatial_dims: SpatialDims = 2,
     device: Device = "auto",
     columns: Columns = None,
     patient_pattern: Pattern = None,
@@ -185,7 +186,7 @@ def screens(
     """
     recipe = recipe_with(
         data=data_section(data, columns, patient_pattern, max_per_class),
-        model={"size": size},
+        model={"size": size, "spatial_dims": spatial_dims},
         training={"device": device},
         benchmark={"classifiers": names_of(classifiers), "folds": folds, "seeds": seeds, "factor": factor}
         | {"minutes": minutes, "kimg": kimg, "steps": steps},

@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from augmentor.benchmarking.arms import BASELINE
+from augmentor.benchmarking.arms import ARMS, BASELINE
 from augmentor.report import numbers
 from augmentor.report.blocks import Table
 from augmentor.training.run import Run
 
 METRICS = ["sensitivity", "specificity", "balanced_accuracy", "accuracy", "auc", "brier", "ece"]
+_AUTO = {name for name, arm in ARMS.items() if arm.auto}
 VERDICTS = {"none": "not shown to differ"}
 
 
@@ -23,11 +24,18 @@ def arms_table(arms: pd.DataFrame) -> Table:
     for (classifier, arm), rows in arms.groupby(["classifier", "arm"], sort=False):
         by_metric = {row["metric"]: numbers.interval(row) for row in rows.to_dict("records")}
         cells = [by_metric.get(metric, numbers.UNKNOWN) for metric in metrics]
-        groups.setdefault(str(classifier), []).append([str(arm), *cells])
+        groups.setdefault(str(classifier), []).append([_with_failures(str(arm), rows.iloc[0].get("failed")), *cells])
     caption = "Mean and 95 % interval over patients; sensitivity and specificity are means over classes."
     if numbers.NO_SHARES & set(metrics):
         caption += " Of the Brier score (0 to 2) and the calibration error (0 to 1), lower is better."
+    if "failed" in arms:
+        caption += " An arm with cells that failed was tested on fewer lesions than the others: compare it by its "
+        caption += "difference."
     return Table(caption, ["Arm", *map(numbers.words, metrics)], groups)
+
+
+def _with_failures(arm: str, failed: float | None) -> str:
+    return f"{arm}, {failed:.0f} cell{'' if failed == 1 else 's'} failed" if numbers.known(failed) else arm
 
 
 def comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
@@ -112,7 +120,7 @@ def failed_table(failed: list[dict[str, Any]]) -> Table:
             cell["classifier"],
             str(cell["fold"]),
             str(cell["seed"]),
-            numbers.number(cell["factor"], "g"),
+            _factor(cell["arm"], cell["factor"], "g"),
             _per_class(cell),
             numbers.first_line(cell["error"]),
         ]
@@ -187,7 +195,7 @@ def sets_table(results: pd.DataFrame) -> Table:
     rows = [
         [
             str(arm),
-            numbers.number(row["factor"], ".3g"),
+            _factor(str(arm), row["factor"], ".3g"),
             numbers.number(row["n_real"], ".0f"),
             numbers.number(row["n_synthetic"], ".0f"),
         ]
@@ -214,6 +222,11 @@ def _circumstances(summary: dict[str, Any]) -> list[list[str]]:
         device = f", {machine['device']}" if "device" in machine else ""  # an earlier version's summary has none
         told.insert(0, ["Machine", f"{machine['platform']}, {machine['cores']} cores{device}, load {load}"])
     return told
+
+
+def _factor(arm: str, factor: float, form: str) -> str:
+    """Of arm `auto`, each cell chooses its own."""
+    return "chosen" if arm in _AUTO else numbers.number(factor, form)
 
 
 def _per_class(row: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 import augmentor.benchmarking.benchmark as benchmarking
+from augmentor.benchmarking import crossval
 from augmentor.benchmarking.benchmark import benchmark
 from augmentor.benchmarking.statistics import METRICS
 from augmentor.benchmarking.workers import run_tasks
@@ -160,6 +162,14 @@ def test_the_summary_has_what_the_report_and_a_reader_need(finished):
     assert all(a["low"] <= a["mean"] <= a["high"] for a in summary["arms"])
     assert summary["data"]["patients"] == 18
     assert [f["fold"] for f in summary["fits"]] == ["1", "2"]
+
+
+def test_the_command_is_the_one_that_was_given_and_none_from_python(finished, tmp_path):
+    lesions, results = finished
+    assert "command" not in results.summary
+    shutil.copytree(results.folder, tmp_path / "out")
+    typed = "augmentor benchmark --data lesions"
+    assert benchmark(lesions, tiny_recipe(), tmp_path / "out", command=typed).summary["command"] == typed
 
 
 def test_the_folder_of_a_fit_is_no_benchmarks(tmp_path):
@@ -319,8 +329,6 @@ def _forbid_computing(monkeypatch) -> None:
 
 
 def test_a_failed_cell_is_recorded_and_named_and_the_rest_goes_on(tmp_path, monkeypatch):
-    from augmentor.benchmarking import crossval
-
     original = crossval.train_classifier
 
     def broken(name, *arguments, **names):
@@ -351,6 +359,23 @@ def test_a_gan_that_fails_fails_its_cells_and_no_others(tmp_path, monkeypatch):
     assert results.table["arm"].tolist() == ["classic", "classic"]
     assert all("no memory" in f["error"] for f in results.summary["failed"])
     assert all("no memory" in f["error"] for f in results.summary["fits"])
+
+
+def test_a_gan_that_fails_in_one_fold_is_told_by_the_verdict_and_beside_its_arm(tmp_path, monkeypatch):
+    original = crossval.fit_or_resume
+
+    def broken(lesions, recipe, folder, **names):
+        if folder.name.startswith("fold3-"):
+            raise ValueError("no memory")
+        return original(lesions, recipe, folder, **names)
+
+    monkeypatch.setattr(crossval, "fit_or_resume", broken)
+    asked = {"folds": 3, "arms": ["classic", "classic+gan"], "classifiers": ["logistic"]}
+    summary = benchmark(write_set(tmp_path / "lesions"), tiny_recipe(benchmark=asked), tmp_path / "out").summary
+    assert "too few folds are left" in summary["verdict"]
+    assert "2 of 3 cells" in summary["verdict"]
+    assert {(row["arm"], row.get("failed")) for row in summary["arms"]} == {("classic", None), ("classic+gan", 1)}
+    assert {(row["cells"], row["test_sets"]) for row in summary["comparisons"]} == {(2, 2)}
 
 
 def test_a_benchmark_in_which_everything_fails_says_so(tmp_path, monkeypatch):

@@ -32,6 +32,14 @@ def test_a_cell_comes_back_from_its_file_as_it_was(tmp_path):
     assert back == cell
 
 
+def test_a_row_has_the_factor_that_was_chosen_and_the_cell_keeps_its_name(tmp_path):
+    cell = make_cell(chosen={"factor": 5.0})
+    assert cell.row["factor"] == 5.0
+    assert list(cell.row) == list(make_cell().row)
+    assert make_cell().row["factor"] == SPEC.factor
+    assert cell.file(tmp_path) == make_cell().file(tmp_path)
+
+
 def test_a_failed_cell_is_on_disk_but_not_done(tmp_path):
     make_cell(error="ValueError: no").save(tmp_path)
     assert len(list(tmp_path.glob("*.json"))) == 1

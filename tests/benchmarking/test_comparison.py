@@ -17,8 +17,8 @@ from augmentor.benchmarking.comparison import (
 LABELS = ("classic+gan", "svm", "sensitivity")
 
 
-def concluded(arm, baseline, share=0.5, names=LABELS):
-    return holm([pair(np.asarray(arm), np.asarray(baseline), share, names)])[0]
+def concluded(arm, baseline, share=0.5, names=LABELS, cells=None):
+    return holm([pair(np.asarray(arm), np.asarray(baseline), share, names, cells)])[0]
 
 
 def test_the_corrected_test_is_wider_than_the_plain_one_and_equals_it_without_overlap():
@@ -70,7 +70,7 @@ def test_an_error_that_falls_is_a_gain_and_its_difference_stays_negative(metric)
 
 def with_p(p):
     """A comparison whose uncorrected p is `p`."""
-    return Paired(*LABELS, float(stats.t.isf(p / 2, 4)), 1.0, 4)
+    return Paired(*LABELS, float(stats.t.isf(p / 2, 4)), 1.0, 4, 5)
 
 
 def test_holm_is_the_step_down_procedure_by_hand():
@@ -80,7 +80,7 @@ def test_holm_is_the_step_down_procedure_by_hand():
 
 
 def test_holm_counts_a_comparison_that_could_not_be_judged_and_gives_it_no_verdict():
-    silent = Paired(*LABELS, 0.5, None, 1)
+    silent = Paired(*LABELS, 0.5, None, 1, 2)
     after = holm([silent, with_p(0.02)])
     assert after[0].p is None
     assert after[1].p == pytest.approx(0.04)
@@ -226,13 +226,14 @@ def test_no_verdict_is_a_sentence_with_the_least_effect_and_its_design():
 
 
 def test_seeds_that_test_the_same_patients_again_are_told_by_the_sentence():
-    one = concluded([0.8, 0.7, 0.75], [0.79, 0.72, 0.75])
-    assert "3 folds x 2 seeds, 5 different test sets.)" in sentence([one], 3, 2, 5)
+    arm, baseline = np.array([0.8, 0.7, 0.75, 0.7, 0.7, 0.8]), np.full(6, 0.75)
+    repeated, one = concluded(arm[:5], baseline[:5], cells=6), concluded(arm, baseline)
+    assert "3 folds x 2 seeds, 5 different test sets.)" in sentence([repeated], 3, 2, 5)
     assert "3 folds x 2 seeds.)" in sentence([one], 3, 2, 6)
 
 
-GAIN = Comparison(*LABELS, 0.031, 0.006, 0.055, 0.02, "gain", 0.02)
-HARM = Comparison("gan-only", "cnn", "sensitivity", -0.08, -0.12, -0.04, 0.0002, "harm", 0.03)
+GAIN = Comparison(*LABELS, 0.031, 0.006, 0.055, 0.02, "gain", 0.02, 15, 15)
+HARM = Comparison("gan-only", "cnn", "sensitivity", -0.08, -0.12, -0.04, 0.0002, "harm", 0.03, 15, 15)
 
 
 def test_a_gain_is_a_sentence_with_its_interval():
@@ -250,18 +251,18 @@ def test_a_harm_is_called_one():
 
 
 def test_a_lower_error_is_told_as_lowered_and_not_as_a_harm():
-    gain = Comparison("classic+gan", "svm", "brier", -0.031, -0.055, -0.006, 0.02, "gain", 0.02)
+    gain = Comparison("classic+gan", "svm", "brier", -0.031, -0.055, -0.006, 0.02, "gain", 0.02, 15, 15)
     assert sentence([gain], 5, 3, 15).startswith(
         "Synthetic lesions lowered the Brier score by 3.1 points (95 % CI 0.6 to 5.5,"
     )
 
 
 def quiet(i):
-    return Comparison(f"arm{i}", "cnn", "sensitivity", i / 100 - 0.05, -0.1, 0.1, 1.0, "none", 0.04 + i / 1000)
+    return Comparison(f"arm{i}", "cnn", "sensitivity", i / 100 - 0.05, -0.1, 0.1, 1.0, "none", 0.04 + i / 1000, 15, 15)
 
 
 def test_of_many_comparisons_gains_and_harms_are_named_and_the_rest_is_summed_up():
-    larger = Comparison("classic+acgan", "cnn", "sensitivity", 0.05, 0.01, 0.09, 0.03, "gain", 0.02)
+    larger = Comparison("classic+acgan", "cnn", "sensitivity", 0.05, 0.01, 0.09, 0.03, "gain", 0.02, 15, 15)
     told = sentence([quiet(0), GAIN, *(quiet(i) for i in range(1, 12)), HARM, larger], 5, 3, 15)
     assert told.index("5.0 points") < told.index("3.1 points") < told.index("harmed")
     assert "in classic+gan with svm" in told
@@ -275,7 +276,7 @@ def test_of_many_comparisons_gains_and_harms_are_named_and_the_rest_is_summed_up
 
 
 def test_the_best_of_many_errors_is_the_lowest():
-    family = [Comparison(f"arm{i}", "cnn", "ece", i / 100, -0.1, 0.2, 1.0, "none", 0.04) for i in range(-2, 3)]
+    family = [Comparison(f"arm{i}", "cnn", "ece", i / 100, -0.1, 0.2, 1.0, "none", 0.04, 5, 5) for i in range(-2, 3)]
     assert "+2.0 to -2.0, best arm-2 with cnn" in sentence(family, 5, 1, 5)
 
 
@@ -304,3 +305,65 @@ def test_arms_that_never_differed_are_told_as_that():
     assert "both arms scored the same in every fold" in sentence([same], 3, 1, 3)
     shifted = concluded([0.75, 0.85, 0.8], [0.7, 0.8, 0.75])
     assert "every fold differed by the same" in sentence([shifted], 3, 1, 3)
+
+
+BASELINE = {(fold, seed): 0.7 + 0.02 * int(fold) for fold in "123" for seed in (0, 1)}
+GAINS = {("1", 0): 0.1, ("1", 1): 0.102, ("2", 0): 0.1, ("2", 1): 0.104, ("3", 0): 0.101, ("3", 1): 0.1}
+
+
+def told_of(*classifiers, seeds=2, test_sets=6):
+    """The verdict on three folds; classifiers: of each, cell (fold, seed) -> gain of the arm over the baseline, without
+    the cells that failed. test_sets 3: each seed tests on the same lesions."""
+    rows = [
+        {"arm": arm, "classifier": f"clf{i}", "fold": fold, "seed": seed, "auc": BASELINE[fold, seed] + gain}
+        | {"test_set": fold if test_sets == 3 else f"{fold}, {seed}"}
+        for i, gains in enumerate(classifiers)
+        for arm, cells in (("classic", {cell: 0.0 for cell in BASELINE if cell[1] < seeds}), ("gan", gains))
+        for (fold, seed), gain in cells.items()
+    ]
+    names = [f"clf{i}" for i in range(len(classifiers))]
+    return sentence(compare(pd.DataFrame(rows), ["gan"], names, "auc", 0.5), 3, seeds, test_sets)
+
+
+def without(gains, *failed):
+    return {cell: gain for cell, gain in gains.items() if cell not in failed}
+
+
+def test_a_gan_that_failed_leaves_too_few_folds_and_no_claim_about_every_fold():
+    told = told_of({("1", 0): 0.1, ("2", 0): 0.01}, seeds=1, test_sets=3)
+    assert "after the cells that failed, too few folds are left" in told
+    assert "every fold" not in told
+    assert told.endswith("gan with clf0 +5.5; 2 of 3 cells.)")
+
+
+def test_a_verdict_tells_the_cells_that_it_rests_on_and_not_those_that_were_planned():
+    whole, part = told_of(GAINS), told_of(without(GAINS, ("1", 0), ("3", 1)))
+    assert "3 folds x 2 seeds)" in whole
+    assert "4 of 6 cells)" in part
+    assert "folds x" not in part
+    both = told_of(GAINS, without(GAINS, ("1", 0)))
+    assert "3 folds x 2 seeds)" in both
+    assert "5 of 6 cells)" in both
+
+
+def test_seeds_on_the_same_folds_count_once_where_cells_failed_too():
+    told = told_of({("1", 0): 0.1, ("1", 1): 0.1, ("2", 0): 0.2}, test_sets=3)
+    assert "3 of 6 cells, 2 different test sets.)" in told
+    assert "too few folds are left" in told
+    seedless = told_of(without(GAINS, ("1", 1), ("2", 1), ("3", 1)), test_sets=3)
+    assert "3 of 6 cells" in seedless
+    assert "different test sets" not in seedless
+
+
+def test_a_classifier_without_a_shared_cell_is_not_measured_and_the_others_are_told():
+    noisy = {("1", 0): 0.1, ("2", 0): -0.2, ("3", 0): 0.01}
+    told = told_of(noisy, {}, {("1", 0): 0.1}, seeds=1, test_sets=3)
+    assert "nan" not in told
+    assert "could not have been seen with this many patients; 1 comparison has too few folds left" in told
+    assert "1 to 3 of 3 cells" in told
+    rows = concluded(*[np.array([])] * 2, cells=0)
+    several = sentence([rows, *(concluded([0.8, 0.7, 0.75], [0.79, 0.72, 0.75]) for _ in range(4))], 3, 1, 3)
+    assert "nan" not in several
+    assert "4 comparisons: -0.3 to -0.3" in several
+    few = sentence([rows, concluded([0.8, 0.7, 0.75], [0.79, 0.72, 0.75])], 3, 1, 3)
+    assert "classic+gan with svm not measured, classic+gan with svm -0.3; 0 to 3 of 3 cells.)" in few

@@ -3,6 +3,9 @@ import pytest
 
 from augmentor.benchmarking import screening
 from augmentor.benchmarking.screening import study_screen, summarise_study
+from augmentor.data.phantom import write_phantom
+from augmentor.data.readers import read_lesions
+from augmentor.errors import DataError, UsageError
 from augmentor.model.features import Embedder, texture_features
 from tests.lesion_sets import tiny_recipe, write_set
 
@@ -42,6 +45,51 @@ def test_rows_of_another_study_in_the_same_folder_are_not_this_ones(tmp_path, mo
     assert not asked  # they are still there
     assert set(table["factor"]) == {2.0}
     assert len(table) == 2 * (1 + len(screening.SETTINGS))
+
+
+def test_a_key_of_digits_is_no_number(tmp_path, monkeypatch):
+    def rows(data, _recipe, missing, _progress):
+        asked.extend(missing)
+        yield from ({"fold": data.fold.name, "seed": data.seed, "setting": setting} for setting in missing)
+
+    asked = []
+    monkeypatch.setattr(screening, "_rows", rows)
+    monkeypatch.setattr(screening, "_key", lambda data, _: f"{data.fold.name}12345e678")  # a float: infinite
+    lesions, recipe = write_set(tmp_path / "lesions"), tiny_recipe()
+    first = study_screen(lesions, recipe, tmp_path / "out")
+    asked.clear()
+    pd.testing.assert_frame_equal(study_screen(lesions, recipe, tmp_path / "out"), first)
+    assert not asked
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_a_factor_that_asks_for_no_synthetic_lesion_is_refused_before_anything_is_trained(tmp_path, factor):
+    lesions = write_set(tmp_path / "lesions")
+    with pytest.raises(UsageError, match=f"--factor {factor:g} .* Give --factor 2 or more"):
+        study_screen(lesions, tiny_recipe(benchmark={"factor": factor}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_volumes_must_be_asked_for(tmp_path):
+    write_phantom(tmp_path / "lesions", patients=3, per_class=3, size=16, dims=3)
+    with pytest.raises(DataError, match="--spatial-dims 3"):
+        study_screen(read_lesions(tmp_path / "lesions"), tiny_recipe(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_volumes_have_rows_too_and_no_likeness_where_a_class_has_a_single_lesion(tmp_path, monkeypatch):
+    write_phantom(tmp_path / "lesions", patients=12, per_class=8, size=16, dims=3)
+    lesions = read_lesions(tmp_path / "lesions")
+    monkeypatch.setattr(screening, "SETTINGS", ("none",))
+    monkeypatch.setattr(screening, "_spaces", lambda: [Embedder("texture", texture_features)])
+    asked = {"folds": 2, "classifiers": ["logistic"], "factor": 1.3}
+    training = {"kimg": 0.016, "snapshots": 1}
+    recipe = tiny_recipe(model={"spatial_dims": 3}, benchmark=asked, training=training)
+    table = study_screen(lesions, recipe, tmp_path / "out")
+    assert table["setting"].tolist() == ["classic", "none"] * 2
+    assert table["drawn"].max() == 3  # one a class: no KID
+    assert "kid_texture" not in table
 
 
 def test_gains_are_paired_by_fold_and_averaged_over_seeds():

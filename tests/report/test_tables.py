@@ -35,6 +35,14 @@ def test_brier_score_and_calibration_error_are_numbers_and_the_others_percent():
     assert "lower is better" in table.caption
 
 
+def test_an_arm_that_lacks_cells_is_marked_and_the_others_are_not():
+    row = {**NAMES, "metric": "auc", "mean": 0.25, "low": 0.2, "high": 0.3}
+    table = tables.arms_table(pd.DataFrame([row, row | {"arm": "classic+gan", "failed": 2}]))
+    assert [cells[0] for cells in table.groups["svm"]] == ["auto", "classic+gan, 2 cells failed"]
+    assert "fewer lesions" in table.caption
+    assert "fewer lesions" not in tables.arms_table(pd.DataFrame([row])).caption
+
+
 @pytest.mark.parametrize(
     ("metric", "told"),
     [
@@ -91,8 +99,26 @@ def test_parts_without_rows_have_no_table():
 
 
 def test_an_error_is_told_by_its_first_line():
-    cell = {**NAMES, "fold": "a", "seed": 2, "factor": 1.5, "per_class": None, "error": "ValueError: no\n  frame"}
-    assert only_row(tables.failed_table([cell])) == ["auto", "svm", "a", "2", "1.5", "all", "ValueError: no"]
+    cell = {
+        **NAMES,
+        "arm": "gan-only",
+        "fold": "a",
+        "seed": 2,
+        "factor": 1.5,
+        "per_class": None,
+        "error": "ValueError: no\n  frame",
+    }
+    assert only_row(tables.failed_table([cell])) == ["gan-only", "svm", "a", "2", "1.5", "all", "ValueError: no"]
+
+
+def test_the_factor_of_auto_is_the_one_it_chose_and_no_other():
+    cells = [
+        {"arm": arm, "factor": 3.0, "n_real": 100, "n_synthetic": n} for arm, n in (("auto", 0), ("gan-only", 200))
+    ]
+    auto, other = tables.sets_table(pd.DataFrame(cells)).groups[""]
+    assert (auto[1], other[1]) == ("chosen", "3")
+    failed = {**NAMES, "fold": "a", "seed": 0, "factor": 3.0, "per_class": None, "error": "ValueError: no"}
+    assert only_row(tables.failed_table([failed]))[4] == "chosen"
 
 
 def test_a_gan_that_failed_is_named_beside_the_others():

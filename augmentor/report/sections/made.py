@@ -29,11 +29,17 @@ def _benchmark(benchmark: Benchmark) -> list[Block]:
     summary = benchmark.summary
     seeds = sorted({*benchmark.results["seed"], *(fit["seed"] for fit in summary.get("fits") or [])})
     return [
-        Text("This repeats it:"),
-        Code(summary["command"]),
+        *_repeated(summary.get("command")),
         tables.facts_table(summary, seeds),
         Folded("Recipe", [Code(tables.toml(summary["recipe"]))]),
     ]
+
+
+def _repeated(command: str | None) -> list[Block]:
+    if command:
+        return [Text("This repeats it:"), Code(command)]
+    told = "Its recipe is benchmark.toml in its folder. This repeats it in Python, with the same lesions:"
+    return [Text(told), Code('benchmark(lesions, load_recipe(Path("benchmark.toml")), Path("again"))')]
 
 
 def _fit(fit: Fit) -> list[Block]:
