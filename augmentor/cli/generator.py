@@ -27,6 +27,7 @@ from augmentor.cli.options import (
     data_section,
     read_data,
     recipe_with,
+    require_real,
     typed,
 )
 from augmentor.cli.show import show_counts, show_evaluation, show_fit
@@ -204,8 +205,7 @@ def evaluate(
         raise UsageError("--out goes with --synthetic and --real; a run's evaluation is written into the run.")
     if synthetic and per_class:
         raise UsageError("--per-class goes with --run; of --synthetic all lesions are judged. Leave it out.")
-    if not synthetic and (columns or patient_pattern):
-        raise UsageError("--columns and --patient-pattern tell how to read --real. Give --real, or leave them out.")
+    require_real(real, columns, patient_pattern)
     from dataclasses import asdict
 
     from augmentor.evaluation import evaluate as evaluation

@@ -91,6 +91,12 @@ def read_data(data: str, columns: str | None, pattern: str | None, recipe: Any) 
     return open_lesions(data, columns_of(columns), pattern, recipe.cutting, TerminalProgress(err))
 
 
+def require_real(real: object, columns: str | None, pattern: str | None) -> None:
+    """For commands that read lesions with --real alone."""
+    if real is None and (columns or pattern):
+        raise UsageError("--columns and --patient-pattern tell how to read --real. Give --real, or leave them out.")
+
+
 def recipe_with(**sections: dict[str, Any]) -> Any:
     from augmentor.recipe import Recipe
 

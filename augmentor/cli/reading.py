@@ -10,7 +10,17 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from augmentor.cli.console import PLAIN, err, out
-from augmentor.cli.options import Columns, OwnSeed, Pattern, RunFolder, Screen, names_of, read_data, recipe_with
+from augmentor.cli.options import (
+    Columns,
+    OwnSeed,
+    Pattern,
+    RunFolder,
+    Screen,
+    names_of,
+    read_data,
+    recipe_with,
+    require_real,
+)
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
@@ -47,8 +57,7 @@ def make(
 
     Example: `augmentor read make --readers anna,ben --n 40`
     """
-    if real is None and (columns or patient_pattern):
-        raise UsageError("--columns and --patient-pattern tell how to read --real. Give --real, or leave them out.")
+    require_real(real, columns, patient_pattern)
     level = recipe_with(expand={"screen": screen}).expand.screen
     from augmentor.reading.kit import make_reading
     from augmentor.training.run import open_run

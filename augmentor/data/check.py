@@ -193,7 +193,8 @@ def _check_units(found: Inspection) -> None:
     """PNGs of one `extract` have one window: two windows are two scales of grey."""
     units: dict[tuple[float, float], str] = {}
     try:
-        for path in {Path(path).parent: path for path in found.lesions.paths}.values():
+        readable = found.lesions.table.loc[found.lesions.table["content"] != "", "path"]
+        for path in {Path(path).parent: path for path in readable}.values():
             units.setdefault(units_of(path), path)
     except DataError as error:
         found.problems.append(str(error))

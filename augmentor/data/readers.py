@@ -84,7 +84,7 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
     splits = [d for d in tops if d.name.lower() in SPLITS and _class_folders(d)]
     if splits:
         homes = [(SPLITS[d.name.lower()], c) for d in splits for c in _class_folders(d)]
-        beside = [d.name for d in tops if d not in splits and _images(d)]
+        beside = [d.name for d in tops if d not in splits and _images(_below(d))]
         if beside:
             raise DataError(
                 f"{folder}: holds {', '.join(beside)} beside the splits {', '.join(d.name for d in splits)}. "
@@ -92,7 +92,8 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
             )
     else:
         homes = [("", d) for d in tops]
-    found = [(split, home, _images(home)) for split, home in homes]
+    below = {home: list(_below(home)) for _, home in homes}
+    found = [(split, home, _images(below[home])) for split, home in homes]
     files = [f for *_, some in found for f in some]
     masks, doubled = _masks_among(files), _beside_pictures(files)
     rows = [(split, home.name, f) for split, home, some in found for f in some if f not in masks | doubled]
@@ -111,7 +112,7 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
         notes.append(
             f"No image is in {', '.join(empty)}, so no lesions come from there (read are {', '.join(SUFFIXES)})."
         )
-    notes += _other_files(home for _, home, files in found if files)
+    notes += _other_files(f for _, home, files in found if files for f in below[home])
     if masks:
         notes.append(
             f"{len(masks)} images are taken for masks and left out, for example {min(masks)}. To make lesions with "
@@ -125,7 +126,7 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
     ours = [d.name for d in sorted(folder.iterdir()) if d.is_dir() and _is_written(d)]
     if ours:
         notes.append(f"No classes, and left out, is what augmentor wrote: {', '.join(ours)}.")
-    stray = [f for home in (folder, *splits) for f in _files(home.iterdir()) if not _left_out(f.name)]
+    stray = [f for home in (folder, *splits) for f in _images(home.iterdir()) if not _left_out(f.name)]
     if stray:
         notes.append(
             f"Images in no class's folder are left out: {len(stray)}, for example {min(stray)}. Move them into one."
@@ -155,10 +156,6 @@ def _is_written(folder: Path) -> bool:
     return reported or any((home / name).exists() for home in homes for name in _WRITTEN)
 
 
-def _images(folder: Path) -> list[Path]:
-    return _files(_below(folder))
-
-
 def _below(folder: Path) -> Iterator[Path]:
     """All files below, in linked folders too, but for hidden ones (what a Mac or a notebook leaves beside the real
     ones) and those in a folder `masks`. A link to a folder above, or to one that was read already, adds nothing."""
@@ -175,9 +172,9 @@ def _below(folder: Path) -> Iterator[Path]:
             folders[:] = [f.name for f in within if f.resolve() not in seen]
 
 
-def _other_files(homes: Iterable[Path]) -> list[str]:
+def _other_files(below: Iterable[Path]) -> list[str]:
     """A note about files in classes' folders that could be images of a kind that is not read."""
-    files = [f for home in homes for f in _below(home) if not is_image(f) and f.suffix.lower() not in _SIDECARS]
+    files = [f for f in below if not is_image(f) and f.suffix.lower() not in _SIDECARS]
     kinds = Counter(f.suffix.lower() or "without a suffix" for f in files)
     told = [f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda k: (-k[1], k[0]))]
     if not files:
@@ -188,7 +185,7 @@ def _other_files(homes: Iterable[Path]) -> list[str]:
     ]
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
+def _images(paths: Iterable[Path]) -> list[Path]:
     """The images among them, sorted; with links that lead nowhere (what was not fetched), for reading those tells."""
     return sorted(f for f in paths if is_image(f) and (f.is_file() or (f.is_symlink() and not f.exists())))
 

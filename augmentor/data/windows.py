@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from augmentor.errors import DataError, UsageError
-from augmentor.files import exists
 
 # Level and width in Hounsfield units, as readers set them.
 NAMED = {
@@ -111,7 +110,7 @@ def units_of(image: str) -> tuple[float, float]:
     (1, 0) for images that hold units themselves: all but the 16-bit pictures over which a window was spread.
     """
     record = Path(image).parent.parent / RECORD
-    if not image.lower().endswith(".png") or not (exists(record) and record.is_file()):
+    if not image.lower().endswith(".png") or not record.is_file():
         return 1.0, 0.0
     try:
         spread = tomllib.loads(record.read_text(encoding="utf-8")).get("png", {"slope": 1.0, "intercept": 0.0})

@@ -80,8 +80,8 @@ class Run:
     def require_unchanged(self) -> None:
         """Raise DataError where an image of either side no longer holds the pixels that the fit has read: its
         near-copies would not be known any more, nor whose it is."""
-        sides = [side.table[["path", "content"]].itertuples(index=False) for side in (self.training, self.held_out)]
-        fitted = [(path, content) for side in sides for path, content in side]
+        sides = (self.training.table, self.held_out.table)
+        fitted = [pair for side in sides for pair in zip(side["path"], side["content"], strict=True)]
         changed = [path for path, content in fitted if content and content_hash(read_image(path).pixels) != content]
         if changed:
             raise DataError(
