@@ -35,6 +35,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """The verbs too, before their first use: what a notebook completes."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import a verb when it is first used: torch takes seconds, and `augmentor --help` needs none of it."""
     if name not in _HOMES:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from augmentor.arguments import checked
 from augmentor.errors import UsageError
 from augmentor.files import write_atomically
 
@@ -314,6 +315,7 @@ def make_quick(recipe: Recipe) -> Recipe:
     return make_recipe(content | {"out": f"{recipe.out}-quick"}, "--quick")
 
 
+@checked
 def load_recipe(file: Path) -> Recipe:
     """Read a TOML recipe; paths in it are relative to the working directory. Raises UsageError."""
     try:

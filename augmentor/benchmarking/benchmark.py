@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from augmentor.arguments import checked
 from augmentor.benchmarking.cells import Cell, done
 from augmentor.benchmarking.cost import Probe
 from augmentor.benchmarking.crossval import CellTask, Fitted, fit_gan, run_cell
@@ -43,6 +44,7 @@ class Results:
     summary: dict[str, Any]
 
 
+@checked
 def benchmark(
     lesions: Lesions,
     recipe: Recipe | None = None,

@@ -152,7 +152,9 @@ def _find_problems(found: Inspection) -> None:
             f"{synthetic} of {len(table)} rows are synthetic; a GAN is trained, and a classifier tested, on real "
             "lesions only. Give the real set from which they were made."
         )
-    if len(found.classes) < 2:
+    if not found.classes:
+        problems.append(f"{found.lesions.source}: no lesion is left of it. Choose more of its rows.")
+    if len(found.classes) == 1:
         problems.append(
             f"{found.lesions.source} has one class, {next(iter(found.classes))!r}; a classifier needs two or more. "
             "Add a folder or a label for the others."

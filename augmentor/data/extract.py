@@ -13,6 +13,7 @@ import pandas as pd
 import tomli_w
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from augmentor.arguments import checked
 from augmentor.data.cut_scan import CUT_COLUMN, Found, cut_scan
 from augmentor.data.identity import key_of
 from augmentor.data.lesions import Lesions
@@ -41,6 +42,7 @@ class Extraction:
     doubts: tuple[str, ...] = field(default=())
 
 
+@checked
 def extract(
     scans: Sequence[Scan],
     out: Path,

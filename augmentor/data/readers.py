@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from augmentor.arguments import checked
 from augmentor.data.dicom_lesions import Headers, patients_of, read_headers, require_no_sections
 from augmentor.data.images import SUFFIXES, is_image, names_dicom, stem
 from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
@@ -47,6 +48,7 @@ _ALIASES = {
 }
 
 
+@checked
 def read_lesions(
     data: str | Path, columns: dict[str, str] | None = None, patient_pattern: str | None = None
 ) -> Lesions:

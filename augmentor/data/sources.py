@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from augmentor.arguments import checked
 from augmentor.data.extract import CUT_COLUMN, extract
 from augmentor.data.images import DICOM_SUFFIXES
 from augmentor.data.lesions import Lesions
@@ -25,6 +26,7 @@ CUT_FOLDER = Path("extracted")
 _READERS = {".csv": read_scan_csv, ".json": read_scan_datalist}
 
 
+@checked
 def read_scans(
     data: str | Path,
     columns: dict[str, str] | None = None,

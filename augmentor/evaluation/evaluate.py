@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
+from augmentor.arguments import checked
 from augmentor.data.images import SUFFIX, file_format, storage, write_image
 from augmentor.data.lesions import Lesions
 from augmentor.errors import UsageError
@@ -26,7 +28,7 @@ from augmentor.model.features import Embedder
 from augmentor.model.own_weights import fixed_spaces
 from augmentor.progress import Progress
 from augmentor.training.encoder import fit_encoder
-from augmentor.training.run import Run
+from augmentor.training.run import Run, as_run
 from augmentor.version import VERSION
 
 FOLDER = "evaluation"  # of the pictures, beside evaluation.json
@@ -74,15 +76,20 @@ class Evaluation:
     masks: MaskAgreement | None
 
 
+@checked
 def evaluate(
-    run: Run, per_class: int = 200, progress: Progress | None = None, features: Path | None = None
+    run: Run | Path,
+    per_class: Annotated[int, Field(ge=2)] = 200,
+    progress: Progress | None = None,
+    features: Path | None = None,
 ) -> Evaluation:
     """Judge `per_class` fresh lesions a class; writes evaluation.json, embedding.csv and evaluation/ into the run.
 
+    run: what `fit` gave, or a run's folder. per_class: 2 or more.
     features: safetensors weights of a network whose features are the space `pretrained`, see `own_features`.
     Raises UsageError where the run held no lesions out, or `features` is not known.
     """
-    progress, spaces = progress or Progress(), fixed_spaces(features)
+    run, progress, spaces = as_run(run), progress or Progress(), fixed_spaces(features)
     with progress.task(f"Drawing {per_class} lesions a class", 1.0) as update:
         sides = sides_of_run(run, per_class, update)
     found = _judge(sides, spaces, progress)

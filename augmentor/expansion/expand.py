@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from augmentor.arguments import checked
 from augmentor.data.images import file_format, read_image, to_square
 from augmentor.data.lesions import Lesions
 from augmentor.data.masks import read_mask
@@ -22,12 +23,13 @@ from augmentor.files import require_empty, whole_folder
 from augmentor.model.checkpoint import file_hash, load_checkpoint
 from augmentor.progress import Progress
 from augmentor.recipe import ExpandSection
-from augmentor.training.run import Run
+from augmentor.training.run import Run, as_run
 from augmentor.version import VERSION
 
 
+@checked
 def expand(
-    run: Run,
+    run: Run | Path,
     factor: float | None = None,
     out: Path | None = None,
     section: ExpandSection | None = None,
@@ -35,10 +37,12 @@ def expand(
 ) -> Lesions:
     """Write the real training lesions and as many synthetic ones as `factor` asks for; held-out patients stay out.
 
+    run: what `fit` gave, or a run's folder.
     `factor` goes before `section.factor`; `out` defaults to lesions-x<factor>. The folder appears whole or not at all.
     Raises UsageError for a bad factor or an `out` that holds files, and ShortfallError where the screen (of
     `section.screen`) let too few pass to fill the factor (what passed is written, and nothing that was refused).
     """
+    run = as_run(run)
     progress, section = progress or Progress(), section or run.recipe.expand
     factor = section.factor if factor is None else factor
     wanted = wanted_counts(run.summary["classes"], factor, section.balance)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from augmentor.arguments import checked
 from augmentor.data.check import Inspection, at_own_size, require_usable
 from augmentor.data.images import Intensity, load_images, read_image
 from augmentor.data.lesions import Lesions, class_numbers
@@ -85,6 +86,7 @@ class _Fit:
         return self.stopped or self.share >= 1
 
 
+@checked
 def fit(
     lesions: Lesions,
     recipe: Recipe | None = None,

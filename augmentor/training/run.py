@@ -144,6 +144,11 @@ def open_run(folder: Path | None) -> Run:
     return Run(chosen.resolve())
 
 
+def as_run(run: Run | Path) -> Run:
+    """A run, or the finished one in a folder. Raises UsageError where there is none."""
+    return run if isinstance(run, Run) else open_run(run)
+
+
 def point_latest_to(run: Run) -> bool:
     """runs/latest -> this run (a link; replaced in one step). False where the system or the folder allows no link."""
     part = RUNS / f".latest-{os.getpid()}"
