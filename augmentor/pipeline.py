@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augmentor.benchmarking.benchmark import Results, benchmark
-from augmentor.data.check import require_usable
+from augmentor.data.check import Inspection, require_usable
 from augmentor.data.lesions import Lesions
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
@@ -23,6 +23,7 @@ from augmentor.report.html import report
 from augmentor.training.fit import fit_or_resume
 from augmentor.training.run import Run, open_run
 
+_READING = {"check", "fit", "benchmark"}  # the steps that look at the data; the others take a run's
 DEMO = {
     "name": "demo",
     "claim": "The whole way on phantom lesions, in minutes on a laptop.",
@@ -46,11 +47,13 @@ class Outcome:
     """What the steps of a recipe left."""
 
     out: Path
+    inspection: Inspection | None = None
     run: Run | None = None
     expanded: Lesions | None = None
     evaluation: Evaluation | None = None
     results: Results | None = None
     report: Path | None = None  # one page of all steps
+    judged: Path | None = None  # the page of a run that was fitted before, and evaluated now
     shortfall: ShortfallError | None = None
 
 
@@ -67,20 +70,23 @@ def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None) -
     command: what was typed to start it, for the report.
     """
     out = Path(recipe.out)
-    brought = None if "phantom" in recipe.steps else _read(recipe, progress)  # missing data leave no folder behind
+    lesions = _read(recipe, progress)  # missing data leave no folder behind, nor does a missing run
+    if "fit" not in recipe.steps and {"expand", "evaluate"} & set(recipe.steps):
+        open_run(None)
     _claim_folder(recipe, out)
     outcome = Outcome(out)
-    lesions = brought or _draw(recipe, out / "lesions", progress)
-    if "check" in recipe.steps:
-        found = require_usable(lesions)
-        write_atomically(out / "check.json", json.dumps(found.as_dict(), indent=1))
-    if "fit" in recipe.steps:
+    if "phantom" in recipe.steps:
+        lesions = _draw(recipe, out / "lesions", progress)
+    if lesions and "check" in recipe.steps:
+        outcome.inspection = require_usable(lesions)
+        write_atomically(out / "check.json", json.dumps(outcome.inspection.as_dict(), indent=1))
+    if lesions and "fit" in recipe.steps:
         outcome.run = fit_or_resume(lesions, recipe, out / "run", latest=False, progress=progress)
     if "expand" in recipe.steps:
         _expand(recipe, outcome, progress)
     if "evaluate" in recipe.steps:
-        outcome.evaluation = evaluate(outcome.run or open_run(None), progress=progress)
-    if "benchmark" in recipe.steps:
+        _evaluate(outcome, progress)
+    if lesions and "benchmark" in recipe.steps:
         outcome.results = benchmark(lesions, recipe, out / "benchmark", progress, command)
     if {"fit", "expand", "benchmark"} & set(recipe.steps):
         outcome.report = report([out], out)
@@ -122,7 +128,18 @@ def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
     write_atomically(made_for, json.dumps(asked | {"shortfall": str(outcome.shortfall or "")}))
 
 
-def _read(recipe: Recipe, progress: Progress) -> Lesions:
+def _evaluate(outcome: Outcome, progress: Progress) -> None:
+    """The recipe's run, told on the page of all steps; or the latest one, whose own page is made again."""
+    run = outcome.run or open_run(None)
+    outcome.evaluation = evaluate(run, progress=progress)
+    if not outcome.run:
+        outcome.judged = report([run.folder], run.folder)
+
+
+def _read(recipe: Recipe, progress: Progress) -> Lesions | None:
+    """The lesions that the recipe names; None where it draws them itself, or no step looks at any."""
+    if "phantom" in recipe.steps or not _READING & set(recipe.steps):
+        return None
     if recipe.data.path is None:
         raise UsageError(f"Recipe {recipe.name!r} names no data. Set data.path, or begin its steps with 'phantom'.")
     data = recipe.data

@@ -32,6 +32,9 @@ ArmName = Literal[
     "pretrain-gan",
     "auto",
 ]
+LARGEST_SEED = 2**20 - 1
+COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin")  # of a table of lesions
+SCAN_COLUMNS = ("image", "mask", "label", "patient", "spacing", "split", "fold", "box")  # of one of scans
 ClassifierName = Literal["paper-cnn", "cnn", "densenet", "densenet121", "pretrained", "logistic", "svm", "forest"]
 
 
@@ -47,14 +50,28 @@ class DataSection(_Section):
     patient_pattern: str | None = None
     max_per_class: int | None = Field(None, ge=1)
 
+    @field_validator("columns")
+    @classmethod
+    def _ours(cls, value: dict[str, str]) -> dict[str, str]:
+        if unknown := [repr(ours) for ours in value if ours not in (*COLUMNS, *SCAN_COLUMNS)]:
+            raise ValueError(
+                f"names {', '.join(unknown)}; it takes {', '.join(COLUMNS)}, and for a table of scans "
+                f"{', '.join(SCAN_COLUMNS)}"
+            )
+        return value
+
 
 class ExtractSection(_Section):
     """How lesions are cut out of scans, where the data are scans with masks or boxes."""
 
     dims: Literal[2, 3] = Field(2, description="2: sections; 3: cubes")
     size: int | None = Field(None, ge=8, le=1024, description="pixels a side; as `model.size`, or 64")
-    margin: float = Field(0.25, ge=0, le=10, description="on each side of a lesion, as a share of its diameter")
-    fov: float | None = Field(None, ge=1, le=1000, description="mm; a fixed side instead of the margin")
+    margin: float = Field(
+        0.25, ge=0, le=10, allow_inf_nan=False, description="on each side of a lesion, as a share of its diameter"
+    )
+    fov: float | None = Field(
+        None, ge=1, le=1000, allow_inf_nan=False, description="mm; a fixed side instead of the margin"
+    )
     every: int | None = Field(None, ge=1, description="in 2-D also each so-many-th section beside the largest")
     per: Literal["component", "value"] = Field("component", description="what one lesion is in a mask")
     values: dict[int, str] = Field({}, description='the mask\'s numbers that are lesions, and their classes or ""')
@@ -69,6 +86,16 @@ class ExtractSection(_Section):
     @classmethod
     def _no_window(cls, value: str | None) -> str | None:
         return None if value and value.strip().lower() == "none" else value
+
+    @field_validator("values")
+    @classmethod
+    def _of_lesions(cls, value: dict[int, str]) -> dict[int, str]:
+        if wrong := [str(number) for number in value if number < 1]:
+            raise ValueError(
+                f"{', '.join(wrong)} can't be a lesion's number: 0 is what a mask holds outside lesions. Name numbers "
+                "above it"
+            )
+        return value
 
     @field_validator("fov", mode="before")
     @classmethod
@@ -137,13 +164,13 @@ class TrainingSection(_Section):
     """How long and how: the first of `minutes` and `kimg` (thousand real images shown) to be reached ends it, or a cgan
     that knows the training lesions by heart."""
 
-    minutes: float | None = Field(None, gt=0)
-    kimg: float | None = Field(None, gt=0)
+    minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
+    kimg: float | None = Field(None, gt=0, allow_inf_nan=False)
     batch: int | None = Field(None, ge=2, description="lesions a step; cgan 64, the others 32; half as many volumes")
-    generator_lr: float | None = Field(None, gt=0)
-    discriminator_lr: float | None = Field(None, gt=0)
-    holdout: float = Field(0.2, ge=0, le=0.5)
-    seed: int = Field(0, ge=0, lt=2**20)
+    generator_lr: float | None = Field(None, gt=0, allow_inf_nan=False)
+    discriminator_lr: float | None = Field(None, gt=0, allow_inf_nan=False)
+    holdout: float = Field(0.2, ge=0, le=0.5, allow_inf_nan=False)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "bf16-mixed", "32-true"] = Field("auto", description="auto: what the device is fast in")
     snapshots: int = Field(8, ge=1, description="pictures and checkpoints along the way, denser early")
@@ -161,7 +188,7 @@ class ExpandSection(_Section):
     balance: bool = False
     screen: ScreenLevel = "light"
     format: Literal["png", "npy", "nifti", "dicom"] | None = None
-    seed: int = Field(0, ge=0, lt=2**20)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
 
     @field_validator("factor")
     @classmethod
@@ -182,8 +209,8 @@ class BenchmarkSection(_Section):
     folds: int | None = Field(None, ge=2)
     seeds: int = Field(1, ge=1)
     factor: float = Field(3.0, ge=1, allow_inf_nan=False)
-    minutes: float | None = Field(None, gt=0, description="a GAN")
-    kimg: float | None = Field(None, gt=0, description="a GAN")
+    minutes: float | None = Field(None, gt=0, allow_inf_nan=False, description="a GAN")
+    kimg: float | None = Field(None, gt=0, allow_inf_nan=False, description="a GAN")
     steps: int = Field(900, ge=1, description="optimiser steps of each network classifier, the same in every arm")
     screen: ScreenLevel = Field("light", description="which synthetic lesions the GAN arms get")
     synthetic_curve: tuple[float, ...] = Field((), description="synthetic lesions, in real ones, of the paper's curve")
@@ -244,11 +271,15 @@ class Recipe(_Section):
         """`model.size` where it was given; None where it was not, and the lesions may decide (`check.at_own_size`)."""
         return self.model.size if "size" in self.model.model_fields_set else None
 
-    def with_options(self, **sections: dict[str, Any]) -> Recipe:
-        """A copy with some values changed; those that are None stay as they are. Checks like a file's."""
+    def with_options(self, **changes: Any) -> Recipe:
+        """A copy with some values changed, `training={"minutes": 2}` or `out="here"`; those that are None stay as they
+        are. Checks like a file's."""
         content = self.model_dump(exclude_unset=True)
-        for section, values in sections.items():
-            content.setdefault(section, {}).update({k: v for k, v in values.items() if v is not None})
+        for name, values in changes.items():
+            if isinstance(values, dict):
+                content.setdefault(name, {}).update({k: v for k, v in values.items() if v is not None})
+            elif values is not None:
+                content[name] = values
         return make_recipe(content, _COMMAND_LINE)
 
     def to_toml(self) -> str:
@@ -286,7 +317,7 @@ def make_recipe(content: dict[str, Any], where: str) -> Recipe:
 
 
 def _tell(problem: Any, where: str) -> str:
-    name = ".".join(str(part) for part in problem["loc"])
+    name = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     if problem["type"] == "extra_forbidden":
         return f"{where}: {name} is no setting; see docs/recipes.md for those that there are."
     told = problem["msg"].removeprefix("Value error, ")

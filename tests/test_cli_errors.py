@@ -189,7 +189,10 @@ def test_all_problems_of_the_data_come_together(reading, lesion_folder):
         (("--holdout", "1.5"), ["--holdout", "less than or equal to 0.5", "1.5"]),
         (("--max-per-class", "0"), ["--max-per-class", "0"]),
         (("--minutes", "soon"), ["--minutes", "valid number"]),
+        (("--minutes", "inf"), ["--minutes", "finite number"]),
+        (("--columns", "colour=dx"), ["--columns: names 'colour'; it takes path, label", "for a table of scans image"]),
         (("--seed", "-1"), ["--seed", "greater than or equal to 0"]),
+        (("--seed", "1048576"), ["--seed", "less than or equal to 1048575"]),
     ],
 )
 def test_a_bad_option_of_fit(augmentor, lesion_folder, arguments, told):
@@ -247,6 +250,9 @@ def test_data_is_asked_for(augmentor, command):
         (("--factor", "many"), ["--factor", "'many'"]),
         (("--screen", "loose"), ["--screen", "'loose'", "'strict'"]),
         (("--factor", "auto", "--classifier", "magic"), ["--classifier magic", "densenet"]),
+        (("--factor", "2", "--classifier", "svm"), ["--classifier names whom --factor auto asks. Leave it out"]),
+        (("--classifier", "cnn"), ["--classifier names whom --factor auto asks. Leave it out"]),
+        (("--seed", "1048576"), ["--seed", "less than or equal to 1048575"]),
         (("--factor", "auto", "--balance"), ["--factor auto", "Leave --balance and --screen out"]),
         (("--factor", "auto", "--screen", "off"), ["--factor auto", "Leave --balance and --screen out"]),
     ],
@@ -353,6 +359,50 @@ def test_an_evaluation_does_not_overwrite_files(augmentor, lesion_folder, tmp_pa
     assert outcome.says("holds other files (precious.png)", "another --out")
 
 
+def write_table(file, header, lesions):
+    file.write_text("\n".join([header, *(f"{path},{path.parent.name}" for path in sorted(lesions.glob("*/*.png")))]))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("header", "asked"),
+    [
+        ("path,label", "path=roi"),
+        ("path,label", "path=roi,label=label"),
+        ("roi,label", "path=roi"),
+        ("roi,dx", "path=roi"),
+    ],
+)
+def test_columns_tell_how_to_read_the_real_table_and_the_synthetic_one_where_it_has_them(
+    augmentor, tmp_path, lesion_folder, monkeypatch, header, asked
+):
+    judged = []
+    monkeypatch.setattr("augmentor.evaluation.evaluate.evaluate_sets", lambda *sets: judged.append(sets[:2]))
+    monkeypatch.setattr("augmentor.report.html.report", lambda *_: None)
+    monkeypatch.setattr("augmentor.cli.generator.show_evaluation", lambda *_: None)
+    synthetic = write_table(tmp_path / "manifest.csv", header, lesion_folder)
+    real = write_table(tmp_path / "index.csv", "roi,label", lesion_folder)
+    outcome = augmentor("evaluate", "--synthetic", synthetic, "--real", real, "--columns", asked)
+    assert outcome.code == 0, outcome.err
+    made, theirs = judged[0]
+    assert made.paths == theirs.paths
+    assert made.classes == theirs.classes == ["a", "b", "c"]
+
+
+def test_a_synthetic_datalist_is_read_by_its_own_keys(augmentor, tmp_path, lesion_folder, monkeypatch):
+    judged = []
+    monkeypatch.setattr("augmentor.evaluation.evaluate.evaluate_sets", lambda *sets: judged.append(sets[:2]))
+    monkeypatch.setattr("augmentor.report.html.report", lambda *_: None)
+    monkeypatch.setattr("augmentor.cli.generator.show_evaluation", lambda *_: None)
+    items = [{"image": str(path), "dx": path.parent.name} for path in lesion_folder.glob("*/*.png")]
+    (tmp_path / "made.json").write_text(json.dumps({"training": items}))
+    real = write_table(tmp_path / "index.csv", "roi,dx", lesion_folder)
+    columns = ("--columns", "path=roi,label=dx")
+    outcome = augmentor("evaluate", "--synthetic", tmp_path / "made.json", "--real", real, *columns)
+    assert outcome.code == 0, outcome.err
+    assert judged[0][0].counts() == judged[0][1].counts()
+
+
 @pytest.mark.slow
 def test_an_evaluation_prints_json_and_nothing_else(augmentor, lesion_folder, tmp_path):
     sets = ("--synthetic", lesion_folder, "--real", lesion_folder, "--patient-pattern", "<patient>_<n>")
@@ -433,6 +483,34 @@ def test_a_recipe_without_data(augmentor, tmp_path):
     assert outcome.says("names no data", "Set data.path")
 
 
+def test_a_window_of_a_recipe_that_is_none(augmentor, tmp_path):
+    (tmp_path / "bad.toml").write_text('[data]\npath = "scans.csv"\n[extract]\nwindow = "kidneys"\n')
+    outcome = augmentor("run", tmp_path / "bad.toml")
+    assert outcome.code == 2
+    assert outcome.says("bad.toml: extract.window: ", "'kidneys' is no window. Give a name (abdomen")
+
+
+def test_a_recipe_that_only_checks_prints_what_check_does(augmentor, tmp_path, lesion_folder):
+    (tmp_path / "only.toml").write_text(f'steps = ["check"]\n[data]\npath = "{lesion_folder}"\n')
+    ran, checked = augmentor("run", tmp_path / "only.toml"), augmentor("check", "--data", lesion_folder)
+    assert (ran.code, ran.out) == (0, checked.out)
+    assert ran.says("Warning: ", "It can be fitted.")
+
+
+@pytest.mark.parametrize(
+    ("steps", "named"),
+    [
+        ({"judged": "latest/report.html", "evaluation": "evaluated"}, "latest/report.html"),
+        ({"report": "out/report.html"}, "Report: out/report.html"),
+    ],
+)
+def test_the_page_that_steps_without_a_fit_leave_is_named(augmentor, tmp_path, monkeypatch, steps, named):
+    monkeypatch.setattr("augmentor.pipeline.run_recipe", lambda *_: Outcome(tmp_path, **steps))
+    monkeypatch.setattr("augmentor.cli.recipes.show_evaluation", print)
+    (tmp_path / "recipe.toml").write_text('steps = ["expand"]\n')
+    assert augmentor("run", tmp_path / "recipe.toml").says(named)
+
+
 def test_another_folder_changes_nothing_else_of_a_recipe(augmentor, tmp_path, monkeypatch):
     taken = []
     monkeypatch.setattr("augmentor.pipeline.run_recipe", lambda recipe, *_: taken.append(recipe) or Outcome(tmp_path))
@@ -461,7 +539,8 @@ def test_another_folder_changes_nothing_else_of_a_recipe(augmentor, tmp_path, mo
         (["--sections", "nan"], ["--sections 'nan': give largest, or a whole number"]),
         (["--sections", "2.7"], ["--sections '2.7': give largest, or a whole number"]),
         (["--values", "one"], ["--values 'one' is not of the form 2 or 1=cyst,2=mass"]),
-        (["--values", "0=none,1=cyst"], ["--values '0=none,1=cyst': 0 is what a mask holds outside lesions"]),
+        (["--values", "0=none,1=cyst"], ["--values: 0 can't", "0 is what a mask holds outside lesions"]),
+        (["--values=-1=cyst"], ["--values: -1 can't be a lesion's number"]),
         (["--rescale", "1"], ["--rescale '1': give 2 numbers, as in 1,-1024"]),
         (["--rescale", "0,1"], ["slope 0 must be above 0"]),
         (["--format", "png", "--dims", "3"], ["cubes are written as nifti"]),
@@ -502,9 +581,10 @@ def test_extract_from_a_folder_of_something_else(augmentor, lesion_folder):
     assert outcome.says("no image with its mask was found", "--images '*_T1.nii.gz' --masks '*_mask.nii.gz'")
 
 
-@pytest.mark.parametrize("command", ["check", "fit", "benchmark"])
-def test_a_window_for_a_lesion_set(augmentor, command, lesion_folder):
-    outcome = augmentor(command, "--data", lesion_folder, "--window", "liver")
+@pytest.mark.parametrize("option", [("--window", "liver"), ("--fov", "60mm")])
+@pytest.mark.parametrize("command", ["check", "fit", "benchmark", "screens"])
+def test_a_window_for_a_lesion_set(augmentor, command, option, lesion_folder):
+    outcome = augmentor(command, "--data", lesion_folder, *option)
     assert outcome.code == 2
     assert outcome.says("is no table of scans", "--window and --fov have nothing to cut")
 
@@ -514,6 +594,26 @@ def test_the_help_of_every_command_has_an_example(augmentor, command):
     outcome = augmentor(*command.split(), "--help")
     assert outcome.code == 0
     assert outcome.says("Example", f"augmentor {command}")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("fit", ["[0<=x<=1048575]", "the first of the two to be", "of images 16 to 256 pixels", "at most 0.5"]),
+        ("benchmark", ["the first of the two to be", "of volumes 16 to 64 voxels"]),
+        ("screens", ["the first of the two to be", "screen.csv", "gans/", "--window", "--fov"]),
+        ("expand", ["[0<=x<=1048575]"]),
+        ("demo", ["[0<=x<=1048575]"]),
+        ("evaluate", ["for the table of --real"]),
+        ("calibrate", ["16 to 256, a multiple of 4"]),
+        ("report", ["evaluate", "demo"]),
+    ],
+)
+def test_help_tells_ranges_and_what_is_left(augmentor, monkeypatch, command, told):
+    monkeypatch.setenv("COLUMNS", "1000")
+    printed = augmentor(command, "--help")
+    assert printed.says(*told)
+    assert "instead of by the clock" not in printed.out
 
 
 def test_these_are_all_commands():

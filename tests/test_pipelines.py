@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from augmentor.errors import ShortfallError, UsageError
 from augmentor.pipeline import demo_recipe, run_recipe
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, load_recipe, make_quick, make_recipe
+from augmentor.training.fit import fit
 from tests.lesion_sets import write_set
 
 RECIPES = sorted((Path(__file__).parent.parent / "pipelines").glob("*.toml"))
@@ -36,6 +38,49 @@ def test_a_recipe_leaves_every_steps_result(tmp_path):
     assert {f.name for f in (tmp_path / "out").iterdir()} == left
     assert (tmp_path / "out" / "run" / "evaluation.json").exists()
     assert outcome.report.exists()
+    assert outcome.inspection.classes["a"]["patients"] == 8
+    documented = (
+        (RECIPES[0].parent.parent / "docs" / "data-formats.md").read_text().partition("## What `run` leaves")[2]
+    )
+    assert all(re.search(f"`{re.escape(name)}/?`", documented) for name in left)
+
+
+@pytest.fixture
+def latest_run(tmp_path, monkeypatch):
+    """A finished run, runs/latest of the folder that the test is in."""
+    monkeypatch.chdir(tmp_path)
+    lesions = write_set(tmp_path / "lesions", patients=8)
+    return fit(lesions, make_recipe({k: TINY[k] for k in ("model", "training")}, "test"))
+
+
+def test_an_evaluation_alone_needs_no_data_and_renews_the_report_of_its_run(latest_run, tmp_path):
+    (latest_run.folder / "report.html").write_text("of an earlier time")
+    outcome = run_recipe(make_recipe(TINY | {"steps": ["evaluate"], "out": str(tmp_path / "out")}, "test"), Progress())
+    assert outcome.judged.resolve() == (latest_run.folder / "report.html").resolve()
+    assert "Fidelity" in outcome.judged.read_text()
+    assert outcome.report is None
+
+
+def test_an_enlarged_set_alone_needs_no_data(latest_run, tmp_path):
+    asked = make_recipe(TINY | {"steps": ["expand"], "out": str(tmp_path / "out")}, "test")
+    outcome = run_recipe(asked, Progress())
+    assert len(outcome.expanded) == len(latest_run.training)
+    assert outcome.report == tmp_path / "out" / "report.html"
+
+
+@pytest.mark.parametrize("step", ["check", "fit", "benchmark"])
+def test_a_step_that_looks_at_lesions_needs_data(tmp_path, step):
+    with pytest.raises(UsageError, match=r"names no data. Set data\.path"):
+        run_recipe(make_recipe(TINY | {"steps": [step], "out": str(tmp_path / "out")}, "test"), Progress())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("step", ["expand", "evaluate"])
+def test_a_missing_run_leaves_no_folder_behind(tmp_path, monkeypatch, step):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="No run yet"):
+        run_recipe(make_recipe(TINY | {"steps": [step]}, "test"), Progress())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(tmp_path):

@@ -1,7 +1,19 @@
 import pytest
+from pydantic import ValidationError
 
+from augmentor.cli import options
+from augmentor.data import readers, scan_tables
 from augmentor.errors import UsageError
-from augmentor.recipe import Recipe, load_recipe, make_quick, make_recipe
+from augmentor.recipe import (
+    COLUMNS,
+    LARGEST_SEED,
+    SCAN_COLUMNS,
+    ExtractSection,
+    Recipe,
+    load_recipe,
+    make_quick,
+    make_recipe,
+)
 
 FULL = {
     "name": "full",
@@ -65,6 +77,15 @@ def test_a_recipe_file_lists_only_what_differs(tmp_path):
         ({"phantom": {"dims": 3, "format": "png"}}, "a PNG holds no volume"),
         ({"phantom": {"dims": 3, "size": 128}}, "phantom.size 128 is too large"),
         ({"steps": ["phantom"], "data": {"path": "x"}}, "step 'phantom' makes the data itself"),
+        (
+            {"extract": {"values": {"0": "background"}}},
+            "extract.values: 0 can't be a lesion's number: 0 is what a mask",
+        ),
+        ({"extract": {"values": {"1": "cyst", "-1": ""}}}, "extract.values: -1 can't be a lesion's number"),
+        ({"extract": {"values": {"cyst": "1"}}}, "extract.values.cyst: Input should be a valid integer"),
+        ({"data": {"columns": {"path": "roi", "colour": "dx"}}}, "data.columns: names 'colour'; it takes path, label"),
+        ({"training": {"seed": 2**20}}, "training.seed: Input should be less than or equal to 1048575"),
+        ({"expand": {"seed": 2**20}}, "expand.seed: Input should be less than or equal to 1048575"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named_with_its_value_and_the_rule(content, told):
@@ -73,11 +94,46 @@ def test_a_setting_that_is_wrong_is_named_with_its_value_and_the_rule(content, t
     assert problem.startswith("test.toml: ")
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("training.minutes", "training.kimg", "training.generator_lr", "training.discriminator_lr"),
+        *("training.holdout", "benchmark.minutes", "benchmark.kimg", "extract.margin", "extract.fov"),
+    ],
+)
+def test_a_number_that_has_no_end_or_is_none_is_refused(name, value):
+    section, setting = name.split(".")
+    (problem,) = problems_of({section: {setting: value}})
+    assert f"test.toml: {name}: Input should be a finite number (given: {value})" in problem
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_what_lies_outside_lesions_is_no_lesion_from_python_either(number):
+    with pytest.raises(ValidationError, match="0 is what a mask holds outside lesions"):
+        ExtractSection(values={number: "background"})
+    assert ExtractSection(values={1: "", 2: "cyst"}).values == {1: "", 2: "cyst"}
+
+
+def test_columns_are_those_that_the_readers_know():
+    assert COLUMNS == readers._READ_COLUMNS
+    assert set(SCAN_COLUMNS) == set(scan_tables.COLUMNS)
+    for ours in (*COLUMNS, *SCAN_COLUMNS):
+        assert make_recipe({"data": {"columns": {ours: "theirs"}}}, "test").data.columns == {ours: "theirs"}
+
+
+def test_the_command_line_and_the_recipe_have_the_same_largest_seed():
+    assert options.LARGEST_SEED == LARGEST_SEED
+    assert make_recipe({"training": {"seed": LARGEST_SEED}}, "test").training.seed == LARGEST_SEED
+
+
 def test_all_problems_are_reported_at_once():
     wrong = {"modle": 1, "model": {"size": 30, "name": "x"}, "expand": {"factor": 0}, "training": {"batch": "many"}}
+    wrong |= {"data": {"columns": {"colour": "dx"}}, "extract": {"values": {0: "background"}}}
     problems = problems_of(wrong)
-    assert len(problems) == 5
-    for name in ("modle", "model.size", "model.name", "expand.factor", "training.batch"):
+    assert len(problems) == 7
+    names = ("modle", "model.size", "model.name", "expand.factor", "training.batch", "data.columns", "extract.values")
+    for name in names:
         assert any(f"test.toml: {name}" in p for p in problems)
 
 
@@ -106,6 +162,13 @@ def test_options_are_checked_like_a_file():
         Recipe().with_options(model={"size": 30})
     with pytest.raises(UsageError, match=r"^the command line: model\.colour is no setting"):
         Recipe().with_options(model={"colour": 30})
+
+
+def test_options_change_what_stands_at_the_top_too():
+    changed = Recipe(claim="it helps").with_options(out="here", name=None, training={"seed": 3})
+    assert (changed.out, changed.name, changed.claim, changed.training.seed) == ("here", "recipe", "it helps", 3)
+    with pytest.raises(UsageError, match="training"):
+        Recipe().with_options(training=3)
 
 
 @pytest.mark.parametrize(

@@ -124,12 +124,9 @@ def _every(sections: str) -> int | None:
 
 
 def _values_of(text: str | None) -> dict[int, str]:
-    """`1=cyst,2=mass` or `2` -> {1: "cyst", 2: "mass"} or {2: ""}."""
+    """`1=cyst,2=mass` or `2` -> {1: "cyst", 2: "mass"} or {2: ""}; the recipe says which numbers may be lesions."""
     pairs = [part.partition("=") for part in (text or "").split(",") if part.strip()]
     try:
-        values = {int(number): name.strip() for number, _, name in pairs}
+        return {int(number): name.strip() for number, _, name in pairs}
     except ValueError as error:
         raise UsageError(f"--values {text!r} is not of the form 2 or 1=cyst,2=mass.") from error
-    if 0 in values:
-        raise UsageError(f"--values {text!r}: 0 is what a mask holds outside lesions. Name the lesions' own values.")
-    return values

@@ -10,10 +10,12 @@ from rich.table import Table
 
 from augmentor.cli.console import err, out
 from augmentor.cli.options import (
+    LARGEST_SEED,
     Columns,
     ConditionOn,
     Device,
     Fov,
+    Kimg,
     Minutes,
     OwnSize,
     Pattern,
@@ -24,6 +26,7 @@ from augmentor.cli.options import (
     SpatialDims,
     Window,
     WithMask,
+    columns_of,
     data_section,
     read_data,
     recipe_with,
@@ -33,6 +36,8 @@ from augmentor.cli.options import (
 from augmentor.cli.show import show_counts, show_evaluation, show_fit
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
+
+_ASKED = "cnn"  # by `expand --factor auto`
 
 
 def fit(
@@ -51,10 +56,10 @@ def fit(
     with_mask: WithMask = False,
     condition_on: ConditionOn = None,
     minutes: Minutes = None,
-    kimg: Annotated[
-        float | None, typer.Option(help="Train on this many thousand images instead of by the clock.")
-    ] = None,
-    holdout: Annotated[float, typer.Option(help="Share of patients that judge and are never trained on.")] = 0.2,
+    kimg: Kimg = None,
+    holdout: Annotated[
+        float, typer.Option(help="Share of patients that judge and are never trained on, at most 0.5.")
+    ] = 0.2,
     seed: Seed = 0,
     device: Device = "auto",
     columns: Columns = None,
@@ -128,14 +133,19 @@ def expand(
     balance: Annotated[
         bool, typer.Option("--balance", help="Bring every class to factor times the largest one.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Another seed, other lesions. Default: 0.", min=0)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Another seed, other lesions. Default: 0.", min=0, max=LARGEST_SEED)
+    ] = None,
     image_format: Annotated[
         str | None, typer.Option("--format", help="`png`, `npy`, `nifti` or `dicom`. Default: as the input.")
     ] = None,
     screen: Screen = None,
     classifier: Annotated[
-        str, typer.Option(help="Whom `--factor auto` asks: a classifier of `augmentor benchmark`.")
-    ] = "cnn",
+        str | None,
+        typer.Option(
+            help="Whom `--factor auto` asks: a classifier of `augmentor benchmark`. Default: `cnn`.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Write an enlarged training set: real training lesions and synthetic ones, with masks where the run makes them.
 
@@ -153,7 +163,9 @@ def expand(
     asked = {"balance": balance or None, "format": image_format, "seed": seed, "screen": screen}
     asked["factor"] = None if factor == "auto" else factor
     recipe_with(expand=asked)  # a bad option is told before a missing run is
-    if classifier not in get_args(ClassifierName):
+    if classifier and factor != "auto":
+        raise UsageError("--classifier names whom --factor auto asks. Leave it out, or give --factor auto.")
+    if (classifier or _ASKED) not in get_args(ClassifierName):
         raise UsageError(f"--classifier {classifier}: is none of {', '.join(get_args(ClassifierName))}.")
     if factor == "auto" and (balance or screen):
         raise UsageError(
@@ -163,7 +175,7 @@ def expand(
     if factor == "auto":
         out_folder = out_folder or Path("lesions-auto")
         require_empty(out_folder)  # before the search, which takes minutes
-        asked |= _choose_factor(chosen, classifier)
+        asked |= _choose_factor(chosen, classifier or _ASKED)
     section = chosen.recipe.with_options(expand=asked).expand
     lesions = expand_run(chosen, out=out_folder, section=section, progress=TerminalProgress(err))
     show_counts(lesions)
@@ -189,7 +201,13 @@ def evaluate(
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="With --synthetic. Default: `evaluation`.", show_default=False)
     ] = None,
-    columns: Columns = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Ours=theirs, for the table of --real: `path=roi,label=dx`. The table of --synthetic is read by those "
+            "of them that it has."
+        ),
+    ] = None,
     patient_pattern: Pattern = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -217,7 +235,7 @@ def evaluate(
     if synthetic and real:
         folder = evaluation.require_own(out_folder or Path("evaluation"))
         plain = recipe_with()
-        of_synthetic = None if Path(synthetic).is_dir() else columns
+        of_synthetic = _columns_of_it(Path(synthetic).expanduser(), columns)
         sets = read_data(synthetic, of_synthetic, None, plain), read_data(real, columns, patient_pattern, plain)
         found = evaluation.evaluate_sets(*sets, folder, progress, features)
     else:
@@ -229,6 +247,16 @@ def evaluate(
         print(to_json(asdict(found)))
         return
     show_evaluation(found, page)
+
+
+def _columns_of_it(table: Path, columns: str | None) -> str | None:
+    """Of `ours=theirs,ours=theirs`, which tells how to read --real, the pairs whose theirs a table has too."""
+    from augmentor.data.sources import table_columns
+    from augmentor.files import exists
+
+    pairs = columns_of(columns).items()
+    names = table_columns(table) if pairs and exists(table) and table.is_file() else set()
+    return ",".join(f"{ours}={theirs}" for ours, theirs in pairs if theirs in names) or None
 
 
 def _choose_factor(run: Any, classifier: str) -> dict[str, Any]:

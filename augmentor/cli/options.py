@@ -12,6 +12,7 @@ from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
 _TYPED = ("COMMANDLINE", "ENVIRONMENT")
+LARGEST_SEED = 2**20 - 1  # the recipe's, which takes half a second to import
 
 Data = Annotated[
     str,
@@ -29,8 +30,10 @@ Pattern = Annotated[
     typer.Option(help="Where the patient stands in a file name: `<patient>_<anything>`, or a regular expression."),
 ]
 PerClass = Annotated[int | None, typer.Option(help="Take at most this many lesions of each class.")]
-Seed = Annotated[int, typer.Option(help="Same seed and length in images (--kimg), same result.", min=0)]
-OwnSeed = Annotated[int, typer.Option(help="Another seed, other lesions.", min=0)]
+Seed = Annotated[
+    int, typer.Option(help="Same seed and length in images (--kimg), same result.", min=0, max=LARGEST_SEED)
+]
+OwnSeed = Annotated[int, typer.Option(help="Another seed, other lesions.", min=0, max=LARGEST_SEED)]
 RunFolder = Annotated[Path | None, typer.Option(help="A run folder. Default: `runs/latest`.", show_default=False)]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]
 Screen = Annotated[
@@ -42,7 +45,17 @@ Screen = Annotated[
     ),
 ]
 Steps = Annotated[int | None, typer.Option(help="Optimiser steps of a network, in every arm. Default: 900.")]
-Minutes = Annotated[float | None, typer.Option(help="How long to train a GAN. Default: 5.")]
+Minutes = Annotated[
+    float | None, typer.Option(help="How long to train each GAN. Default: 5, without --kimg.", show_default=False)
+]
+Kimg = Annotated[
+    float | None,
+    typer.Option(
+        help="How many thousand images to train each GAN on. With --minutes too, the first of the two to be reached "
+        "ends it.",
+        show_default=False,
+    ),
+]
 Window = Annotated[
     str | None,
     typer.Option(
@@ -55,12 +68,14 @@ Fov = Annotated[
     str | None,
     typer.Option(help="For scans: a fixed side, `60mm`, instead of one by each lesion's size.", show_default=False),
 ]
-Size = Annotated[int, typer.Option(help="Side of the images or volumes that the networks see, in pixels or voxels.")]
+Size = Annotated[
+    int, typer.Option(help="Side of the images that the networks see, in pixels: 16 to 256, a multiple of 4.")
+]
 OwnSize = Annotated[
     int | None,
     typer.Option(
-        help="Side of the images or volumes that the networks see, in pixels or voxels. Default: 64, or less where "
-        "every image is far smaller.",
+        help="Side of what the networks see, a multiple of 4: of images 16 to 256 pixels, of volumes 16 to 64 voxels. "
+        "Default: 64, or less where every image is far smaller.",
         show_default=False,
     ),
 ]

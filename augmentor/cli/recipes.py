@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from augmentor.cli.console import err, typed_command
+from augmentor.cli.console import PLAIN, err, out, typed_command
 from augmentor.cli.options import OwnSeed
-from augmentor.cli.show import show_counts, show_evaluation, show_fit, show_results
+from augmentor.cli.show import show_counts, show_evaluation, show_fit, show_inspection, show_results
+from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
 
@@ -42,11 +43,16 @@ def run(
 
     Example: `augmentor run pipelines/cheng.toml`
     """
+    from augmentor.data.windows import parse_window
     from augmentor.recipe import load_recipe, make_quick, make_recipe
 
     loaded = make_quick(load_recipe(recipe)) if quick else load_recipe(recipe)
     if out_folder:
         loaded = make_recipe(loaded.model_dump(exclude_unset=True) | {"out": str(out_folder)}, str(recipe))
+    try:
+        parse_window(loaded.extract.window)  # which is told before the scans are looked for
+    except UsageError as error:
+        raise UsageError(f"{recipe}: extract.window: {error}") from error
     _run(loaded)
 
 
@@ -54,13 +60,17 @@ def _run(recipe: Any) -> None:
     from augmentor.pipeline import run_recipe
 
     outcome = run_recipe(recipe, TerminalProgress(err), typed_command())
+    if outcome.inspection:
+        show_inspection(outcome.inspection.as_dict())
     if outcome.run and outcome.report:
         show_fit(outcome.run, outcome.report)
     if outcome.expanded:
         show_counts(outcome.expanded)
     if outcome.evaluation:
-        show_evaluation(outcome.evaluation)
+        show_evaluation(outcome.evaluation, outcome.judged)
     if outcome.results and outcome.report:
         show_results(outcome.results.summary, outcome.report)
+    elif outcome.report and not outcome.run:
+        out.print(f"Report: {outcome.report}", **PLAIN)
     if outcome.shortfall:
         raise outcome.shortfall

@@ -16,7 +16,7 @@ def report(
         list[Path],
         typer.Argument(
             metavar="RUN...",
-            help="Folders of `fit`, `expand`, `benchmark`, `read score` or `run`.",
+            help="Folders of `fit`, `expand`, `evaluate`, `benchmark`, `read score`, `run` or `demo`.",
             show_default=False,
         ),
     ],
@@ -24,7 +24,7 @@ def report(
         Path | None, typer.Option("--out", help="Default: the folder itself, or `report` for several.")
     ] = None,
 ) -> None:
-    """Join runs, benchmarks, enlarged sets and readings into one self-contained page, `report.html`.
+    """Join runs, evaluations, benchmarks, enlarged sets and readings into one self-contained page, `report.html`.
 
     Example: `augmentor report runs/latest lesions-x3 benchmark`
     """

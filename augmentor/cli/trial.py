@@ -13,6 +13,8 @@ from augmentor.cli.options import (
     Data,
     Device,
     Fov,
+    Kimg,
+    Minutes,
     OwnSize,
     Pattern,
     PerClass,
@@ -51,10 +53,8 @@ def benchmark(
     folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.")] = 1,
     factor: Annotated[float, typer.Option(help="Size of the enlarged training sets, in real ones.")] = 3.0,
-    minutes: Annotated[float | None, typer.Option(help="For each GAN, one a fold and seed. Default: 5.")] = None,
-    kimg: Annotated[
-        float | None, typer.Option(help="Train each GAN on this many thousand images instead of by the clock.")
-    ] = None,
+    minutes: Minutes = None,
+    kimg: Kimg = None,
     steps: Steps = None,
     screen: Screen = None,
     curves: Annotated[
@@ -162,10 +162,8 @@ def screens(
     folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.", min=1)] = 3,
     factor: Annotated[float, typer.Option(help="Size of the enlarged training sets, in real ones.")] = 3.0,
-    minutes: Annotated[float | None, typer.Option(help="For each GAN, one a fold and seed. Default: 5.")] = None,
-    kimg: Annotated[
-        float | None, typer.Option(help="Train each GAN on this many thousand images instead of by the clock.")
-    ] = None,
+    minutes: Minutes = None,
+    kimg: Kimg = None,
     steps: Steps = None,
     out_folder: Annotated[Path, typer.Option("--out", help="One that was interrupted is gone on with.")] = Path(
         "screens"
@@ -176,16 +174,20 @@ def screens(
     columns: Columns = None,
     patient_pattern: Pattern = None,
     max_per_class: PerClass = None,
+    window: Window = None,
+    fov: Fov = None,
 ) -> None:
     """Ask what each rule of the screen does: to the likeness of the synthetic lesions, and to classifiers.
 
     The GAN of each fold and seed is fitted once; every setting of the screen chooses among its lesions. `none` keeps
-    all of them, near-copies too, which no other command does.
+    all of them, near-copies too, which no other command does. Leaves `screen.csv`, a row a fold, seed and setting, and
+    the GANs in `gans/`.
 
     Example: `augmentor screens --data lesions/ --folds 3 --minutes 1`
     """
     recipe = recipe_with(
         data=data_section(data, columns, patient_pattern, max_per_class),
+        extract={"window": window, "fov": fov},
         model={"size": size, "spatial_dims": spatial_dims},
         training={"device": device},
         benchmark={"classifiers": names_of(classifiers), "folds": folds, "seeds": seeds, "factor": factor}

@@ -79,7 +79,7 @@ def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bo
     if file.suffix.lower() not in _READERS or file.name in LESION_TABLES or not (exists(file) and file.is_file()):
         return False
     try:
-        if {CUT_COLUMN, "origin"} & _names(file):
+        if {CUT_COLUMN, "origin"} & {name.lower() for name in table_columns(file)}:
             return False
         scans = _READERS[file.suffix.lower()](file.resolve(), columns or {})
     except (DataError, UsageError):  # of another kind; or of scans, with a bad row, which `extract` tells of
@@ -137,13 +137,13 @@ def _names_volumes(file: Path, columns: dict[str, str]) -> bool:
         return False
 
 
-def _names(file: Path) -> set[str]:
-    """The columns of a CSV, or the keys of a datalist's items, in small letters."""
+def table_columns(file: Path) -> set[str]:
+    """The columns of a CSV, or the keys of a datalist's items; none of another file. Raises DataError."""
     if file.suffix.lower() == ".csv":
-        return {name.lower() for name in csv_rows(file)[0]}
-    content = read_json(file)
+        return set(csv_rows(file)[0])
+    content = read_json(file) if file.suffix.lower() == ".json" else None
     lists = [found for found in content.values() if isinstance(found, list)] if isinstance(content, dict) else []
-    return {str(key).lower() for items in lists for item in items if isinstance(item, dict) for key in item}
+    return {str(key) for items in lists for item in items if isinstance(item, dict) for key in item}
 
 
 def _is_volume(image: Path) -> bool:
