@@ -24,7 +24,7 @@ from augmentor.benchmarking.summary import summarise
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.check import at_own_size, require_usable
 from augmentor.data.lesions import Lesions
-from augmentor.data.splits import Fold
+from augmentor.data.splits import Fold, brings_test
 from augmentor.errors import AugmentorError
 from augmentor.files import require_empty, to_json, write_atomically, write_table
 from augmentor.model.devices import find_device, name_of
@@ -68,7 +68,7 @@ def benchmark(
     design = make_design(lesions, recipe, out)
     if not (out / _RECIPE).exists():
         require_empty(out)
-    warnings = [*found.warnings, *_design_warnings(design, recipe)]
+    warnings = [*found.warnings, *_design_warnings(design, lesions, recipe)]
     for line in warnings:
         progress.say(f"Warning: {line}")
     refusal = f"{out}: another benchmark is at work in this folder. Wait for it, or give another --out."
@@ -108,8 +108,13 @@ def _complete(
     return Results(out, table, summary)
 
 
-def _design_warnings(design: Design, recipe: Recipe) -> list[str]:
+def _design_warnings(design: Design, lesions: Lesions, recipe: Recipe) -> list[str]:
     asked, warnings = recipe.benchmark.folds, []
+    if (lesions.table["split"] == "val").any() and not brings_test(lesions):
+        warnings.append(
+            "The split column is not used: it has val rows and no test rows. What a fold holds out for its GAN is "
+            "drawn from all of its training patients."
+        )
     if asked and len(design.folds[0]) != asked:
         warnings.append(f"--folds {asked} is not used: the data brings its own test split, the one fold.")
     tested = len(set(design.test_sets.values()))

@@ -117,7 +117,7 @@ class _NetworkClassifier:
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
         torch.manual_seed(seed)
         self._randomness = torch.Generator().manual_seed(seed)
-        scale = torch.from_numpy(data.images[: data.n_real or None])  # the same in every arm that has real lesions
+        scale = torch.from_numpy(data.images[: data.n_real or None])  # not the synthetic ones', where there are real
         self.mean_, self.deviation_ = float(scale.mean()), max(float(scale.std()), 1e-6)
         self.network_ = fast_layout(self._how.build(*self._shape)).to(self._device).train()
         self._optimiser = self._how.optimiser(self.network_)

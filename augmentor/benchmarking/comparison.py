@@ -12,9 +12,10 @@ import pandas as pd
 from scipy import optimize, stats
 
 from augmentor.benchmarking.arms import BASELINE
+from augmentor.benchmarking.rounding import ALPHA, clear_form, tell_p
 from augmentor.benchmarking.statistics import LOWER_IS_BETTER
 
-_POWER, ALPHA = 0.8, 0.05
+_POWER = 0.8
 _LEAST_PAIRS = 3
 _MOST_LISTED = 3
 _NAMES = {
@@ -270,8 +271,8 @@ def _tell_changes(changed: list[Comparison], planned: _Planned) -> str:
 def _tell(one: Comparison, design: str) -> str:
     """The size of a change and its interval, both in the direction that the verb has named."""
     low, high = sorted(abs(100 * bound) for bound in (one.low, one.high) if bound is not None)
-    p = f"p = {one.p:.2g}" if one.p and one.p >= 0.001 else "p < 0.001"
-    spread = f"95 % CI {low:.1f} to {high:.1f}, corrected {p}{design}"
+    bounds = f"{low:{clear_form(low, '.1f')}} to {high:.1f}"
+    spread = f"95 % CI {bounds}, corrected p {tell_p(one.p or 0.0)}{design}"
     return f"by {abs(100 * one.difference):.1f} points ({spread}) in {one.arm} with {one.classifier}"
 
 

@@ -20,7 +20,7 @@ from augmentor.benchmarking.pool import pool
 from augmentor.benchmarking.statistics import measure
 from augmentor.data.images import Intensity, file_name, load_images
 from augmentor.data.lesions import Lesions, class_numbers
-from augmentor.data.splits import Fold, guard
+from augmentor.data.splits import Fold, brings_test, guard
 from augmentor.errors import AugmentorError, InterruptedFitError, LeakageError, UsageError
 from augmentor.expansion.mix import wanted_counts
 from augmentor.model.checkpoint import load_card
@@ -51,8 +51,9 @@ class FoldData:
     arithmetic: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.train = self.lesions.rows(self.fold.train).at_most(self.per_class, self.seed)
-        self.test = self.lesions.rows(self.fold.test)
+        lesions = _by_whole_split(self.lesions)
+        self.train = lesions.rows(self.fold.train).at_most(self.per_class, self.seed)
+        self.test = lesions.rows(self.fold.test)
         guard(self.train, self.test)
         self.arithmetic = _arithmetic(self.recipe)
 
@@ -115,6 +116,12 @@ class FoldData:
         size = f"-n{self.per_class}" if self.per_class else ""
         name = f"fold{file_name(self.fold.name)[:60]}-seed{self.seed}{size}-{model}-{self.gan_key(model)}"
         return self.folder / "gans" / name
+
+
+def _by_whole_split(lesions: Lesions) -> Lesions:
+    """A brought split counts as a whole or not at all: val rows without test rows would fall into the training sides of
+    folds as it happens, a class none in one of them, so each fold holds out its own share instead."""
+    return lesions if brings_test(lesions) else replace(lesions, table=lesions.table.assign(split=""))
 
 
 @lru_cache(maxsize=4)  # a fold's two sides, for all its cells that this process computes

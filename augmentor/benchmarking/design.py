@@ -58,8 +58,6 @@ def make_design(lesions: Lesions, recipe: Recipe, out: Path) -> Design:
     for name in asked.classifiers:
         require_classifier(name)
     pairs = _pairs(asked)
-    if "auto" in asked.arms and recipe.training.holdout == 0:
-        raise UsageError("Arm auto chooses on held-out patients: training.holdout must be above 0, 0.2 by default.")
     if "gan-only" in asked.arms and asked.factor == 1:
         raise UsageError("Arm gan-only has nothing to train on with factor 1. Give --factor 2 or more.")
     folds = {seed: outer_folds(lesions, asked.folds, seed) for seed in range(asked.seeds)}
@@ -80,12 +78,26 @@ def make_design(lesions: Lesions, recipe: Recipe, out: Path) -> Design:
 
 def _require_inner_split(gan: GanTask, recipe: Recipe) -> None:
     try:
-        holdout(gan.data.train, recipe.training.holdout, gan.data.seed)
+        _, held = holdout(gan.data.train, recipe.training.holdout, gan.data.seed)
+        _require_two_patients(gan)
     except DataError as error:
         if gan.data.per_class is None:
             raise
         at = f"The curve of real lesions at {gan.data.per_class} a class (fold {gan.data.fold.name})"
         raise DataError([f"{at}: {problem} Or leave that point out." for problem in error.problems]) from error
+    if "auto" in recipe.benchmark.arms and not len(held):
+        raise UsageError("Arm auto chooses on held-out patients: training.holdout must be above 0, 0.2 by default.")
+
+
+def _require_two_patients(gan: GanTask) -> None:
+    """Raise DataError where a fit would: a class of one patient is that patient."""
+    patients = gan.data.train.per_class()["patients"]
+    if problems := [
+        f"Class {name!r} has 1 patient on the training side of fold {gan.data.fold.name}; a GAN needs at least 2. "
+        "Merge the class or add patients."
+        for name in patients.index[patients < 2]
+    ]:
+        raise DataError(problems)
 
 
 def _pairs(asked: BenchmarkSection) -> list[tuple[ArmName, ClassifierName]]:

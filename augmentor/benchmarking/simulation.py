@@ -13,8 +13,9 @@ import pandas as pd
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_training_set
 from augmentor.benchmarking.classifiers import require_classifier, train_classifier
-from augmentor.benchmarking.comparison import ALPHA, compare, mcnemar
+from augmentor.benchmarking.comparison import compare, mcnemar
 from augmentor.benchmarking.design import name_test_sets
+from augmentor.benchmarking.rounding import ALPHA
 from augmentor.benchmarking.statistics import differences, measure
 from augmentor.benchmarking.summary import VERDICT_METRIC
 from augmentor.benchmarking.workers import run_tasks

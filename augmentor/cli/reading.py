@@ -122,11 +122,13 @@ def show_reading(result: dict[str, Any]) -> None:
 
 
 def _row(reader: dict[str, Any]) -> list[str]:
+    from augmentor.benchmarking.rounding import tell_p
+
     kind, label = reader["kind"], reader["label"]
     return [
         escape(reader["reader"]),
         f"{kind['accuracy'] * 100:.0f} % ({kind['low'] * 100:.0f} to {kind['high'] * 100:.0f})",
-        f"{kind['p']:.2g}",
+        tell_p(kind["p"]).removeprefix("= "),
         f"{reader['dprime']:.2f}",
         f"{label['real']['accuracy'] * 100:.0f} %",
         f"{label['synthetic']['accuracy'] * 100:.0f} %",

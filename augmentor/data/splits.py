@@ -16,6 +16,7 @@ from augmentor.errors import DataError, LeakageError
 
 _SHUFFLES = 20
 _PATIENTS_TO_PAIR = 3  # a fold, at least
+_MOST_PARTS, _NEAR_ENOUGH = 50, 0.03  # of what patients are held out of
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,41 @@ def holdout(lesions: Lesions, share: float, seed: int) -> tuple[np.ndarray, np.n
         return train, held
     if share == 0:
         return rows, np.array([], np.int64)
-    inner = lesions.rows(rows)
-    if min(_groups_per_class(inner).values()) < 2:
-        raise DataError(_too_few(inner, 2, "a fit holds patients out of each class"))
+    held = _draw(lesions.rows(rows), share, seed)
+    return rows[np.setdiff1d(np.arange(len(rows)), held)], rows[held]
+
+
+def _draw(lesions: Lesions, share: float, seed: int) -> np.ndarray:
+    """Positions of the patients that are held out of `lesions`."""
+    patients = _groups_per_class(lesions).values()
+    if min(patients) < 2:
+        raise DataError(_too_few(lesions, 2, "a fit holds patients out of each class"))
     held = np.array([], np.int64)
-    most = min(round(1 / share), 50, max(_groups_per_class(inner).values()))
-    for count in range(max(most, 2), 1, -1):  # fewer parts only where a rare class needs it
-        held = min(_stratified_parts(inner, count, seed), key=lambda part: _imbalance(inner, part, share))
-        if np.isfinite(_imbalance(inner, held, share)):
+    finest = _finest(share, min(_MOST_PARTS, max(patients)))
+    for count in range(finest, 1, -1):  # fewer parts only where a rare class needs it
+        sides = _neighbours(_stratified_parts(lesions, count, seed), _taken(share, count))
+        held = min(sides, key=lambda side: _imbalance(lesions, side, share))
+        if np.isfinite(_imbalance(lesions, held, share)):
             break
-    _require_every_class(inner, held, share)
-    return rows[np.setdiff1d(np.arange(len(inner)), held)], rows[held]
+    _require_every_class(lesions, held, share)
+    return held
+
+
+def _taken(share: float, count: int) -> int:
+    """How many of `count` parts are nearest to a share."""
+    return min(max(1, round(share * count)), count - 1)
+
+
+def _finest(share: float, most: int) -> int:
+    """Into how many parts, `most` at most, to cut what a share is taken of: the fewest that come as near as 3 % of it,
+    else those that come nearest."""
+    return min(range(2, most + 1), key=lambda n: max(abs(_taken(share, n) / n - share), _NEAR_ENOUGH * share))
+
+
+def _neighbours(parts: list[np.ndarray], taken: int) -> list[np.ndarray]:
+    """Each part together with those after it, so many at a time, the first ones coming after the last."""
+    ring = [*parts, *parts]
+    return [np.sort(np.concatenate(ring[i : i + taken])) for i in range(len(parts))]
 
 
 def _stratified_parts(lesions: Lesions, count: int, seed: int, group: np.ndarray | None = None) -> list[np.ndarray]:
@@ -174,6 +199,11 @@ def _too_few(lesions: Lesions, needed: int, why: str) -> list[str]:
     ]
 
 
+def brings_test(lesions: Lesions) -> bool:
+    """Whether the data brings a test split, which is then the one outer fold."""
+    return bool((lesions.table["split"] == "test").any())
+
+
 def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
     """Folds by patient, stratified by class, others for each seed; every row is tested exactly once.
 
@@ -184,7 +214,7 @@ def outer_folds(lesions: Lesions, count: int | None, seed: int) -> list[Fold]:
     if count is not None and count < 2:
         raise DataError(f"--folds is {count}; it must be 2 or more.")
     split, brought = lesions.table["split"].to_numpy(), lesions.table["fold"].to_numpy()
-    if (split == "test").any():
+    if brings_test(lesions):
         test = np.flatnonzero(split == "test")
         train = _drop_shared(lesions, np.flatnonzero(split != "test"), test)
         _require_in_training(lesions, train, test)

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from augmentor.benchmarking.rounding import ALPHA, clear_form, tell_p
 from augmentor.files import to_json, write_atomically, write_table
 from augmentor.reading.answers import MODEL, load_answers
 from augmentor.reading.key import KINDS, Key, load_key
 from augmentor.reading.statistics import against_chance, detectable, dprime, kappa, permuted, proportion
 
 ALL = "all"
-_SIGNIFICANT = 0.05
+_CHANCE = 0.5
 
 
 def score_reading(folder: Path) -> dict[str, Any]:
@@ -149,9 +150,10 @@ def _verdict(result: dict[str, Any]) -> str:
     found, names = result["all"]["kind"], [reader["reader"] for reader in result["readers"]]
     people = [name for name in names if name != MODEL] or names
     who = f"{len(people)} readers" if len(people) > 1 else "The classifier" if people == [MODEL] else people[0]
-    told = f"{_percent(found['accuracy'])} right ({_percent(found['low'])} to {_percent(found['high'])}, chance 50 %)"
-    if found["p"] < _SIGNIFICANT:
-        how = "told real from synthetic lesions" if found["accuracy"] > 0.5 else "took real for synthetic lesions"
+    low, high = (_percent(found[bound], _CHANCE) for bound in ("low", "high"))
+    told = f"{_percent(found['accuracy'])} right ({low} to {high}, chance {_percent(_CHANCE)})"
+    if found["p"] < ALPHA:
+        how = "told real from synthetic lesions" if found["accuracy"] > _CHANCE else "took real for synthetic lesions"
         return f"{who} {how} beyond chance: {told}."
     lesions = sum(result["lesions"].values())
     seen = (
@@ -164,8 +166,8 @@ def _verdict(result: dict[str, Any]) -> str:
 
 def _class_verdict(label: dict[str, Any]) -> str:
     told = " and ".join(f"{_percent(label[kind]['accuracy'])} of {kind} lesions" for kind in KINDS)
-    beyond = "differs" if label["p"] < _SIGNIFICANT else "does not differ"
-    return f"The class was named right in {told}, which {beyond} beyond chance (p = {label['p']:.2g})."
+    beyond = "differs" if label["p"] < ALPHA else "does not differ"
+    return f"The class was named right in {told}, which {beyond} beyond chance (p {tell_p(label['p'])})."
 
 
 def several_people(result: dict[str, Any]) -> bool:
@@ -183,8 +185,9 @@ def agreement_sentence(result: dict[str, Any]) -> str | None:
     return f"Agreement of the readers, {agreement['statistic']}'s kappa: {told}."
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.0f} %"
+def _percent(share: float, limit: float | None = None) -> str:
+    form = ".0f" if limit is None else clear_form(share * 100, ".0f", limit * 100)
+    return f"{share * 100:{form}} %"
 
 
 def score_table(result: dict[str, Any]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from augmentor.benchmarking.rounding import clear_form, tell_p
 from augmentor.benchmarking.statistics import LOWER_IS_BETTER as NO_SHARES  # told as numbers, not in percent
 
 UNKNOWN = "not measured"
@@ -51,10 +52,11 @@ def difference(row: Mapping[Any, Any]) -> str:
     factor, form = (1, ".3f") if row["metric"] in NO_SHARES else (100, ".1f")
     if not known(row["difference"]):
         return UNKNOWN
-    value, low, high = (
-        signed(factor * row[name], form) if known(row[name]) else "" for name in ("difference", "low", "high")
-    )
-    return f"{value} ({low} to {high})" if low and high else value
+    value, bounds = signed(factor * row["difference"], form), [row["low"], row["high"]]
+    if not all(map(known, bounds)):
+        return value
+    low, high = (signed(factor * bound, clear_form(factor * bound, form)) for bound in bounds)
+    return f"{value} ({low} to {high})"
 
 
 def size(value: float | None, metric: str) -> str:
@@ -64,7 +66,7 @@ def size(value: float | None, metric: str) -> str:
 
 
 def probability(p: float | None) -> str:
-    return "< 0.001" if known(p) and p < 0.001 else number(p, ".3f")
+    return tell_p(p, ".3f").removeprefix("= ") if known(p) else UNKNOWN
 
 
 def duration(seconds: float | None) -> str:

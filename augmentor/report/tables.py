@@ -54,8 +54,12 @@ def _comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
         groups.setdefault(row["classifier"], []).append(cells)
     heads = ["Arm", "Difference (95 % interval)", "p", "Smallest detectable difference", "Verdict"]
     unit = "lower is better" if metric in numbers.NO_SHARES else "in percentage points"
-    corrected = "intervals and p are corrected for the number of comparisons"
-    return Table(f"{numbers.words(metric)}: difference to {BASELINE}, {unit}; {corrected}", heads, groups)
+    caption = (
+        f"{numbers.words(metric)}: difference to {BASELINE}, {unit}. p is corrected for the number of comparisons "
+        "(Holm), and an interval stands at the level of its own test: it leaves out zero where there is a verdict, but "
+        "several such intervals together are less sure than 95 %."
+    )
+    return Table(caption, heads, groups)
 
 
 def class_tables(classes: list[dict[str, Any]]) -> list[Table]:

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from augmentor.benchmarking import auto
 from augmentor.benchmarking.auto import FACTORS, SCREENS, Plan, choose, count_trials
@@ -65,6 +66,51 @@ def test_pretraining_and_another_screen_are_chosen_where_they_are_better(run, mo
 
     assert decide(run, monkeypatch, score).plan == best
     assert decide(run, monkeypatch, score, "svm").plan.use == "mix"  # no estimator is trained in two stages
+
+
+def noisy(run, monkeypatch, spread, gain):
+    """Scores of the held-out patients whose gain under a plan is `gain(plan)`, and varies by about `spread(plan)`."""
+    patients = sorted(set(run.held_out.table["patient"]))
+    noise = np.resize([0.8, -1.0, 1.3, -1.1, 0.2], len(patients))
+
+    def scores(_self, plan):
+        return pd.Series(0.5 - gain(plan) + spread(plan) * (noise - noise.mean()), index=patients)
+
+    monkeypatch.setattr(auto._Inner, "_scores", scores)
+
+
+def test_the_largest_of_the_sure_gains_is_chosen_and_not_the_surest(run, monkeypatch):
+    gains, spreads = {2.0: 0.1, 5.0: 0.3}, {2.0: 0.0001, 5.0: 0.01}
+    noisy(run, monkeypatch, lambda plan: spreads.get(plan.factor, 0.0), lambda plan: gains.get(plan.factor, 0.0))
+    choice = choose(run, "svm", 1, 0, lambda _done, _note: None)
+    by_factor = {trial.plan.factor: trial for trial in choice.trials[:4]}
+    assert by_factor[2.0].p < by_factor[5.0].p
+    assert choice.plan == Plan(5.0)
+
+
+def test_a_plan_is_judged_by_the_one_sided_paired_test(run, monkeypatch):
+    noisy(run, monkeypatch, lambda plan: 0.05 * plan.factor, lambda plan: 0.1 * (plan.factor > 1))
+    inner = auto._Inner(run, "svm", 1, 0)
+    inner.baseline()
+    scores = [inner._scores(plan) for plan in (Plan(2.0), Plan())]
+    assert inner.judge(Plan(2.0)).p == pytest.approx(stats.ttest_rel(*scores, alternative="less").pvalue)
+
+
+def test_a_patient_counts_once_with_the_mean_of_all_of_its_lesions(run, monkeypatch):
+    class Fixed:
+        def predict(self, images):
+            return np.stack([np.arange(len(images)) / len(images), 1 - np.arange(len(images)) / len(images)], 1)
+
+    monkeypatch.setattr(auto, "train_classifier", lambda *_: Fixed())
+    inner = auto._Inner(run, "svm", 1, 0)
+    images, truth = inner.held_out
+    errors = 2 * (Fixed().predict(images)[np.arange(len(truth)), truth] - 1) ** 2
+    by_patient: dict[str, list[float]] = {}
+    for patient, error in zip(run.held_out.table["patient"], errors, strict=True):
+        by_patient.setdefault(patient, []).append(error)
+    found = inner._scores(Plan())
+    assert found.to_dict() == pytest.approx({patient: np.mean(own) for patient, own in by_patient.items()})
+    assert len(found) < len(images)
 
 
 def test_no_more_trainings_than_are_told_before(run, monkeypatch):

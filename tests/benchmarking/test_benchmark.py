@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 import augmentor.benchmarking.benchmark as benchmarking
-from augmentor.benchmarking import crossval
+from augmentor.benchmarking import crossval, summary
 from augmentor.benchmarking.benchmark import benchmark
+from augmentor.benchmarking.design import Design
 from augmentor.benchmarking.statistics import METRICS
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions
@@ -164,6 +165,18 @@ def test_the_summary_has_what_the_report_and_a_reader_need(finished):
     assert [f["fold"] for f in summary["fits"]] == ["1", "2"]
 
 
+def test_the_verdict_is_about_arms_with_synthetic_lesions_alone(finished):
+    _, results = finished
+    assert "real" in {c["arm"] for c in results.summary["comparisons"]}
+    assert "classic+gan with" in results.summary["verdict"]
+    assert "real with" not in results.summary["verdict"]
+
+
+def test_the_test_share_of_three_even_folds_is_a_half():
+    folds = [Fold(str(i), np.arange(8), np.arange(4)) for i in range(3)]
+    assert summary._test_share(Design({0: folds, 1: folds}, [], [])) == 0.5
+
+
 def test_the_command_is_the_one_that_was_given_and_none_from_python(finished, tmp_path):
     lesions, results = finished
     assert "command" not in results.summary
@@ -189,6 +202,15 @@ def test_the_same_lesions_under_another_name_are_the_same_cells(tmp_path):
         few |= {"arms": ["classic", "classic+gan", "gan-only"]}
     assert not results.summary["failed"]
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 6
+
+
+def test_a_split_that_is_not_used_is_told(tmp_path):
+    lesions, told = write_set(tmp_path / "lesions"), "it has val rows and no test rows"
+    recipe = tiny_recipe(benchmark={"arms": ["classic"], "classifiers": ["logistic"]})
+    for patient, split, unused in (("", "train", False), ("0", "val", True), ("1", "test", False)):
+        lesions.table.loc[lesions.table["patient"].str[2:] == patient, "split"] = split
+        warnings = benchmark(lesions, recipe, tmp_path / split).summary["data"]["warnings"]
+        assert sum(told in line for line in warnings) == unused
 
 
 def test_an_output_folder_with_files_is_refused_before_anything_is_fitted(tmp_path):

@@ -88,8 +88,9 @@ def test_a_key_changes_with_the_code_but_not_with_its_comments(tmp_path, monkeyp
     code_hash.cache_clear()
 
 
-# What a cell's modules import and what can't change a figure: words, tables, files.
+# What a cell's modules import and what can't change a figure: words, arguments, tables, files.
 HARMLESS = {
+    "arguments.py",
     "benchmarking/cells.py",
     "benchmarking/locks.py",
     "data/check.py",

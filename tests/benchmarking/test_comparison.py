@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -186,6 +188,13 @@ def test_a_family_is_every_arm_and_classifier_that_ran_beside_its_baseline():
     assert found[0].p > alone.p
 
 
+def test_a_classifier_whose_baseline_is_not_there_does_not_enlarge_the_family():
+    table, _ = score_table()
+    table = table.assign(test_set=table["fold"])
+    there = table[~((table["arm"] == "classic") & (table["classifier"] == "cnn"))]
+    assert compare(there, ["gan"], ["svm", "cnn"], "auc", 0.5) == compare(table, ["gan"], ["svm"], "auc", 0.5)
+
+
 def called(right, seed=0):
     """Predictions of lesions 0, 1, ..., right where `right` says so."""
     labels = pd.DataFrame({"seed": seed, "path": [f"{i}.png" for i in range(len(right))], "label": "a"})
@@ -206,6 +215,14 @@ def test_mcnemar_counts_a_lesion_once_however_often_it_was_tested():
     baseline = pd.concat([called([0, 0, 0, 1], seed) for seed in range(3)])
     found = mcnemar(arm, baseline)
     assert (found.only_arm_right, found.only_baseline_right) == (2, 1)
+
+
+def test_mcnemar_calls_a_lesion_right_in_more_than_half_of_its_answers_and_not_in_half():
+    wrong = called([0], 0)
+    by_seed = pd.concat([called([1], 0), called([0], 1)])
+    assert mcnemar(by_seed, pd.concat([wrong, called([0], 1)])).only_arm_right == 0
+    assert mcnemar(pd.concat([called([1], 0), called([0], 0)]), wrong).only_arm_right == 0
+    assert mcnemar(called([1], 0), wrong).only_arm_right == 1
 
 
 def test_mcnemar_compares_only_what_both_arms_predicted():
@@ -241,6 +258,19 @@ def test_a_gain_is_a_sentence_with_its_interval():
         "Synthetic lesions raised macro sensitivity by 3.1 points "
         "(95 % CI 0.6 to 5.5, corrected p = 0.02, 5 folds x 3 seeds) in classic+gan with svm."
     )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "told"),
+    [
+        (0.0002, 0.062, 0.0497, "95 % CI 0.02 to 6.2, corrected p = 0.0497"),
+        (0.006, 0.055, 0.04999, "95 % CI 0.6 to 5.5, corrected p = 0.04999"),
+        (-0.062, -0.00002, 0.001, "95 % CI 0.002 to 6.2, corrected p = 0.001"),
+        (0.01, 0.05, 0.0, "95 % CI 1.0 to 5.0, corrected p < 0.001"),
+    ],
+)
+def test_rounding_does_not_let_the_verdict_contradict_its_numbers(low, high, p, told):
+    assert told in sentence([replace(GAIN, difference=(low + high) / 2, low=low, high=high, p=p)], 5, 3, 15)
 
 
 def test_a_harm_is_called_one():
@@ -305,6 +335,20 @@ def test_arms_that_never_differed_are_told_as_that():
     assert "both arms scored the same in every fold" in sentence([same], 3, 1, 3)
     shifted = concluded([0.75, 0.85, 0.8], [0.7, 0.8, 0.75])
     assert "every fold differed by the same" in sentence([shifted], 3, 1, 3)
+
+
+def test_arms_of_which_one_alone_never_differed_are_not_told_as_if_none_had():
+    same, shifted = (concluded(np.array([0.7, 0.8, 0.75]) + shift, [0.7, 0.8, 0.75]) for shift in (0, 0.05))
+    told = sentence([same, shifted], 3, 1, 3)
+    assert "every fold differed by the same" in told
+    assert "both arms scored the same" not in told
+
+
+def test_two_folds_are_not_too_few_where_the_seeds_test_other_lesions():
+    one = concluded([0.8, 0.7, 0.75, 0.7], [0.79, 0.72, 0.75, 0.71])
+    told = sentence([one], 2, 2, 4)
+    assert "could not have been seen with this many patients" in told
+    assert "too few folds" not in told
 
 
 BASELINE = {(fold, seed): 0.7 + 0.02 * int(fold) for fold in "123" for seed in (0, 1)}

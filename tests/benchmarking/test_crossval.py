@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from augmentor.benchmarking import crossval
-from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
+from augmentor.benchmarking.cells import Spec
+from augmentor.benchmarking.crossval import CellTask, FoldData, GanTask, fit_gan
 from augmentor.benchmarking.pool import pool
 from augmentor.data.check import inspect
 from augmentor.data.readers import read_lesions
@@ -49,6 +50,35 @@ def test_a_folds_real_and_synthetic_lesions_are_on_one_scale(tmp_path):
     np.testing.assert_allclose(*stored, atol=0.5)
 
 
+def by_patient_split(lesions, **of):
+    """The lesions with a split; of: a split -> the numbers of its patients, the others train."""
+    splits = {number: name for name, numbers in of.items() for number in numbers}
+    column = [splits.get(patient.partition("p")[2], "train") for patient in lesions.table["patient"]]
+    return replace(lesions, table=lesions.table.assign(split=column))
+
+
+def test_val_rows_without_test_rows_change_nothing_of_what_a_fold_holds_out(tmp_path):
+    plain = write_set(tmp_path / "lesions")
+    brought = by_patient_split(plain, val="0")
+    for fold in outer_folds(brought, 3, 0):
+        data, known = (FoldData(lesions, fold, 0, tiny_recipe(), tmp_path) for lesions in (brought, plain))
+        held = data.train.rows(holdout(data.train, 0.25, 0)[1])
+        assert held.counts() == {"a": 2, "b": 2}  # of four patients a class, two images each
+        assert data.gan_key("cgan") == known.gan_key("cgan")
+        specs = [CellTask(d, Spec("classic+gan", "svm", fold.name, 0, 3.0)) for d in (data, known)]
+        assert specs[0].key == specs[1].key
+
+
+def test_val_rows_beside_test_rows_are_the_ones_held_out(tmp_path):
+    brought = by_patient_split(write_set(tmp_path / "lesions"), val="01", test="5")
+    (fold,) = outer_folds(brought, None, 0)
+    data = FoldData(brought, fold, 0, tiny_recipe(), tmp_path)
+    _, held = holdout(data.train, 0.25, 0)
+    assert set(data.train.rows(held).table["patient"]) == {"ap0", "ap1", "bp0", "bp1"}
+    unsplit = FoldData(replace(brought, table=brought.table.assign(split="")), fold, 0, tiny_recipe(), tmp_path)
+    assert data.gan_key("cgan") != unsplit.gan_key("cgan")
+
+
 def test_files_that_were_rewritten_since_are_read_anew(tmp_path):
     lesions = write_set(tmp_path / "lesions")
     fold = outer_folds(lesions, 2, 0)[0]
@@ -60,6 +90,28 @@ def test_files_that_were_rewritten_since_are_read_anew(tmp_path):
     brighten(lesions.rows(fold.test).paths[0], 255)
     changed = (test_images() != before).any((1, 2, 3))
     assert changed.tolist() == [True] + [False] * (len(before) - 1)
+
+
+def test_a_bright_test_lesion_is_cut_off_at_the_training_range_and_moves_no_other(tmp_path):
+    lesions = sixteen_bit(write_set(tmp_path / "lesions"))
+    fold = outer_folds(lesions, 2, 0)[0]
+    before, after = [], []
+    for images in (before, after):
+        images.extend(FoldData(inspect(lesions).lesions, fold, 0, tiny_recipe(), tmp_path).test_images)
+        brighten(lesions.rows(fold.test).paths[0], 60_000)
+    np.testing.assert_array_equal(after[1:], before[1:])
+    assert after[0][0, 0, 0] == 1.0
+    assert np.median(after[0]) == np.median(before[0])
+
+
+@pytest.mark.parametrize(
+    ("arm", "screen"),
+    [("classic+dcgan", "off"), ("classic+acgan", "off"), ("classic+gan", "strict"), ("auto", "strict")],
+)
+def test_the_papers_gans_are_screened_for_near_copies_alone(tmp_path, arm, screen):
+    lesions = write_set(tmp_path / "lesions")
+    data = FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(benchmark={"screen": "strict"}), tmp_path)
+    assert CellTask(data, Spec(arm, "svm", "1", 0, 3.0)).screen == screen
 
 
 def test_a_worker_that_computes_otherwise_fits_no_gan(tmp_path, monkeypatch):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,25 @@ def test_a_class_that_no_gan_could_hold_out_is_told_at_once(tmp_path):
     found = require_usable(write_set(tmp_path / "lesions", patients=2, per_patient=4)).lesions
     with pytest.raises(DataError, match="holds patients out"):
         design_of(found, arms=["classic+gan"])
+
+
+@pytest.mark.parametrize("patients", [2, 3])
+def test_a_class_of_one_training_patient_is_told_at_once_where_nothing_is_held_out_too(tmp_path, patients):
+    found = require_usable(write_set(tmp_path / "lesions", patients=patients, per_patient=4)).lesions
+    recipe = tiny_recipe(training={"holdout": 0}, benchmark={"arms": ["classic+gan"]})
+    with pytest.raises(DataError, match="Class 'a' has 1 patient on the training side of fold"):
+        make_design(found, recipe, tmp_path)
+
+
+def test_auto_needs_no_share_where_the_data_brings_whom_to_hold_out(lesions):
+    numbers = lesions.table["patient"].str.partition("p")[2]
+    recipe = tiny_recipe(training={"holdout": 0}, benchmark={"arms": ["auto"]})
+    split = numbers.map({"0": "test", "1": "val", "2": "val"}).fillna("train")
+    brought = replace(lesions, table=lesions.table.assign(split=split))
+    assert {task.spec.fold for task in make_design(brought, recipe, Path("/out")).cells} == {"test"}
+    without_test = replace(lesions, table=lesions.table.assign(split=split.replace("test", "train")))
+    with pytest.raises(UsageError, match="holdout must be above 0"):
+        make_design(without_test, recipe, Path("/out"))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
+from augmentor.benchmarking import statistics
 from augmentor.benchmarking.statistics import (
     LOWER_IS_BETTER,
     METRICS,
@@ -15,6 +16,7 @@ from augmentor.benchmarking.statistics import (
     from_confusion,
     intervals,
     measure,
+    patient_weights,
 )
 
 
@@ -124,6 +126,27 @@ def test_a_patient_bootstrap_interval_covers_the_truth_about_as_often_as_it_says
     assert hits >= 20
 
 
+def test_the_interval_of_the_accuracy_of_independent_patients_is_the_binomials():
+    accuracy, low, high = intervals(make_rows(np.random.default_rng(3), patients=400, per_patient=1), ["a", "b"])[
+        "accuracy"
+    ]
+    reach = 1.96 * np.sqrt(accuracy * (1 - accuracy) / 400)
+    assert accuracy - low == pytest.approx(reach, rel=0.1)
+    assert high - accuracy == pytest.approx(reach, rel=0.1)
+
+
+def test_the_interval_of_the_auc_is_that_of_rows_repeated_as_often_as_their_patients_are_drawn(monkeypatch):
+    monkeypatch.setattr(statistics, "_DRAWS", 200)
+    rng = np.random.default_rng(4)
+    rows = make_rows(rng, patients=12)
+    scores = rng.random(len(rows))
+    rows = rows.assign(p_a=1 - scores, p_b=scores)
+    weights, number = patient_weights(rows["patient"].to_numpy(), 200, 0)
+    repeated = [np.repeat(np.arange(len(rows)), draw[number]) for draw in weights]
+    areas = [roc_auc_score(rows["label"].iloc[chosen] == "b", scores[chosen]) for chosen in repeated]
+    assert intervals(rows, ["a", "b"])["auc"][1:] == pytest.approx(np.percentile(areas, [2.5, 97.5]))
+
+
 def two_arms(rng, gain=0.0):
     """What is hard for one arm is hard for the other; the first mends a share `gain` of what the other calls wrong."""
     baseline = make_rows(rng, clustered=True)
@@ -213,9 +236,10 @@ def test_a_class_that_does_not_occur_has_no_sensitivity_and_no_warning():
     assert np.isnan([missing["mean"], missing["low"], missing["high"]]).all()
 
 
-def test_the_auc_of_folds_on_different_scales_is_that_of_each_fold():
+@pytest.mark.parametrize("cell", [{"fold": "2"}, {"seed": 1}])
+def test_the_auc_of_models_on_different_scales_is_that_of_each_fold_and_seed(cell):
     rng = np.random.default_rng(7)
-    rows = [make_rows(rng).assign(fold=name) for name in ("1", "2")]
+    rows = [make_rows(rng), make_rows(rng).assign(**cell)]
     alone = np.mean([intervals(part, ["a", "b"])["auc"][0] for part in rows])
     rows[1][["p_a", "p_b"]] = rows[1][["p_a", "p_b"]] ** 5  # the same order on another scale
     assert intervals(pd.concat(rows, ignore_index=True), ["a", "b"])["auc"][0] == pytest.approx(alone)

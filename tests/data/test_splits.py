@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from augmentor.data import splits
 from augmentor.data.lesions import make_lesions
 from augmentor.data.splits import groups, guard, holdout, outer_folds
 from augmentor.errors import DataError, LeakageError
@@ -87,6 +88,42 @@ def test_hardly_a_fold_of_one_seed_comes_again_with_another(seed, count):
     assert len(tests) >= 3 * count - 2
 
 
+def even_lesions(patients, classes=2, **columns):
+    """`patients` of each class, with one image each; patient 0 of class 0 is c0p0."""
+    names = [f"c{c}p{p}" for c in range(classes) for p in range(patients)]
+    made = {"path": [f"/x/{name}.png" for name in names], "label": [name[:2] for name in names], "patient": names}
+    return make_lesions(made | {"content": names} | {name: fill(names) for name, fill in columns.items()}, "set")
+
+
+def test_half_of_the_patients_are_tied_in_pairs():
+    tied = splits._half_paired(np.repeat(np.arange(20), 3), np.random.default_rng(0))
+    images = np.unique(tied, return_counts=True)[1]
+    assert sorted(images) == [3] * 10 + [6] * 5
+
+
+@pytest.mark.parametrize(("patients", "paired"), [(2, False), (4, False), (5, True)])
+def test_patients_are_tied_where_there_are_three_a_fold_or_more(monkeypatch, patients, paired):
+    original, calls = splits._half_paired, []
+    monkeypatch.setattr(splits, "_half_paired", lambda *given: calls.append(given) or original(*given))
+    outer_folds(even_lesions(patients), 3 if patients > 2 else 2, 1)
+    assert bool(calls) == paired
+
+
+def test_brought_folds_are_merged_otherwise_with_another_seed():
+    lesions = even_lesions(10, fold=lambda patients: [str(int(p[3:]) % 5) for p in patients])
+    merged = [{fold.name for fold in outer_folds(lesions, 3, seed)} for seed in (0, 0, 1, 2)]
+    assert merged[0] == merged[1] == {"0+3", "1+4", "2"}
+    assert all(merged[i] != merged[j] for i, j in ((0, 2), (0, 3), (2, 3)))
+
+
+def test_folds_whose_training_side_lacks_a_class_are_refused():
+    """The two patients of class c0 share an image: where one is tested, the other may not be trained on."""
+    lesions = even_lesions(2, fold=lambda patients: [p[3:] for p in patients])
+    lesions.table.loc[lesions.table["label"] == "c0", "content"] = "same"
+    with pytest.raises(DataError, match="Fold 0 lacks class c0 in training or test"):
+        outer_folds(lesions, None, 0)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_brought_folds_are_the_outer_folds(seed):
     lesions = random_lesions(seed, patients=(9, 10), fold=by_patient(1, 2, seed=seed))
@@ -160,6 +197,39 @@ def test_holdout_parts_patients_and_keeps_every_class_on_both_sides(seed, share)
     assert shares_nothing(lesions, train, held)
     assert values(lesions, "label", train) == values(lesions, "label", held) == set(lesions.classes)
     assert abs(len(held) / len(lesions) - share) < 0.16
+
+
+@pytest.mark.parametrize("share", [0.15, 0.3, 0.35, 0.4, 0.45])
+def test_a_share_that_no_single_part_is_takes_several(share):
+    for seed in range(3):
+        lesions = random_lesions(seed, patients=(18, 24))
+        train, held = holdout(lesions, share, seed)
+        assert len(held) / len(lesions) == pytest.approx(share, abs=0.03)
+        assert sorted([*train, *held]) == list(range(len(lesions)))
+        assert shares_nothing(lesions, train, held)
+        assert values(lesions, "label", train) == values(lesions, "label", held) == set(lesions.classes)
+        assert holdout(lesions, share, seed)[1].tolist() == held.tolist()
+
+
+def test_another_seed_holds_others_out():
+    lesions = random_lesions(1, patients=(18, 24))
+    assert len({tuple(holdout(lesions, 0.2, seed)[1]) for seed in range(4)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("held", "imbalance"),
+    [([0, 1, 5, 6, 7], 0.4), ([0, 5], 0.0), ([0, 1, 2, 5], 0.4), ([0, 1, 2, 3, 4, 5], np.inf), ([0], np.inf)],
+)
+def test_a_holdout_is_as_uneven_as_its_worst_class_and_none_at_all_without_one(held, imbalance):
+    assert splits._imbalance(even_lesions(5), np.array(held), 0.2) == pytest.approx(imbalance)
+
+
+@pytest.mark.parametrize(("share", "parts"), [(0.5, 2), (0.333, 3), (0.25, 4), (0.2, 5), (0.1, 10)])
+def test_a_share_that_one_part_is_takes_one(share, parts):
+    for seed in range(3):
+        lesions = random_lesions(seed, patients=(18, 24))
+        cut = [part.tolist() for part in splits._stratified_parts(lesions, parts, seed)]
+        assert holdout(lesions, share, seed)[1].tolist() in cut
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import beta
 
 from augmentor.errors import DataError
+from augmentor.reading import score as scoring
 from augmentor.reading.score import score_reading
 from tests.reading.kits import plain_key, save, true_answers
 
@@ -71,6 +73,54 @@ def test_classes_that_only_real_lesions_show(tmp_path):
     assert "100 % of real lesions and 50 % of synthetic lesions, which differs" in result["class_verdict"]
     metastasis = result["all"]["classes"]["metastasis"]
     assert (metastasis["real"]["right"], metastasis["synthetic"]["right"]) == (20, 0)
+
+
+@pytest.mark.parametrize(
+    ("p", "told"),
+    [
+        (0.0498, "differs beyond chance (p = 0.0498)"),
+        (0.0502, "does not differ beyond chance (p = 0.0502)"),
+        (0.07, "does not differ beyond chance (p = 0.07)"),
+        (0.0001, "differs beyond chance (p < 0.001)"),
+    ],
+)
+def test_a_p_is_told_on_its_side_of_the_limit(tmp_path, monkeypatch, p, told):
+    monkeypatch.setattr(scoring, "permuted", lambda *_: (0.1, p))
+    key = plain_key(10)
+    result = score(tmp_path, key, {"anna": true_answers(key, "anna")})
+    assert f"which {told}" in result["class_verdict"]
+
+
+@pytest.mark.parametrize(
+    ("p", "accuracy", "low", "told"),
+    [
+        (0.0498, 0.61, 0.503, "told real from synthetic lesions beyond chance: 61 % right (50.3 % to 72 %"),
+        (0.0502, 0.61, 0.498, "did not tell real from synthetic lesions beyond chance: 61 % right (49.8 % to 72 %"),
+        (0.07, 0.6, 0.48, "did not tell real from synthetic lesions beyond chance: 60 % right (48 % to 72 %"),
+        (0.001, 0.3, 0.2, "took real for synthetic lesions beyond chance: 30 % right (20 % to 72 %"),
+    ],
+)
+def test_a_reader_told_the_kinds_where_p_is_below_the_limit_and_not_else(p, accuracy, low, told):
+    kind = {"accuracy": accuracy, "low": low, "high": 0.72, "p": p}
+    lesions = {"real": 30, "synthetic": 30}
+    result = {"all": {"kind": kind}, "readers": [{"reader": "anna"}], "lesions": lesions, "detectable": 0.69}
+    assert f"anna {told}, chance 50 %)." in scoring._verdict(result)
+
+
+def test_answers_of_two_readers_to_few_lesions_have_the_interval_by_hand(tmp_path):
+    """Of four lesions two are told right by both readers, one by one of them, one by none: 5 of 8. Lesions differ from
+    5/4 right answers by 3/4, 3/4, -1/4 and -5/4, squares that sum to 11/4: the variance is 4/3 x 11/4 / 64."""
+    key, other = plain_key(2), {"real": "synthetic", "synthetic": "real"}
+    answers = {}
+    for reader, wrong in (("anna", [3]), ("ben", [2, 3])):
+        table = true_answers(key, reader)
+        table.loc[wrong, "kind"] = table.loc[wrong, "kind"].map(other)
+        answers[reader] = table
+    found = score(tmp_path, key, answers)["all"]["kind"]
+    size = (5 / 8) * (3 / 8) / (4 / 3 * 11 / 4 / 64)
+    assert (found["right"], found["n"]) == (5, 8)
+    assert found["low"] == pytest.approx(beta.ppf(0.025, 5 / 8 * size, 3 / 8 * size + 1))
+    assert found["high"] == pytest.approx(beta.ppf(0.975, 5 / 8 * size + 1, 3 / 8 * size))
 
 
 def test_the_classifier_is_not_counted_among_people(tmp_path):

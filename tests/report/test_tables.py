@@ -56,6 +56,13 @@ def test_a_difference_has_its_metrics_unit(metric, told):
     assert ("lower is better" in table.caption) == (metric == "brier")
 
 
+def test_intervals_are_not_told_as_surer_together_than_they_are():
+    (table,) = tables.comparison_tables(pd.DataFrame([comparison("auc")]), "auc")
+    assert "p is corrected for the number of comparisons" in table.caption
+    assert "level of its own test" in table.caption
+    assert "together are less sure than 95 %" in table.caption
+
+
 def test_no_verdict_is_not_told_as_no_effect():
     (table,) = tables.comparison_tables(pd.DataFrame([comparison("auc", verdict="none")]), "auc")
     assert only_row(table)[-1] == "not shown to differ"

@@ -61,7 +61,7 @@ def _gains(benchmark: Benchmark, out: Path, metric: str) -> Picture | None:
         alt=f"Dot plot: {name.lower()} minus {BASELINE} of {described(table)}, with 95 % intervals.",
         caption=f"{name} of every arm minus that of {BASELINE} augmentation, in percentage points. "
         "Right of the dashed line an arm is better; a bar that crosses it leaves the sign open. A bar is the "
-        "95\N{NO-BREAK SPACE}% interval, corrected for the number of comparisons.",
+        "95\N{NO-BREAK SPACE}% interval, at the level of its own test (Holm).",
     )
 
 
