@@ -4,6 +4,7 @@ import numpy as np
 import prdc
 import pytest
 import torch
+from scipy.stats import t
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -53,6 +54,13 @@ def test_kid_is_the_mean_over_pairs_written_out():
     bb = np.mean([kernel(b[i], b[j]) for i in range(4) for j in range(4) if i != j])
     ab = np.mean([kernel(x, y) for x in a for y in b])
     assert measures.kid(a, b) == pytest.approx(aa + bb - 2 * ab)
+
+
+def test_mmd_of_four_points_is_the_arithmetic_written_out():
+    real, others = np.array([[0.0], [2.0]]), np.array([[1.0], [4.0]])  # the real ones' median distance is 2
+    within = np.exp(-((2 / 2) ** 2) / 2) + np.exp(-((3 / 2) ** 2) / 2)
+    across = np.mean([np.exp(-((d / 2) ** 2) / 2) for d in (1, 4, 1, 2)])
+    assert measures.mmd(real, others) == pytest.approx(within - 2 * across)
 
 
 def test_coverage_is_bounded_by_the_variety_of_the_synthetic_set():
@@ -149,6 +157,20 @@ def test_the_interval_of_kid_knows_the_patients_of_both_sides():
             held[name] += low <= 0 <= high
     assert held["patients"] >= 80
     assert held["lesions"] < 65
+
+
+def test_the_interval_of_kid_is_the_jackknife_written_out():
+    """Five patients of 15 lesions, each left out in turn; and 23 others in five bunches, however many there are."""
+    real, others, patients, bunches = POINTS[:15], OTHERS[:23], np.arange(15) % 5, np.arange(23) % 5
+
+    def variance(left_out):
+        return 4 / 5 * np.sum((left_out - np.mean(left_out)) ** 2)
+
+    both = variance([measures.kid(real[patients != p], others) for p in range(5)])
+    both += variance([measures.kid(real, others[bunches != b]) for b in range(5)])
+    half = t.ppf(0.975, 4) * both**0.5
+    low, high = measures.kid_interval(real, others, patients, np.arange(23))
+    assert (low, high) == pytest.approx((measures.kid(real, others) - half, measures.kid(real, others) + half))
 
 
 def test_kid_of_one_patient_has_no_interval():

@@ -1,6 +1,7 @@
 import nibabel
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from augmentor.data.geometry import EmptyMaskError, Grid, check_grid, place, whole
 from augmentor.errors import DataError
@@ -174,6 +175,17 @@ def test_the_same_shape_under_another_header_is_told_with_the_way_out(mask):
     assert any("--by-voxel" in n for n in placed.notes)
 
 
+@pytest.mark.parametrize("met", [0, 49])
+def test_a_spacing_that_is_a_hundredth_larger_over_fifty_voxels_is_another_grid(met):
+    """Both grids share the corner that is `met`; at the other end they are half a voxel apart."""
+    image = Grid((50, 50, 50), np.eye(4))
+    larger = np.diag([1.01, 1.01, 1.01, 1.0])
+    larger[:3, 3] = -0.01 * met
+    drawn = ball(image.shape, (25, 25, 25), 6).astype(np.uint8)
+    (note,) = place(drawn, Grid(image.shape, larger), image, "m.nii").notes
+    assert "has the shape of its image (50x50x50), but its header puts it elsewhere" in note
+
+
 def test_a_mask_that_leaves_the_image_is_cut_with_the_share_that_is_lost(mask):
     shift = np.eye(4)
     shift[0, 3] = 8  # the ball's columns 7..17 lie at 15..25, and the image ends at 19
@@ -207,6 +219,27 @@ def test_lesions_smaller_than_the_images_voxels_are_missed_with_a_message():
         place(drawn, theirs, IMAGE, "m.nii")
     drawn[20:60, 20:60, 10:20] = 1
     assert any("2 lesions on its own grid and 1 on the image's" in n for n in place(drawn, theirs, IMAGE, "m").notes)
+
+
+def test_lesions_that_are_all_found_again_are_not_said_to_be_lost():
+    fine = Grid((40, 32, 20), CT_AFFINE @ np.diag([0.5, 0.5, 0.5, 1]))
+    drawn = np.zeros(fine.shape, np.uint8)
+    drawn[4:10, 4:10, 4:8] = drawn[24:30, 4:10, 4:8] = 1
+    placed = place(drawn, fine, IMAGE, "m.nii")
+    assert ndimage.label(placed.labels)[1] == 2
+    assert placed.notes == (
+        "m.nii: lies on another grid (40x32x20, LPS) than its image (20x16x10, LPS); it was resampled to the nearest "
+        "voxel. Check on extracted.png that it meets the lesions.",
+    )
+
+
+def test_voxels_that_touch_at_a_corner_are_one_lesion():
+    fine = Grid((40, 32, 20), CT_AFFINE @ np.diag([0.5, 0.5, 0.5, 1]))
+    drawn = np.zeros(fine.shape, np.uint8)
+    drawn[4:11, 4:11, 4:11] = drawn[11, 11, 11] = 1  # a single voxel at the corner, which the image's voxels miss
+    placed = place(drawn, fine, IMAGE, "m.nii")
+    assert ndimage.label(placed.labels)[1] == 1
+    assert not any("lesions on its own grid" in note for note in placed.notes)
 
 
 # What is no mask

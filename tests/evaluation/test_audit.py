@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from augmentor.evaluation.audit import audit
-from tests.evaluation.made import make_sides
+from augmentor.evaluation.sides import Side, Sides
+from tests.evaluation.made import make_side, make_sides
 
 
 def test_a_generator_that_copies_raises_the_alarm_and_says_why():
@@ -42,6 +43,24 @@ def test_one_file_is_told_as_one_and_none_as_none():
     assert replace(found, near=np.zeros_like(first)).sentence == (
         "No alarm: 0.0% of the synthetic lesions are near-copies of real ones."
     )
+
+
+def test_authenticity_is_a_share_of_lesions_farther_than_the_nearest_training_lesions_are_from_each_other():
+    training, noise = make_side(10).images[:10], make_side(4, seed=1).images[:4]
+    training[1] = training[0] + 0.2 * noise[0]  # of one patient, and nearer to each other than to any other
+
+    def near(row, amount):
+        return training[row] + amount * noise[1 + row % 3]
+
+    def side(images, patients):
+        return Side(np.stack(images), np.array(["a"] * len(images)), np.array(patients))
+
+    synthetic = side([near(0, 0.6), near(5, 0.2), near(6, 0.2), near(7, 0.2)], range(4))  # only the first is farther
+    held_out = side([near(0, 0.6), near(0, 0.7), near(0, 0.8), near(5, 0.2), near(6, 0.2)], range(5))
+    found = audit(Sides(synthetic, side(training, [0, 0, *range(1, 9)]), held_out))
+    assert found.nearest.tolist() == [0, 5, 6, 7]
+    assert found.authenticity["value"] == pytest.approx(1 / 4)
+    assert found.authenticity_held_out["value"] == pytest.approx(3 / 5)
 
 
 def test_members_are_told_from_others_where_all_of_them_were_copied():

@@ -3,13 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from augmentor.evaluation.fidelity import COUNTED, MEASURES, _augmented, measure_fidelity
-from augmentor.evaluation.sides import Sides
-from augmentor.measures import coverage, standardise
+from augmentor.evaluation.fidelity import COUNTED, MEASURES, _augmented, _halves, measure_fidelity
+from augmentor.evaluation.sides import Side, Sides
+from augmentor.measures import coverage, kid, kid_interval, standardise
 from augmentor.model.features import Embedder, texture_features
 from tests.evaluation.made import make_side, make_sides
 
 TEXTURE = Embedder("texture", texture_features)
+POINTS = Embedder("points", lambda images: images[:, 0, 0, :2].astype(float))
+RNG = np.random.default_rng(0)
 
 
 def quiet(_done, _note):
@@ -19,6 +21,24 @@ def quiet(_done, _note):
 def noise_like(side):
     images = np.random.default_rng(0).uniform(-1, 1, side.images.shape)
     return replace(side, images=images.astype(np.float32))
+
+
+def side_of(points, labels=None, groups=None):
+    """Lesions whose features, by POINTS, are the points (N, 2); of one class, each a patient's only one."""
+    images = np.zeros((len(points), 1, 8, 8), np.float32)
+    images[:, 0, 0, :2] = points
+    labels = np.array(["a"] * len(points)) if labels is None else np.array(labels)
+    return Side(images, labels, np.arange(len(points)) if groups is None else groups)
+
+
+def in_points(synthetic, training, held_out):
+    found = measure_fidelity(Sides(synthetic, training, held_out), [POINTS], quiet)
+    return found.spaces["points"], found.floor["points"]
+
+
+def knot(x, y=0.0, count=6):
+    """So many points within 0.01 of a place: more than a neighbourhood holds."""
+    return np.array([x, y]) + RNG.uniform(-0.01, 0.01, (count, 2))
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +108,60 @@ def test_a_class_with_one_held_out_lesion_is_left_out():
     held_out = make_side().rows(np.array([0, 40, 41, 42]))
     found = measure_fidelity(Sides(sides.synthetic, sides.training, held_out), [TEXTURE], quiet)
     assert found.spaces["texture"].keys() == {"striped", "mean"}
+
+
+def test_the_floor_asks_whether_training_lesions_lie_among_held_out_ones():
+    training, held_out = np.concatenate([knot(0.5), knot(-0.5), knot(0, 0.5)]), knot(0.5, count=12)
+    floor = in_points(side_of(training), side_of(training), side_of(held_out))[1]["a"]
+    assert floor["precision"] == pytest.approx(1 / 3, abs=0.12)
+    assert floor["recall"] > 0.8
+
+
+def test_features_are_standardised_by_both_real_sides_and_one_that_hardly_varies_by_a_tenth_of_what_is_usual():
+    training, held_out = RNG.normal(0.2, 0.1, (30, 2)), RNG.normal(-0.2, 0.3, (20, 2))
+    training[:, 1], held_out[:, 1] = RNG.normal(0, 1e-4, 30), RNG.normal(0, 1e-4, 20)
+    synthetic = RNG.normal(0, 0.2, (25, 2))
+    mean, deviation = (f(np.concatenate([training, held_out]), axis=0) for f in (np.mean, np.std))
+    assert deviation[1] < 0.01 * deviation[0]
+    deviation[1] = 0.1 * np.median(deviation)
+    expected = kid((held_out - mean) / deviation, (synthetic - mean) / deviation)
+    found = in_points(side_of(synthetic), side_of(training), side_of(held_out))[0]["a"]["kid"]
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_halves_of_the_training_lesions_share_none_and_halve_each_class():
+    training = make_side().rows(np.r_[0:40, 40:47])
+    one, other = _halves(training)
+    assert sorted([*one, *other]) == list(range(47))
+    for label, count in (("plain", 40), ("striped", 7)):
+        found = [int((training.labels[rows] == label).sum()) for rows in (one, other)]
+        assert sorted(found) == [count // 2, count - count // 2]
+
+
+def test_coverage_takes_as_many_synthetic_lesions_as_the_class_itself_has_training_ones():
+    """Two of four knots, at best, where the class has two training lesions, however many another class has."""
+    knots = np.concatenate([knot(x, y) for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
+    real = np.concatenate([knots, knots])
+    held_out = side_of(real, ["a"] * 24 + ["b"] * 24)
+    synthetic = side_of(real[np.tile(np.arange(48), 2)], [*"a" * 24, *"b" * 24] * 2)
+    training = side_of(real[np.r_[0, 6, 24:48]], ["a"] * 2 + ["b"] * 24)
+    found = in_points(synthetic, training, held_out)[0]
+    assert found["a"]["coverage"] <= 0.5
+    assert found["b"]["coverage"] > 0.9
+
+
+def test_the_interval_of_kid_is_by_patient_on_both_sides():
+    ours, theirs = RNG.normal(0, 0.3, (2, 30, 2))
+    training, held_out = side_of(ours, groups=np.arange(30) // 2), side_of(theirs, groups=np.arange(30) // 3)
+    floor = in_points(training, training, held_out)[1]["a"]
+    points = standardise(np.concatenate([ours, theirs]), theirs, ours)[1:]
+    expected = kid_interval(*points, held_out.groups, training.groups)
+    assert (floor["kid_low"], floor["kid_high"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_interval_of_the_mean_is_that_of_independent_classes():
+    labels = np.repeat(["a", "b"], 15)
+    found = in_points(*[side_of(RNG.normal(0, 0.3, (30, 2)), labels) for _ in range(3)])[0]
+    halves = [(found[name]["kid_high"] - found[name]["kid_low"]) / 2 for name in "ab"]
+    half, middle = np.hypot(*halves) / 2, (found["a"]["kid"] + found["b"]["kid"]) / 2
+    assert (found["mean"]["kid_low"], found["mean"]["kid_high"]) == pytest.approx((middle - half, middle + half))

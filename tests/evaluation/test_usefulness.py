@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from augmentor.model.features import Embedder, texture_features
 from tests.evaluation.made import make_sides
 
 TEXTURE = Embedder("texture", texture_features)
+PIXELS = Embedder("pixels", lambda images: images.reshape(len(images), -1))
 
 
 def measure(sides):
@@ -36,6 +39,33 @@ def test_lesions_with_a_mark_are_told_from_real_ones():
     marked[:, :, ::2, ::2] += 0.1
     found = measure(Sides(Side(marked, sides.synthetic.labels, sides.synthetic.groups), sides.training, sides.held_out))
     assert found.real_or_synthetic_auc["low"] > 0.9
+
+
+@pytest.fixture
+def few_draws(monkeypatch):
+    """Where only the value counts, its interval is told fast."""
+    monkeypatch.setattr("augmentor.evaluation.intervals._DRAWS", 10)
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_a_classifier_that_knows_a_real_lesion_is_not_asked_about_its_slight_warp():
+    training, held_out, aside = np.random.default_rng(0).normal(size=(3, 80, 1, 8, 8))
+    labels, groups = np.repeat(["plain", "striped"], 40), np.arange(80) // 2
+    real, unseen = Side(training, labels, groups), Side(held_out, labels, groups)
+    sides = Sides(Side(0.99 * training + 0.14 * aside, labels, np.arange(80)), real, unseen)  # of the same distribution
+    grouped, torn = (
+        measure_usefulness(sides, PIXELS, nearest).real_or_synthetic_auc["value"]
+        for nearest in (groups, 1000 + np.arange(80))
+    )
+    assert grouped == pytest.approx(0.5, abs=0.1)
+    assert torn < 0.35
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_a_patients_number_on_one_side_says_nothing_of_the_other():
+    sides = make_sides()
+    renumbered = replace(sides, held_out=replace(sides.held_out, groups=sides.held_out.groups + 500))
+    assert measure(renumbered) == measure(sides)
 
 
 def test_one_real_patient_can_not_be_cross_validated():

@@ -28,7 +28,7 @@ def test_a_wrong_label_is_not_confirmed_by_the_lesion_that_brought_it():
     wrong = TARGETS.copy()
     wrong[:2] = 1  # both lesions of the first patient
     check = fit_label_check(IMAGES, FEATURES, wrong, PATIENTS)
-    assert (check.own[:2] < 0.5).all()
+    assert (check.own[:2] < 0.15).all()  # of members that have seen them: 0.3
 
 
 def test_a_class_of_one_patient_is_still_known_to_every_member():

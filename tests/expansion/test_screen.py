@@ -4,15 +4,23 @@ import numpy as np
 import pytest
 
 import augmentor.expansion.screen as screening
+from augmentor.data.images import load_images
 from augmentor.expansion import rules
-from augmentor.expansion.screen import synthesise
-from augmentor.model.memorisation import turned_views
+from augmentor.expansion.screen import screen_of, synthesise
+from augmentor.model.checkpoint import load_checkpoint
+from augmentor.model.memorisation import make_copy_check, turned_views
 from augmentor.training.fit import fit
 from tests.expansion.fake import CARD, CLASSES, FakeGenerator, make_screen, training_lesions
 from tests.lesion_sets import tiny_recipe, write_set
 from tests.threads import torch_threads
 
 SCREENS = {level: make_screen(level) for level in ("off", "light", "strict")}
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted")
+    return fit(write_set(folder / "lesions"), tiny_recipe(), folder / "run", latest=False)
 
 
 def draw(level, generator, count=32, seed=0):
@@ -119,6 +127,13 @@ def test_a_class_without_hope_is_given_up(monkeypatch):
     assert set(screen.drawn.values()) == {150}
 
 
+def test_a_class_is_not_given_up_for_refusals_that_others_pass_between(monkeypatch):
+    monkeypatch.setattr(screening, "_PATIENCE", 20)
+    lesions, screen = draw("off", FakeGenerator("copied", 0.5, training_lesions()[0][0]), 64)
+    assert len(lesions) == 128
+    assert all(screen.refused_of(label)["copy"] > 20 for label in CLASSES)
+
+
 def test_few_lesions_are_given_up_after_twenty_tries_each():
     lesions, screen = draw("light", FakeGenerator("noise", share=1.0), 3)
     assert not lesions
@@ -190,10 +205,39 @@ def test_lesions_that_another_rule_refused_are_neither_compared_nor_kept():
     assert not again.measured
 
 
-def test_synthesise_gives_images_and_labels_in_class_order(tmp_path):
-    run = fit(write_set(tmp_path / "lesions"), tiny_recipe(), tmp_path / "run", latest=False)
+def test_a_lesion_is_judged_alike_alone_and_behind_a_copy():
+    images, _, _ = training_lesions(8, seed=5)
+    images[0] = training_lesions()[0][3]
+    lesions, alone = ([rules.Synthetic("plain", i, image) for i, image in enumerate(images[:8])] for _ in range(2))
+    screen = SCREENS["light"]
+    screen._judge(lesions, 0)
+    assert [x.rule for x in lesions] == ["copy"] + [None] * 7
+    for lesion, other in zip(lesions, alone, strict=True):
+        screen._judge([other], 0)
+        assert lesion.rule == other.rule
+        assert lesion.measured == pytest.approx(other.measured, abs=1e-3)  # near 0, a root of rounding
+
+
+def test_the_screen_of_a_run_knows_its_patients_and_its_held_out_lesions(fitted, monkeypatch):
+    card, given = load_checkpoint(fitted.chosen_checkpoint)[1], {}
+    monkeypatch.setattr(
+        screening, "make_copy_check", lambda *asked: given.update(copies=asked) or make_copy_check(*asked)
+    )
+    monkeypatch.setattr(screening, "fit_texture_rules", lambda *asked: given.update(texture=asked))
+    screen_of(fitted, card)
+    names = fitted.training.table["patient"].to_numpy()
+    of_one_patient = names[:, None] == names[None]
+    assert of_one_patient.sum() > len(names)
+    for patients in (given["copies"][1], given["texture"][2]):
+        np.testing.assert_array_equal(np.equal.outer(patients, patients), of_one_patient)
+    held_out, _ = load_images(fitted.held_out.paths, 16, card.intensity)
+    assert len(held_out)
+    np.testing.assert_array_equal(given["copies"][2], held_out)
+
+
+def test_synthesise_gives_images_and_labels_in_class_order(fitted):
     for level in ("off", "light", "strict"):
-        images, labels = synthesise(run, {"a": 3, "b": 2}, 0, level)
+        images, labels = synthesise(fitted, {"a": 3, "b": 2}, 0, level)
         assert images.shape[1:] == (1, 16, 16)
         assert images.dtype == np.float32
         assert len(images) == len(labels)

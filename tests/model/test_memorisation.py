@@ -77,8 +77,12 @@ def test_a_set_full_of_doubles_still_refuses_an_exact_copy():
     assert (check.distances(TRAINING)[0] < check.threshold).all()
 
 
-def test_twins_are_held_to_no_more_than_copies():
-    assert 0 < CHECK.twin_threshold <= CHECK.threshold
+def test_of_fewer_lesions_than_the_window_twins_are_held_to_as_much_less_of_a_percentile():
+    """Among 512 synthetic lesions the nearest is nearer by chance than among 60 training ones."""
+    apart = [CHECK.distances(OTHERS)[0], CHECK.distances(TRAINING, np.eye(60, dtype=bool))[0]]
+    assert CHECK.threshold == pytest.approx(np.percentile(apart, 1))
+    assert CHECK.twin_threshold == pytest.approx(np.percentile(apart, 60 / 512))
+    assert 0 < CHECK.twin_threshold < CHECK.threshold
 
 
 @pytest.mark.parametrize("size", [28, 31, 64, 128])

@@ -9,6 +9,7 @@ import torch
 from augmentor.model.gan import build_gan
 from augmentor.model.graft import TrainingLesions
 from augmentor.recipe import ModelName, ModelSection, TrainingSection
+from augmentor.training import loop
 from augmentor.training.loop import Trainer
 
 MODELS = get_args(ModelName)
@@ -91,6 +92,100 @@ def test_a_step_moves_both_networks_and_gives_finite_losses(name):
     assert all(torch.isfinite(v) for v in losses.values())
     for network in ("generator", "discriminator", "ema"):
         assert any(not torch.equal(before[k], after[k]) for k in before if k.startswith(network + "."))
+
+
+class Watched:
+    """One step of a trainer: what it drew, made and judged, and what it descended on, in order."""
+
+    def __init__(self, trainer: Trainer, monkeypatch: pytest.MonkeyPatch):
+        self.drawn, self.made, self.judged, self.totals, self.penalties = [], [], [], [], []
+        for name, kept in (("_draw_real", self.drawn), ("_judge", self.judged), ("_descend", self.totals)):
+            monkeypatch.setattr(trainer, name, self._kept(getattr(trainer, name), kept))
+        monkeypatch.setattr(loop, "r1_penalty", self._kept(loop.r1_penalty, self.penalties))
+        trainer.generator.module.register_forward_hook(lambda _, given, made: self.made.append((given, made)))
+        self.losses = trainer.train_step()
+
+    def _kept(self, act, kept):
+        def watched(*given):
+            found = act(*given)
+            kept.append((given, found))
+            return found
+
+        return watched
+
+
+def test_every_eighth_step_of_the_discriminator_holds_eight_times_half_the_penalty(monkeypatch):
+    trainer = make_trainer()
+    for step in range(9):
+        seen = Watched(trainer, monkeypatch)
+        total, penalty = seen.totals[0][0][1], sum(found for _, found in seen.penalties)
+        assert len(seen.penalties) == (step % 8 == 0)
+        assert total.item() == pytest.approx((seen.losses["loss_d"] + 0.02 / 2 * 8 * penalty).item(), rel=1e-5)
+        monkeypatch.undo()
+
+
+def test_the_generator_descends_on_its_loss_and_three_times_the_distance_to_its_grafts(monkeypatch):
+    seen = Watched(run(make_trainer(), 3), monkeypatch)
+    ((_, (synthetic, start)),) = seen.made
+    anchor = loop.anchor_penalty(synthetic, start)
+    assert anchor > 0
+    assert seen.totals[1][0][1].item() == pytest.approx((seen.losses["loss_g"] + 3 * anchor).item(), rel=1e-5)
+
+
+def test_the_discriminator_sees_synthetic_lesions_augmented_in_its_own_step_and_in_the_generators(monkeypatch):
+    seen = Watched(make_trainer(), monkeypatch)
+    real, synthetic = seen.drawn[0][1][1], seen.made[0][1][0]
+    shown = [images for (images, *_), _ in seen.judged]  # real, synthetic, real for its penalty, synthetic
+    assert len(shown) == 4
+    for images, raw in zip(shown, (real, synthetic, real, synthetic), strict=True):
+        assert images.shape == raw.shape
+        assert not torch.equal(images, raw)
+    assert torch.equal(shown[0], shown[2])
+    assert not torch.equal(shown[1], shown[3])
+
+
+def test_lesions_are_judged_by_their_own_sizes(monkeypatch):
+    trainer = make_volume_trainer()
+    seen = Watched(trainer, monkeypatch)
+    (latents, labels), _ = seen.made[0]
+    own = {"real": seen.drawn[0][1][2], "synthetic": trainer.ema.sides_mm(latents, labels)}
+    assert not torch.equal(own["real"], own["synthetic"])
+    for (given, _), kind in zip(seen.judged, ("real", "synthetic", "real", "synthetic"), strict=True):
+        assert torch.equal(given[2], own[kind])
+
+
+def test_the_discriminator_is_shown_masks_whose_values_stay():
+    trainer = make_volume_trainer()
+    masks = torch.where(torch.rand(4, 1, 16, 16, 16, generator=torch.Generator().manual_seed(2)) < 0.5, -0.7, 0.7)
+    for seed in range(8):
+        seen = trainer._for_discriminator(torch.cat([masks / 2, masks], 1), torch.Generator().manual_seed(seed))
+        assert set(seen[:, 1].unique().tolist()) == set(masks.unique().tolist())
+
+
+def test_the_average_moves_every_fourth_step_and_its_half_life_grows_to_what_is_asked():
+    trainer = make_trainer()
+
+    def average():
+        return torch.cat([w.flatten().clone() for w in trainer.ema.parameters()])
+
+    def moved(before, half_life):  # four steps of six lesions
+        now = torch.cat([w.detach().flatten() for w in trainer.generator.module.parameters()])
+        assert not torch.allclose(before, now)
+        return now + 0.5 ** (0.024 / half_life) * (before - now)
+
+    start = average()
+    run(trainer, 3)
+    assert torch.equal(average(), start)
+    run(trainer, 1)
+    torch.testing.assert_close(average(), moved(start, 0.2 * 0.024))  # kimg: a fifth of what has been shown
+    start = average()
+    run(trainer, 4)
+    torch.testing.assert_close(average(), moved(start, 0.2 * 0.048))
+    start, trainer.step = average(), 100_000
+    for weights in trainer.generator.module.parameters():
+        weights.data += 1  # far enough for a small step to be seen
+    trainer._update_average()
+    torch.testing.assert_close(average(), moved(start, 5.0))
 
 
 def test_batches_are_balanced_over_the_classes():
