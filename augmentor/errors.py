@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
 SHOWN = 5
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # no more can be written
 
 
 class AugmentorError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -27,11 +28,14 @@ def exists(file: Path) -> bool:
 def write_atomically(file: Path, content: str | bytes) -> None:
     """The file is there whole or not at all, also when the machine stops in the middle. Text is written in UTF-8."""
     part = file.with_name(f"{file.name}.{os.getpid()}.part")  # beside the file, and no other process's
-    with part.open("wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
+    try:
+        with part.open("wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_table(file: Path, table: pd.DataFrame | None, **how: Any) -> None:
@@ -49,26 +53,57 @@ def write_table(file: Path, table: pd.DataFrame | None, **how: Any) -> None:
 def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     """A folder beside `out` that takes its name when everything is written in it.
 
-    `out` may be there, empty; what it holds is replaced where the caller says so, else OSError is raised.
+    `out` may be there, empty: then all of it is moved in, since a folder that was prepared can be a disk of its own, or
+    the one that a shell stands in. What it holds is replaced where the caller says so, else OSError is raised.
     """
-    part, old = (out.with_name(f".{out.name}.{what}-{os.getpid()}") for what in ("part", "old"))
+    there = out.exists() and not replace
+    part, old = ((out if there else out.parent) / f".{out.name}.{what}-{os.getpid()}" for what in ("part", "old"))
     part.mkdir(parents=True)
     try:
         yield part
+        if there:
+            _move_into(out, part)
+            return
         if out.exists() and replace:
             out.rename(old)
-        elif out.exists():
-            out.rmdir()
         part.rename(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _move_into(out: Path, part: Path) -> None:
+    """Everything in `part`, a folder in `out`, one up: folders first, so that a table names what is there.
+
+    Raises OSError where another process has written into `out` meanwhile.
+    """
+    if found := [f for f in out.iterdir() if not f.name.startswith(f".{out.name}.part-")]:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(found[0]))
+    for child in sorted(part.iterdir(), key=Path.is_file):
+        child.rename(out / child.name)
+
+
+def clear(folder: Path) -> None:
+    """Remove what a folder holds, as far as that goes."""
+    for child in folder.iterdir():
+        if child.is_dir():
+            shutil.rmtree(child, ignore_errors=True)
+        else:
+            child.unlink(missing_ok=True)
+
+
 def require_empty(folder: Path, also: str = "Empty it") -> None:
-    """Raise UsageError if `folder` is a file or holds anything: nothing on disk is overwritten."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    """Raise UsageError if `folder` or one above it is a file, or it holds anything: nothing on disk is overwritten."""
+    require_folder(folder)
+    if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder}: already holds files, and nothing is overwritten. {also}, or give another --out.")
+
+
+def require_folder(out: Path) -> None:
+    """Raise UsageError where `out`, or what stands above it, is a file."""
+    there = next((f for f in (out, *out.parents) if f.exists()), out)
+    if there.exists() and not there.is_dir():
+        raise UsageError(f"{out}: can't be a folder, for {there} is a file. Give another --out.")
 
 
 def to_json(content: Any) -> str:

@@ -650,3 +650,15 @@ def test_check_prints_json_and_nothing_else(augmentor, lesion_folder, broken):
 def test_the_command_line_starts_without_torch():
     program = "import augmentor.cli, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_ctrl_c_is_answered_in_a_word(monkeypatch, capsys):
+    def interrupted(*_arguments, **_names):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("augmentor.data.sources.open_lesions", interrupted)
+    monkeypatch.setattr(sys, "argv", ["augmentor", "check", "--data", "lesions"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "Interrupted."

@@ -6,7 +6,8 @@ import math
 import pandas as pd
 import pytest
 
-from augmentor.files import to_json, whole_folder, write_atomically, write_table
+from augmentor.errors import UsageError
+from augmentor.files import require_empty, require_folder, to_json, whole_folder, write_atomically, write_table
 
 
 def test_a_file_that_can_not_be_written_leaves_the_one_of_before(tmp_path):
@@ -15,6 +16,7 @@ def test_a_file_that_can_not_be_written_leaves_the_one_of_before(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_atomically(file, "\ud800")
     assert file.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_table_without_rows_removes_that_of_an_earlier_time(tmp_path):
@@ -46,6 +48,36 @@ def test_a_folder_that_fails_leaves_nothing_and_what_was_there(tmp_path):
     with whole_folder(tmp_path / "out", replace=True) as part:
         (part / "a").touch()
     assert {file.name for file in tmp_path.rglob("*")} == {"out", "a"}
+
+
+def test_a_folder_that_was_prepared_is_filled_and_stays_itself(tmp_path):
+    """It may be a disk of its own, or the one that a shell stands in."""
+    out = tmp_path / "out"
+    out.mkdir(mode=0o750)
+    before = out.stat()
+    with whole_folder(out) as part:
+        (part / "a").mkdir()
+        (part / "a" / "b").touch()
+        (part / "table.csv").touch()
+        assert {file.name for file in out.iterdir()} == {part.name}
+    assert {file.relative_to(out).as_posix() for file in out.rglob("*")} == {"a", "a/b", "table.csv"}
+    assert (out.stat().st_ino, out.stat().st_mode) == (before.st_ino, before.st_mode)
+
+
+def test_a_folder_that_was_prepared_stays_empty_where_filling_it_fails(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileNotFoundError), whole_folder(tmp_path / "out") as part:
+        (part / "a" / "b").write_text("no folder a")
+    assert [file.name for file in tmp_path.rglob("*")] == ["out"]
+
+
+@pytest.mark.parametrize("below", ["", "sub", "sub/deeper"])
+def test_a_file_where_a_folder_is_wanted_is_named(tmp_path, below):
+    (tmp_path / "file").touch()
+    for require in (require_empty, require_folder):
+        with pytest.raises(UsageError, match=r"can't be a folder, for .*file is a file\. Give another --out"):
+            require(tmp_path / "file" / below)
+        require(tmp_path / "new" / below)
 
 
 def test_json_has_null_for_what_is_not_finite():

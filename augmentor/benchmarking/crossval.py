@@ -21,7 +21,7 @@ from augmentor.benchmarking.statistics import measure
 from augmentor.data.images import Intensity, file_name, load_images
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import Fold, brings_test, guard
-from augmentor.errors import AugmentorError, InterruptedFitError, LeakageError, UsageError
+from augmentor.errors import OF_THE_DISK, AugmentorError, InterruptedFitError, LeakageError, UsageError
 from augmentor.expansion.mix import wanted_counts
 from augmentor.model.checkpoint import load_card
 from augmentor.model.devices import computes_in_bfloat16, find_device
@@ -181,6 +181,7 @@ def fit_gan(task: GanTask, progress: Progress) -> Fitted:
             f"Interrupted in the GAN of {task}; nothing is lost. Go on with the same command and the same --out."
         ) from error
     except Exception as error:
+        _require_disk(error)
         return Fitted(record, _told(error))
     told = ("kimg", "seconds")
     record |= {k: run.summary[k] for k in told} | {"discrimination": run.summary["discrimination_held_out"]}
@@ -246,6 +247,7 @@ def run_cell(task: CellTask, progress: Progress) -> Cell:
     except LeakageError:
         raise
     except Exception as error:
+        _require_disk(error)
         return task.fail(_told(error))
     cell = replace(cell, seconds=round(time.perf_counter() - begun, 2))
     cell.save(task.data.folder / "cells")
@@ -305,6 +307,12 @@ def _gan_paths(task: CellTask) -> dict[str, list[str]]:
         return {}
     run = Run(task.data.gan_folder(task.arm.gan))
     return {"gan_train": run.training.paths, "gan_held_out": run.held_out.paths}
+
+
+def _require_disk(error: Exception) -> None:
+    """Raise an error of the disk, a full one as a rule: the next cells would meet it too, and no arm is to blame."""
+    if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        raise error
 
 
 def _told(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 import sys
 import warnings
@@ -18,7 +17,7 @@ from augmentor.cli.recipes import demo, run
 from augmentor.cli.reports import report
 from augmentor.cli.speed import bench
 from augmentor.cli.trial import benchmark, calibrate, screens
-from augmentor.errors import AugmentorError
+from augmentor.errors import OF_THE_DISK, AugmentorError
 
 app = typer.Typer(
     name="augmentor",
@@ -31,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+_INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
 COMMANDS = (extract, check, fit, expand, evaluate, benchmark, calibrate, screens, report, bench, demo, run)
 for command in COMMANDS:
     app.command()(command)
@@ -39,7 +38,7 @@ app.add_typer(read)
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 a run failed, 2 bad usage or data."""
+    """Exit codes: 0 done, 1 a run failed, 2 bad usage or data, 130 interrupted."""
     warnings.filterwarnings("ignore", category=FutureWarning)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end, which takes worker processes along
     try:
@@ -48,10 +47,11 @@ def main() -> None:
         err.print(f"Error: {error}", style="red", **PLAIN)
         sys.exit(error.exit_code)
     except OSError as error:
-        advice = " Free space, or choose a writable --out." if error.errno in _OF_THE_DISK else ""
+        advice = " Free space, or choose a writable --out." if error.errno in OF_THE_DISK else ""
         told = f"{error.filename or 'disk'}: {error.strerror or error}.{advice}"
         err.print(f"Error: {told}", style="red", **PLAIN)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("Interrupted.", style="red")
-        sys.exit(1)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer's, for Ctrl-C
+            err.print("Interrupted.", style="red")
+        raise

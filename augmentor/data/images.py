@@ -134,7 +134,24 @@ def _read_file(path: str) -> LesionImage:
         frames = getattr(picture, "n_frames", 1)
         if picture.format == "TIFF" and frames > 1:
             raise DataError(f"{path}: holds {frames} pictures; a lesion image is one. Write each to a file of its own.")
-        return LesionImage(_channels_first(_plain_mode(_upright(picture)), path))
+        _require_full_depth(picture, path)
+        return LesionImage(_channels_first(_of_its_type(_plain_mode(_upright(picture)), picture), path))
+
+
+def _require_full_depth(picture: Image.Image, path: str) -> None:
+    """Raise DataError for colours of 16 bits, of which Pillow reads 8; to be asked before it has read them."""
+    stored = [str(tile[3]) for tile in getattr(picture, "tile", [])]
+    if picture.mode in {"RGB", "RGBA", "LA"} and any(";16" in mode for mode in stored):
+        raise DataError(
+            f"{path}: holds several channels of 16 bits, of which 8 would be read. Save it as npy, or as 8 bits."
+        )
+
+
+def _of_its_type(pixels: np.ndarray, picture: Image.Image) -> np.ndarray:
+    """Numbers of a TIFF that Pillow takes for others: unsigned ones of 32 bits, and signed ones of 8."""
+    kind = getattr(picture, "tag_v2", {}).get(ExifTags.Base.SampleFormat, (1,))[0]
+    taken = {(np.dtype(np.int32), 1): np.uint32, (np.dtype(np.uint8), 2): np.int8}
+    return pixels.view(taken.get((pixels.dtype, kind), pixels.dtype))
 
 
 def _upright(picture: Image.Image) -> Image.Image:

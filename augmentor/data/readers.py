@@ -29,7 +29,8 @@ LESION_TABLES = ("lesions.csv", "manifest.csv")  # what `extract` and `expand` c
 _NOT_CLASSES = {"masks"}
 # One of these lies in whatever the commands write: runs, enlarged sets, benchmarks, evaluations, lesions cut out and
 # readings. A report has its figures beside it; alone, `report.html` may be anybody's.
-_WRITTEN = ("recipe.toml", "dataset_description.json", "benchmark.toml", "evaluation.json", "extract.toml", "key.json")
+_WRITTEN = ("recipe.toml", "benchmark.toml", "evaluation.json", "extract.toml", "key.json")
+_DESCRIPTION = "dataset_description.json"  # of any BIDS set, and so of an enlarged one
 _REPORT = ("report.html", "figures")
 _MASK_ENDINGS = ("_mask", "-mask", "_seg", "_segmentation")  # of the name of a lesion's mask, beside the lesion
 # What people and systems keep beside images; files of other kinds could be images that are not read.
@@ -125,9 +126,11 @@ def _read_folder(folder: Path, pattern: NamePattern | None) -> Lesions:
             f"{len(doubled)} DICOM files are left out, for example {min(doubled)}: a picture of the same name lies "
             "beside each."
         )
-    ours = [d.name for d in sorted(folder.iterdir()) if d.is_dir() and _is_written(d)]
+    ours = [d for d in sorted(folder.iterdir()) if d.is_dir() and _is_written(d)]
+    ours += [d for *_, home in homes for d in sorted(home.glob("*/")) if _is_ours(d)]
     if ours:
-        notes.append(f"No classes, and left out, is what augmentor wrote: {', '.join(ours)}.")
+        told = ", ".join(d.relative_to(folder).as_posix() for d in ours)
+        notes.append(f"No classes, and left out, is what augmentor wrote: {told}.")
     stray = [f for home in (folder, *splits) for f in _images(home.iterdir()) if not _left_out(f.name)]
     if stray:
         notes.append(
@@ -152,15 +155,22 @@ def _class_folders(folder: Path) -> list[Path]:
 
 
 def _is_written(folder: Path) -> bool:
-    """Whether a command wrote it, or into it, as `fit` does into runs/ where it is called among the lesions."""
-    homes = [folder, *(d for d in folder.iterdir() if d.is_dir())]
-    reported = any(all((home / name).exists() for name in _REPORT) for home in homes)
-    return reported or any((home / name).exists() for home in homes for name in _WRITTEN)
+    """Whether a command wrote it, or all that lies in it, as in runs/ where `fit` is called among the lesions."""
+    return _is_ours(folder) or (any(map(_is_ours, folder.glob("*/"))) and not _images(_below(folder)))
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a command wrote what it holds."""
+    if all((folder / name).exists() for name in _REPORT) or any((folder / name).exists() for name in _WRITTEN):
+        return True
+    description = folder / _DESCRIPTION
+    return description.is_file() and '"augmentor"' in description.read_text(encoding="utf-8", errors="ignore")
 
 
 def _below(folder: Path) -> Iterator[Path]:
     """All files below, in linked folders too, but for hidden ones (what a Mac or a notebook leaves beside the real
-    ones) and those in a folder `masks`. A link to a folder above, or to one that was read already, adds nothing."""
+    ones), those in a folder `masks`, and those that a command wrote. A link to a folder above, or to one that was read
+    already, adds nothing."""
     seen = {*folder.resolve().parents}
     waiting = [folder]
     for start in waiting:
@@ -169,7 +179,7 @@ def _below(folder: Path) -> Iterator[Path]:
         for home, folders, names in os.walk(start):
             seen.add(Path(home).resolve())
             yield from (Path(home, name) for name in names if not _left_out(name))
-            within = [Path(home, name) for name in sorted(folders) if not _left_out(name)]
+            within = [f for name in sorted(folders) if not _left_out(name) and not _is_ours(f := Path(home, name))]
             waiting += [f for f in within if f.is_symlink()]
             folders[:] = [f.name for f in within if f.resolve() not in seen]
 

@@ -12,7 +12,8 @@ from augmentor.errors import DataError, first_of
 
 
 def load_sides(lesions: Lesions) -> np.ndarray:
-    """(N,) float32 mm: the column roi_side_mm, or the longest side by the file's own spacing.
+    """(N,) float32 mm: the column roi_side_mm, or by the file's own spacing the longest side of the square or cube that
+    its pixels fill (`to_square`), as an enlarged set tells it.
 
     Raises DataError where neither is known, or the number makes no sense.
     """
@@ -36,7 +37,7 @@ def _by_spacing(path: str) -> float:
     image = read_image(path)
     if image.spacing_mm is None:
         return math.nan
-    return max(n * step for n, step in zip(image.pixels.shape[1:], image.spacing_mm, strict=True))
+    return max(image.pixels.shape[1:]) * max(image.spacing_mm)
 
 
 def spacing_at(image: LesionImage, roi_side_mm: str, size: int) -> tuple[float, ...] | None:

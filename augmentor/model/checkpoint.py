@@ -45,8 +45,12 @@ class Card:
         return (self.channels, *[self.model.size] * self.model.spatial_dims)
 
     def spacing_of(self, roi_side_mm: float | None) -> tuple[float, ...] | None:
-        """The spacing of a lesion that was made for a side in mm; the training lesions' where it was made for none."""
-        return (roi_side_mm / self.model.size,) * self.model.spatial_dims if roi_side_mm else self.spacing_mm
+        """The spacing of a lesion that was made for a side in mm, the longest, in the proportions of the training
+        lesions' spacing; theirs where it was made for none."""
+        if not roi_side_mm:
+            return self.spacing_mm
+        proportions = self.spacing_mm or (1.0,) * self.model.spatial_dims
+        return tuple(roi_side_mm / self.model.size * (step / max(proportions)) for step in proportions)
 
 
 def save_tensors(file: Path, tensors: dict[str, Tensor]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from augmentor.errors import UsageError
-from augmentor.files import write_atomically, write_table
+from augmentor.files import require_folder, write_atomically, write_table
 from augmentor.reading.page import page_templates
 from augmentor.report.blocks import Block, Section
 from augmentor.report.sections import SECTIONS
@@ -40,7 +40,8 @@ def report(folders: Sequence[Path], out: Path) -> Path:
 
 
 def _require_own(out: Path, folders: Sequence[Path]) -> None:
-    """Raise UsageError where files of somebody else could be overwritten."""
+    """Raise UsageError where files of somebody else could be overwritten, or no folder can be."""
+    require_folder(out)
     if out.is_dir() and out.resolve() not in [Path(folder).resolve() for folder in folders]:
         others = sorted(file.name for file in out.iterdir() if file.name not in OWN)
         if others:

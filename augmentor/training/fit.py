@@ -27,7 +27,7 @@ from augmentor.data.masks import load_mask_channels
 from augmentor.data.sizes import load_sides, spacing_at
 from augmentor.data.splits import groups, guard, holdout
 from augmentor.errors import AugmentorError, InterruptedFitError, UsageError
-from augmentor.files import write_atomically
+from augmentor.files import clear, write_atomically
 from augmentor.model.checkpoint import Card, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from augmentor.model.devices import DeviceName
 from augmentor.model.gan import METHODS, batch_of, build_gan, resolve
@@ -40,6 +40,7 @@ from augmentor.training.monitor import Monitor, Side
 from augmentor.training.reach import RANGES, measure_reach
 from augmentor.training.run import (
     Run,
+    is_aborted_start,
     new_folder,
     newest_unfinished,
     open_run,
@@ -183,6 +184,7 @@ def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
     require_shareable(fabric, method, batch_of(recipe.training, method, recipe.model.spatial_dims))
     lesions = found.lesions.at_most(recipe.data.max_per_class)
     train, held_out = _split(lesions, recipe)
+    given = out is not None and out.exists()
     run = Run(lead(fabric, lambda: new_folder(out).resolve()))
     try:
         lead(fabric, lambda: _fill(run, lesions, train, held_out, recipe))
@@ -190,7 +192,10 @@ def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
         lead(fabric, lambda: _take_snapshot(under_way))
     except BaseException:  # also Ctrl-C: a folder without a first snapshot could be neither resumed nor used
         if is_first():
-            shutil.rmtree(run.folder)
+            if given:
+                clear(run.folder)
+            else:
+                shutil.rmtree(run.folder, ignore_errors=True)
         raise
     return under_way
 
@@ -263,7 +268,8 @@ def _resume(folder: Path, device: DeviceName | None) -> _Fit:
     if run.finished:
         raise UsageError(f"{run.folder}: this run is finished. Start another without --resume.")
     if not run.resumable:
-        raise UsageError(f"{run.folder}: holds no unfinished run to resume. Start one without --resume.")
+        advice = "Remove the folder, then start" if is_aborted_start(run.folder) else "Start"
+        raise UsageError(f"{run.folder}: holds no unfinished run to resume. {advice} one without --resume.")
     run.require_unchanged()
     recipe = run.recipe
     if device:

@@ -112,6 +112,11 @@ def save_summary(run: Run, content: dict[str, Any]) -> None:
 def new_folder(out: Path | None) -> Path:
     """An empty folder for a run: `out`, or runs/<time>. Raises UsageError where it already holds files."""
     folder = out or RUNS / time.strftime("%Y%m%d-%H%M%S")
+    if is_aborted_start(folder):
+        raise UsageError(
+            f"{folder}: holds a fit that was cut short before its first snapshot, or has just begun. Remove the folder "
+            "if none is at work, or give another --out."
+        )
     require_empty(folder, "Add --resume to go on with the run in it")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -125,12 +130,18 @@ def newest_unfinished() -> Path:
     return max(folders, key=lambda f: f.stat().st_mtime)
 
 
+def is_aborted_start(folder: Path) -> bool:
+    """Whether a folder holds what a fit leaves that was killed before its first snapshot, and nothing else."""
+    if not folder.is_dir() or Run(folder).finished or Run(folder).resumable:
+        return False
+    names = {re.sub(r"\.\d+\.part$", "", f.name) for f in folder.iterdir()}
+    return bool(names) and names <= _BEFORE_THE_FIRST_SNAPSHOT
+
+
 def remove_aborted_start(folder: Path) -> None:
     """Remove what a fit leaves that was killed before its first snapshot; any other folder stays as it is."""
-    if folder.is_dir() and not Run(folder).finished and not Run(folder).resumable:
-        names = {re.sub(r"\.\d+\.part$", "", f.name) for f in folder.iterdir()}
-        if names <= _BEFORE_THE_FIRST_SNAPSHOT:
-            shutil.rmtree(folder)
+    if is_aborted_start(folder):
+        shutil.rmtree(folder)
 
 
 def open_run(folder: Path | None) -> Run:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -381,6 +382,18 @@ def test_a_gan_that_fails_fails_its_cells_and_no_others(tmp_path, monkeypatch):
     assert results.table["arm"].tolist() == ["classic", "classic"]
     assert all("no memory" in f["error"] for f in results.summary["failed"])
     assert all("no memory" in f["error"] for f in results.summary["fits"])
+
+
+@pytest.mark.parametrize("broken", ["fit_or_resume", "train_classifier"])
+def test_a_full_disk_ends_a_benchmark_and_fails_no_arm(tmp_path, monkeypatch, broken):
+    def full(*_arguments, **_names):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(crossval, broken, full)
+    recipe = tiny_recipe(benchmark={"arms": ["classic", "classic+gan"], "classifiers": ["logistic"]})
+    with pytest.raises(OSError, match="No space left"):
+        benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
+    assert not (tmp_path / "out" / "summary.json").exists()
 
 
 def test_a_gan_that_fails_in_one_fold_is_told_by_the_verdict_and_beside_its_arm(tmp_path, monkeypatch):

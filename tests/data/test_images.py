@@ -1,8 +1,10 @@
 import struct
+import zlib
 
 import nibabel
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from augmentor.data.images import (
@@ -125,6 +127,43 @@ def test_a_turned_picture_keeps_its_greys_and_colours(tmp_path, mode):
     picture.save(tmp_path / "turned.png", exif=with_orientation(6))
     as_it_is, turned = (read_image(str(tmp_path / f"{name}.png")).pixels for name in ("as-it-is", "turned"))
     same(turned, np.rot90(as_it_is, -1, axes=(1, 2)))
+
+
+def write_deep_png(file, colour, pixels):
+    """A PNG of 16 bits a channel, which Pillow does not write. colour: 2 RGB, 4 grey and 6 RGB with transparency."""
+    height, width, _ = pixels.shape
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    assert Image.open(file).size == (width, height)
+
+
+@pytest.mark.parametrize(("colour", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_colours_of_sixteen_bits_are_refused_and_not_cut_to_eight(tmp_path, colour, channels):
+    write_deep_png(tmp_path / "a.png", colour, np.full((8, 8, channels), 3999))
+    with pytest.raises(DataError, match=r"a\.png: .*16 bits.*npy"):
+        read_image(str(tmp_path / "a.png"))
+
+
+def test_a_tiff_in_colour_of_sixteen_bits_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.full((8, 8, 3), 3999, np.uint16), photometric="rgb")
+    with pytest.raises(DataError, match=r"a\.tif: "):
+        read_image(str(tmp_path / "a.tif"))
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32"])
+def test_a_tiff_keeps_its_numbers(tmp_path, dtype, compression):
+    pixels = np.linspace(*(np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype != "float32" else (-1, 1), 64)
+    pixels = pixels.reshape(8, 8).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, compression=compression, photometric="minisblack")
+    read = read_image(str(tmp_path / "a.tif")).pixels
+    assert read.shape == (1, 8, 8)
+    np.testing.assert_array_equal(read[0].astype(np.float64), pixels.astype(np.float64))
 
 
 @pytest.mark.parametrize("damaged", [b"", b"II*\0\xff\xff\xff\xff", b"no header", b"MM\0*\0\0\0\x08\xff\xff\x01\x12"])

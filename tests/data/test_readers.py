@@ -90,10 +90,25 @@ _WRITTEN = ["runs/1/recipe.toml", "x3/dataset_description.json", "b2/benchmark.t
 
 @pytest.mark.parametrize("written", _WRITTEN)
 def test_what_the_commands_wrote_among_the_lesions_is_no_class(tmp_path, written):
-    picture = f"{written.partition('/')[0]}/samples/1.png"
-    lesions = read_lesions(touch(tmp_path, "a/1.png", "b/2.png", written, picture))
+    touch(tmp_path, "a/1.png", "b/2.png", written, f"{written.rpartition('/')[0]}/samples/1.png")
+    (tmp_path / written).write_text('{"GeneratedBy": [{"Name": "augmentor"}]}')
+    lesions = read_lesions(tmp_path)
     assert lesions.classes == ["a", "b"]
     assert any(f"left out, is what augmentor wrote: {written.partition('/')[0]}." in told for told in lesions.warnings)
+
+
+@pytest.mark.parametrize("written", [*_WRITTEN, "deep/runs/1/recipe.toml"])
+def test_a_class_into_which_a_command_wrote_keeps_its_own_lesions(tmp_path, written):
+    touch(tmp_path, "a/1.png", "b/2.png", f"b/{written}", f"b/{written.rpartition('/')[0]}/samples/1.png")
+    (tmp_path / "b" / written).write_text('{"GeneratedBy": [{"Name": "augmentor"}]}')
+    lesions = read_lesions(tmp_path)
+    assert [path.removeprefix(f"{tmp_path.resolve()}/") for path in lesions.paths] == ["a/1.png", "b/2.png"]
+
+
+def test_a_class_with_a_description_that_another_program_wrote_is_one(tmp_path):
+    touch(tmp_path, "a/1.png", "b/2.png", "b/dataset_description.json")
+    (tmp_path / "b" / "dataset_description.json").write_text('{"Name": "Lesions", "BIDSVersion": "1.9.0"}')
+    assert read_lesions(tmp_path).classes == ["a", "b"]
 
 
 @pytest.mark.parametrize("home", ["report", "reports/1"])

@@ -19,7 +19,14 @@ def lesions(tmp_path, sides, spacings=((1.5, 0.5, 0.5),)):
 
 
 def test_the_table_goes_before_the_files_spacing(tmp_path):
-    assert load_sides(lesions(tmp_path, ["34.5", ""])).tolist() == [34.5, 12.0]
+    """Which is that of the cube of 20 voxels that the image is mirrored into, 1.5 mm of each along the longest side."""
+    assert load_sides(lesions(tmp_path, ["34.5", ""])).tolist() == [34.5, 30.0]
+
+
+def test_a_side_is_that_of_the_image_as_it_is_brought_to_the_networks_size(tmp_path):
+    oblong = lesions(tmp_path, [""])
+    spacing = spacing_at(read_image(oblong.paths[0]), "", 10)
+    assert load_sides(oblong)[0] == pytest.approx(10 * max(spacing))
 
 
 @pytest.mark.parametrize(("side", "told"), [("", "no spacing"), ("wide", "'wide'"), ("-3", "'-3'"), ("nan", "'nan'")])

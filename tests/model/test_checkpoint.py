@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,14 @@ def test_a_card_of_an_earlier_version_is_one_of_images_without_masks(tmp_path):
     loaded, read = load_checkpoint(tmp_path / "c.safetensors")
     assert read == card
     assert torch.equal(next(sample(loaded, [0], [3])), next(sample(generator, [0], [3])))
+
+
+def test_a_lesion_of_a_size_has_the_training_lesions_proportions_of_spacing(tmp_path):
+    _, card = saved(tmp_path)
+    size, oblong = card.model.size, replace(card, spacing_mm=(3.0, 0.75))
+    assert oblong.spacing_of(6.0 * size) == (6.0, 1.5)
+    assert oblong.spacing_of(None) == (3.0, 0.75)
+    assert replace(card, spacing_mm=None).spacing_of(6.0 * size) == (6.0,) * card.model.spatial_dims
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

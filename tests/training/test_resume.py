@@ -1,5 +1,6 @@
 """`fit_or_resume`: what a benchmark that was killed does with the fold it was in."""
 
+import errno
 from dataclasses import replace
 
 import pytest
@@ -61,6 +62,29 @@ def test_a_fit_killed_before_its_first_snapshot_is_fitted_anew(tmp_path, lesions
     run = fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
     assert run.finished
     assert not list(run.folder.rglob("*.part"))
+
+
+def test_a_fit_cut_short_before_its_first_snapshot_is_told_with_the_way_on(tmp_path, lesions, monkeypatch):
+    killed = kill_at(0, lesions, tmp_path / "run", monkeypatch)
+    killed.state.unlink()
+    with pytest.raises(UsageError, match=r"cut short before its first snapshot.*Remove the folder"):
+        fit(lesions, tiny_recipe(), tmp_path / "run")
+    with pytest.raises(UsageError, match="Remove the folder, then start one without --resume"):
+        resume_fit(tmp_path / "run")
+    assert killed.folder.exists()
+
+
+def test_a_folder_that_was_prepared_outlives_a_fit_that_fails(tmp_path, lesions, monkeypatch):
+    def broken(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("augmentor.training.fit._take_snapshot", broken)
+    (tmp_path / "given").mkdir()
+    for name in ("given", "new"):
+        with pytest.raises(OSError, match="No space left"):
+            fit(lesions, tiny_recipe(), tmp_path / name)
+    assert list((tmp_path / "given").iterdir()) == []
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_that_no_fit_left_is_not_removed(tmp_path, lesions):
