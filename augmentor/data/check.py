@@ -169,9 +169,10 @@ def _find_problems(found: Inspection) -> None:
     _check_names(found)
     _check_alike(found)
     several = [
-        f"{path} stands under {' and '.join(names)}; an image has one label. Leave the other rows out."
-        for path, labels in table.groupby("path")["label"]
-        if len(names := sorted(set(labels))) > 1
+        f"{path} stands under {' and '.join(names)}; an image has one {column}. Leave the other rows out."
+        for column in ("label", "patient")
+        for path, named in table.groupby("path")[column]
+        if len(names := sorted(set(named))) > 1
     ]
     problems += first_of(several, "images")
     for column in ("split", "fold"):

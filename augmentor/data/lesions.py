@@ -89,10 +89,14 @@ def _positions(chosen: np.ndarray | Sequence[int]) -> np.ndarray:
 
 
 def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence[str] = ()) -> Lesions:
-    """A table from lists of strings; columns that are not given are empty, `origin` is "real"."""
+    """A table from lists of strings, equal rows once; columns that are not given are empty, `origin` is "real"."""
     table = pd.DataFrame({name: columns.get(name) or [""] * len(columns["path"]) for name in COLUMNS}, dtype=str)
     table["origin"] = table["origin"].replace("", "real")
     notes = list(warnings)
+    if (again := table.duplicated()).any():
+        example = table.loc[again, "path"].iloc[0]
+        notes.append(f"Rows that {source} holds more than once count once: {int(again.sum())}, for example {example}.")
+        table = table[~again].reset_index(drop=True)
     unknown = (table["patient"] == "") & (table["origin"] == "real")
     if unknown.any():
         table.loc[unknown, "patient"] = ["image:" + Path(p).name for p in table.loc[unknown, "path"]]

@@ -103,12 +103,14 @@ def test_one_image_under_two_labels_brings_a_warning(tmp_path):
     assert any("under two labels" in w for w in found.warnings)
 
 
-def test_one_file_under_two_labels_is_a_problem(tmp_path):
+@pytest.mark.parametrize("column", ["label", "patient"])
+def test_one_file_under_two_labels_or_patients_is_a_problem(tmp_path, column):
     rows = [*sound("a"), *sound("b")]
     whole = write(tmp_path, *rows)
-    twice = pd.concat([whole.table, whole.table.head(1).assign(label="b")], ignore_index=True)
-    found = inspect(replace(whole, table=twice))
-    assert f"{whole.paths[0]} stands under a and b; an image has one label. Leave the other rows out." in found.problems
+    names = sorted({whole.table[column].iloc[0], "b"})
+    twice = pd.concat([whole.table, whole.table.head(1).assign(**{column: "b"})], ignore_index=True)
+    told = f"{whole.paths[0]} stands under {' and '.join(names)}; an image has one {column}. Leave the other rows out."
+    assert told in inspect(replace(whole, table=twice)).problems
 
 
 def test_unreadable_files_are_all_named_and_forbid_a_fit(tmp_path):

@@ -19,6 +19,15 @@ def test_a_table_has_every_column_as_text_and_real_lesions_unless_told(tmp_path)
     assert make(tmp_path, "ab", origin=["synthetic", ""]).table["origin"].tolist() == ["synthetic", "real"]
 
 
+@pytest.mark.parametrize("patients", [["p", "q", "p"], ["", "", ""]])
+def test_a_row_that_stands_in_a_table_twice_counts_once(tmp_path, patients):
+    lesions = make_lesions({"path": ["a", "b", "a"], "label": ["x", "y", "x"], "patient": patients}, tmp_path)
+    assert lesions.paths == ["a", "b"]
+    assert any("more than once count once: 1, for example a." in told for told in lesions.warnings)
+    apart = make_lesions({"path": ["a", "b", "a"], "label": ["x", "y", "y"], "patient": patients}, tmp_path)
+    assert len(apart) == 3
+
+
 def test_targets_number_the_classes_in_their_order(tmp_path):
     lesions = make(tmp_path, "caba")
     assert lesions.classes == ["a", "b", "c"]
