@@ -77,16 +77,16 @@ def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None) -
     outcome = Outcome(out)
     if "phantom" in recipe.steps:
         lesions = _draw(recipe, out / "lesions", progress)
-    if lesions and "check" in recipe.steps:
+    if lesions is not None and "check" in recipe.steps:
         outcome.inspection = require_usable(lesions)
         write_atomically(out / "check.json", json.dumps(outcome.inspection.as_dict(), indent=1))
-    if lesions and "fit" in recipe.steps:
+    if lesions is not None and "fit" in recipe.steps:
         outcome.run = fit_or_resume(lesions, recipe, out / "run", latest=False, progress=progress)
     if "expand" in recipe.steps:
         _expand(recipe, outcome, progress)
     if "evaluate" in recipe.steps:
         _evaluate(outcome, progress)
-    if lesions and "benchmark" in recipe.steps:
+    if lesions is not None and "benchmark" in recipe.steps:
         outcome.results = benchmark(lesions, recipe, out / "benchmark", progress, command)
     if {"fit", "expand", "benchmark"} & set(recipe.steps):
         outcome.report = report([out], out)

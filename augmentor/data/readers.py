@@ -23,6 +23,7 @@ from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
 from augmentor.data.name_patterns import NamePattern, name_pattern
 from augmentor.errors import SHOWN, DataError, UsageError, first_of
 from augmentor.files import exists
+from augmentor.recipe import COLUMNS as _READ_COLUMNS
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LESION_TABLES = ("lesions.csv", "manifest.csv")  # what `extract` and `expand` call theirs
@@ -36,7 +37,6 @@ _MASK_ENDINGS = ("_mask", "-mask", "_seg", "_segmentation")  # of the name of a 
 # What people and systems keep beside images; files of other kinds could be images that are not read.
 _SIDECARS = (".csv", ".db", ".ini", ".json", ".log", ".md", ".toml", ".tsv", ".txt", ".xml", ".yaml", ".yml")
 _SCAN_FOLDERS = (("imagestr", "labelstr"), ("images", "labels"), ("images", "masks"))
-_READ_COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin")
 _ALIASES = {
     "path": ("path", "image", "file", "filename", "roi", "image_path"),
     "label": ("label", "class", "dx", "diagnosis", "target"),
