@@ -19,7 +19,6 @@ from augmentor.benchmarking.cost import Probe
 from augmentor.benchmarking.crossval import CellTask, Fitted, fit_gan, run_cell
 from augmentor.benchmarking.design import Design, make_design
 from augmentor.benchmarking.embedding import embed
-from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.summary import summarise
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.check import at_own_size, require_usable
@@ -27,6 +26,7 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold, brings_test
 from augmentor.errors import AugmentorError
 from augmentor.files import require_empty, to_json, write_atomically, write_table
+from augmentor.locks import locked
 from augmentor.model.devices import find_device, name_of
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe

@@ -15,7 +15,6 @@ from augmentor.benchmarking.arms import ARMS, Arm, Labelled, build_training_set
 from augmentor.benchmarking.auto import Plan, choose
 from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, beside_of, data_of, key_of
 from augmentor.benchmarking.classifiers import train_classifier
-from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.pool import pool
 from augmentor.benchmarking.statistics import measure
 from augmentor.data.images import Intensity, file_name, load_images
@@ -23,6 +22,7 @@ from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import Fold, brings_test, guard
 from augmentor.errors import OF_THE_DISK, AugmentorError, InterruptedFitError, LeakageError, UsageError
 from augmentor.expansion.mix import wanted_counts
+from augmentor.locks import locked
 from augmentor.model.checkpoint import load_card
 from augmentor.model.devices import computes_in_bfloat16, find_device
 from augmentor.model.gan import resolve

@@ -81,10 +81,11 @@ def _require_inner_split(gan: GanTask, recipe: Recipe) -> None:
         _, held = holdout(gan.data.train, recipe.training.holdout, gan.data.seed)
         _require_two_patients(gan)
     except DataError as error:
-        if gan.data.per_class is None:
-            raise
-        at = f"The curve of real lesions at {gan.data.per_class} a class (fold {gan.data.fold.name})"
-        raise DataError([f"{at}: {problem} Or leave that point out." for problem in error.problems]) from error
+        at, fold, way_out = gan.data.per_class, gan.data.fold.name, ""
+        side = f"The training side of fold {fold}"
+        if at is not None:
+            side, way_out = f"The curve of real lesions at {at} a class (fold {fold})", " Or leave that point out."
+        raise DataError([f"{side}: {problem}{way_out}" for problem in error.problems]) from error
     if "auto" in recipe.benchmark.arms and not len(held):
         raise UsageError("Arm auto chooses on held-out patients: training.holdout must be above 0, 0.2 by default.")
 
@@ -93,8 +94,7 @@ def _require_two_patients(gan: GanTask) -> None:
     """Raise DataError where a fit would: a class of one patient is that patient."""
     patients = gan.data.train.per_class()["patients"]
     if problems := [
-        f"Class {name!r} has 1 patient on the training side of fold {gan.data.fold.name}; a GAN needs at least 2. "
-        "Merge the class or add patients."
+        f"Class {name!r} has 1 patient; a GAN needs at least 2. Merge the class or add patients."
         for name in patients.index[patients < 2]
     ]:
         raise DataError(problems)

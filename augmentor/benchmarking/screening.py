@@ -15,7 +15,6 @@ from augmentor.benchmarking.cells import CELL_CODE, SCREEN_CODE, data_of, key_of
 from augmentor.benchmarking.classifiers import train_classifier
 from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
 from augmentor.benchmarking.design import make_design
-from augmentor.benchmarking.locks import locked
 from augmentor.benchmarking.statistics import measure
 from augmentor.data.check import at_own_size, require_usable
 from augmentor.data.lesions import Lesions, class_numbers
@@ -26,6 +25,7 @@ from augmentor.evaluation.sides import Side, Sides
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import screen_of
 from augmentor.files import write_table
+from augmentor.locks import locked
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.model.features import Embedder
 from augmentor.model.own_weights import fixed_spaces

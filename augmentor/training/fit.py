@@ -9,7 +9,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event, current_thread, main_thread
@@ -40,6 +40,7 @@ from augmentor.training.monitor import Monitor, Side
 from augmentor.training.reach import RANGES, measure_reach
 from augmentor.training.run import (
     Run,
+    at_work_in,
     is_aborted_start,
     new_folder,
     newest_unfinished,
@@ -111,7 +112,8 @@ def fit(
         found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims, recipe.named_size)
     for line in found.warnings:
         progress.say(f"Warning: {line}")
-    return _complete(_start(found, at_own_size(recipe, found), out), latest, progress)
+    with ExitStack() as held:
+        return _complete(_start(found, at_own_size(recipe, found), out, held), latest, progress)
 
 
 def resume_fit(
@@ -127,7 +129,8 @@ def resume_fit(
     where another is given, nearly. `latest` points runs/latest here. Raises UsageError where there is nothing to go on
     with.
     """
-    return _complete(_resume(folder or newest_unfinished(), device), latest, _told_by_first(progress))
+    with ExitStack() as held:
+        return _complete(_resume(folder or newest_unfinished(), device, held), latest, _told_by_first(progress))
 
 
 def fit_or_resume(
@@ -177,7 +180,7 @@ def _complete(under_way: _Fit, latest: bool, progress: Progress) -> Run:
     return run
 
 
-def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
+def _start(found: Inspection, recipe: Recipe, out: Path | None, held: ExitStack) -> _Fit:
     recipe = resolve(recipe)
     fabric = start_fabric(recipe.training)
     method = METHODS[recipe.model.name]
@@ -186,6 +189,7 @@ def _start(found: Inspection, recipe: Recipe, out: Path | None) -> _Fit:
     train, held_out = _split(lesions, recipe)
     given = out is not None and out.exists()
     run = Run(lead(fabric, lambda: new_folder(out).resolve()))
+    lead(fabric, lambda: held.enter_context(at_work_in(run.folder)))
     try:
         lead(fabric, lambda: _fill(run, lesions, train, held_out, recipe))
         under_way = _prepare(run, recipe, fabric)
@@ -263,18 +267,17 @@ def _card(run: Run, recipe: Recipe, train: Side, classes: list[str], intensity: 
     return Card(recipe.model, tuple(classes), channels, tuple(sizes), intensity, spacing, 0, recipe.hash())
 
 
-def _resume(folder: Path, device: DeviceName | None) -> _Fit:
+def _resume(folder: Path, device: DeviceName | None, held: ExitStack) -> _Fit:
     run = Run(folder.resolve())
-    if run.finished:
-        raise UsageError(f"{run.folder}: this run is finished. Start another without --resume.")
-    if not run.resumable:
-        advice = "Remove the folder, then start" if is_aborted_start(run.folder) else "Start"
-        raise UsageError(f"{run.folder}: holds no unfinished run to resume. {advice} one without --resume.")
-    run.require_unchanged()
+    _require_resumable(run)
     recipe = run.recipe
     if device:
         recipe = resolve(recipe.with_options(training={"device": device, "precision": "auto"}))
-    under_way = _prepare(run, recipe, start_fabric(recipe.training))
+    fabric = start_fabric(recipe.training)
+    lead(fabric, lambda: held.enter_context(at_work_in(run.folder)))
+    _require_resumable(run)  # another process may have ended it just now
+    run.require_unchanged()
+    under_way = _prepare(run, recipe, fabric)
     try:
         under_way.trainer.restore(load_tensors(run.state))
     except RuntimeError as error:  # weights that are missing, too many, or of another shape
@@ -285,6 +288,14 @@ def _resume(folder: Path, device: DeviceName | None) -> _Fit:
     lead(under_way.trainer.fabric, lambda: _forget_later_records(under_way))
     lead(under_way.trainer.fabric, lambda: _begin_again(under_way))
     return under_way
+
+
+def _require_resumable(run: Run) -> None:
+    if run.finished:
+        raise UsageError(f"{run.folder}: this run is finished. Start another without --resume.")
+    if not run.resumable:
+        advice = "Remove the folder, then start" if is_aborted_start(run.folder) else "Start"
+        raise UsageError(f"{run.folder}: holds no unfinished run to resume. {advice} one without --resume.")
 
 
 def _forget_later_records(under_way: _Fit) -> None:
@@ -446,7 +457,7 @@ def _finish(under_way: _Fit) -> None:
             "held_out": len(run.held_out),
         },
     )
-    for file in (run.state, run.state.with_suffix(".json")):
+    for file in (run.state, run.state.with_suffix(".json"), run.lock):
         file.unlink(missing_ok=True)
 
 

@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +19,13 @@ from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions, load_lesions
 from augmentor.errors import DataError, UsageError
 from augmentor.files import require_empty, write_atomically
+from augmentor.locks import locked
 from augmentor.recipe import Recipe, load_recipe
 
 RUNS = Path("runs")
+_LOCK = ".lock"
 _BEFORE_THE_FIRST_SNAPSHOT = {
-    *("checkpoints", "lesions.csv", "metrics.jsonl", "recipe.toml", "samples", "splits.json"),
+    *(_LOCK, "checkpoints", "lesions.csv", "metrics.jsonl", "recipe.toml", "samples", "splits.json"),
 }
 
 
@@ -43,6 +47,11 @@ class Run:
     def state(self) -> Path:
         """Everything that a resume needs."""
         return self.checkpoints / "resume.safetensors"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that fits."""
+        return self.folder / _LOCK
 
     @property
     def finished(self) -> bool:
@@ -113,13 +122,21 @@ def new_folder(out: Path | None) -> Path:
     """An empty folder for a run: `out`, or runs/<time>. Raises UsageError where it already holds files."""
     folder = out or RUNS / time.strftime("%Y%m%d-%H%M%S")
     if is_aborted_start(folder):
-        raise UsageError(
-            f"{folder}: holds a fit that was cut short before its first snapshot, or has just begun. Remove the folder "
-            "if none is at work, or give another --out."
-        )
+        with at_work_in(folder):
+            raise UsageError(
+                f"{folder}: holds a fit that was cut short before its first snapshot. Remove the folder if none is at "
+                "work, or give another --out."
+            )
     require_empty(folder, "Add --resume to go on with the run in it")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextmanager
+def at_work_in(folder: Path) -> Iterator[None]:
+    """Hold a run's folder. Raises UsageError where another process does: two fits would write over each other."""
+    with locked(Run(folder).lock, f"{folder}: a fit is at work in this folder. Wait for it, or give another --out."):
+        yield
 
 
 def newest_unfinished() -> Path:
@@ -141,7 +158,8 @@ def is_aborted_start(folder: Path) -> bool:
 def remove_aborted_start(folder: Path) -> None:
     """Remove what a fit leaves that was killed before its first snapshot; any other folder stays as it is."""
     if is_aborted_start(folder):
-        shutil.rmtree(folder)
+        with at_work_in(folder):
+            shutil.rmtree(folder)
 
 
 def open_run(folder: Path | None) -> Run:

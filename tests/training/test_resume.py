@@ -10,7 +10,7 @@ import augmentor.training.fit as fitting
 from augmentor.errors import DataError, UsageError
 from augmentor.model.checkpoint import load_tensors, save_tensors
 from augmentor.training.fit import fit, fit_or_resume, resume_fit
-from augmentor.training.run import Run
+from augmentor.training.run import Run, at_work_in
 from tests.lesion_sets import tiny_recipe, write_set
 
 
@@ -72,6 +72,34 @@ def test_a_fit_cut_short_before_its_first_snapshot_is_told_with_the_way_on(tmp_p
     with pytest.raises(UsageError, match="Remove the folder, then start one without --resume"):
         resume_fit(tmp_path / "run")
     assert killed.folder.exists()
+
+
+def _begin(out, lesions):
+    return fit(lesions, tiny_recipe(), out)
+
+
+def _go_on_or_begin(out, lesions):
+    return fit_or_resume(lesions, tiny_recipe(), out)
+
+
+def _go_on(out, _lesions):
+    return resume_fit(out)
+
+
+@pytest.mark.parametrize(("step", "ways"), [(6, [_go_on, _go_on_or_begin]), (0, [_begin, _go_on_or_begin])])
+def test_a_run_at_which_another_process_works_is_left_to_it(step, ways, tmp_path, lesions, monkeypatch):
+    pytest.importorskip("fcntl", reason="no such locks on this system")
+    run = kill_at(step, lesions, tmp_path / "run", monkeypatch)
+    if not step:  # as before its first snapshot
+        run.state.unlink()
+    before = {f: f.read_bytes() for f in run.folder.rglob("*") if f.is_file()}
+    with at_work_in(run.folder):
+        for way in ways:
+            with pytest.raises(UsageError, match="a fit is at work in this folder"):
+                way(run.folder, lesions)
+    assert {f: f.read_bytes() for f in run.folder.rglob("*") if f.is_file()} == before
+    assert _go_on_or_begin(run.folder, lesions).finished
+    assert not run.lock.exists()
 
 
 def test_a_folder_that_was_prepared_outlives_a_fit_that_fails(tmp_path, lesions, monkeypatch):

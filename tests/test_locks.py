@@ -3,13 +3,13 @@ import sys
 
 import pytest
 
-from augmentor.benchmarking.locks import locked
 from augmentor.errors import UsageError
+from augmentor.locks import locked
 
 HOLD = """
 import sys
 from pathlib import Path
-from augmentor.benchmarking.locks import locked
+from augmentor.locks import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
