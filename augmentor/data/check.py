@@ -167,6 +167,7 @@ def _find_problems(found: Inspection) -> None:
                 "Merge the class with another, or add patients."
             )
     _check_names(found)
+    _check_spelling(found)
     _check_alike(found)
     several = [
         f"{path} stands under {' and '.join(names)}; an image has one {column}. Leave the other rows out."
@@ -186,6 +187,18 @@ def _check_names(found: Inspection) -> None:
     found.problems += first_of(
         [f"{text!a}: has a line break, or bytes that are no UTF-8, in its name. Rename it." for text in odd], "names"
     )
+
+
+def _check_spelling(found: Inspection) -> None:
+    spelt: dict[str, list[str]] = {}
+    for name in found.classes:
+        spelt.setdefault(" ".join(name.casefold().split()), []).append(name)
+    found.problems += [
+        f"Classes {' and '.join(map(repr, names))} in {found.lesions.source} differ in case or spaces alone. "
+        "Spell them alike if they are one, else give them other names."
+        for names in spelt.values()
+        if len(names) > 1
+    ]
 
 
 def _written(text: str) -> str:

@@ -52,10 +52,17 @@ class LesionImage:
         return self.pixels.ndim - 1
 
 
+_TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.(csv|json)", re.IGNORECASE)  # by Windows; by tables
+
+
 def file_name(text: str) -> str:
     """A class or fold as a file or folder name that every system takes; equal texts give equal names."""
     safe = re.sub(r"[^\w .+-]", "_", text).strip(". ")
-    return safe if safe and safe == text else f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
+    return (
+        safe
+        if safe and safe == text and not _TAKEN.fullmatch(safe)
+        else f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
+    )
 
 
 def is_image(path: Path) -> bool:

@@ -73,7 +73,7 @@ def test_what_does_not_decide_about_a_cell_does_not_change_its_key(lesions):
 
 def test_a_class_that_no_gan_could_hold_out_is_told_at_once(tmp_path):
     found = require_usable(write_set(tmp_path / "lesions", patients=2, per_patient=4)).lesions
-    with pytest.raises(DataError, match="training side of fold 1: Class 'a' .*holds patients out"):
+    with pytest.raises(DataError, match=r"training side of fold 1: Class 'a' .*holds patients out"):
         design_of(found, arms=["classic+gan"], folds=2)
 
 
@@ -81,7 +81,7 @@ def test_a_class_that_no_gan_could_hold_out_is_told_at_once(tmp_path):
 def test_a_class_of_one_training_patient_is_told_at_once_where_nothing_is_held_out_too(tmp_path, patients):
     found = require_usable(write_set(tmp_path / "lesions", patients=patients, per_patient=4)).lesions
     recipe = tiny_recipe(training={"holdout": 0}, benchmark={"arms": ["classic+gan"]})
-    with pytest.raises(DataError, match="training side of fold [123]: Class 'a' has 1 patient;"):
+    with pytest.raises(DataError, match=r"training side of fold [123]: Class 'a' has 1 patient;"):
         make_design(found, recipe, tmp_path)
 
 

@@ -179,6 +179,17 @@ def test_a_patient_in_two_parts_is_named_with_them(tmp_path, column):
     ]
 
 
+@pytest.mark.parametrize("other", ["Cyst", "CYST", "cyst "])
+def test_classes_that_differ_in_case_or_spaces_alone_are_a_problem(tmp_path, other):
+    rows = [
+        (label, f"{label}{p}", picture(number * 10 + p)) for number, label in enumerate(("cyst", other)) for p in (1, 2)
+    ]
+    (problem,) = inspect(write(tmp_path, *rows)).problems
+    assert f"{other!r}" in problem
+    assert "'cyst'" in problem
+    assert "Spell them alike" in problem
+
+
 def test_many_patients_in_two_parts_are_counted(tmp_path):
     rows = [("a", f"p{i}", picture(i), {"split": s}) for i in range(8) for s in ("train", "test")]
     assert inspect(write(tmp_path, *sound("b"), *rows)).problems[-1] == "... and 3 more such patients."

@@ -599,6 +599,12 @@ def test_values_that_a_format_holds_are_stored_as_they_are(dtype, form):
 
 def test_class_names_become_folder_names_that_stay_apart():
     assert file_name("cyst 1") == "cyst 1"
+    assert file_name("grade 1.5") == "grade 1.5"
     names = [file_name(text) for text in ("mal/ign", "mal:ign", "../x", "..", "a\\b", "")]
     assert len(set(names)) == len(names)
     assert not [n for n in names if not n or "/" in n or "\\" in n or ":" in n or n.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "Datalist.JSON", "con", "NUL.x", "Lpt1"])
+def test_a_class_takes_no_name_of_a_table_and_none_that_windows_keeps_for_itself(name):
+    assert file_name(name).startswith(f"{name}-")
