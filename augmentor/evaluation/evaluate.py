@@ -90,10 +90,12 @@ def evaluate(
     Raises UsageError where the run held no lesions out, or `features` is not known.
     """
     run, progress, spaces = as_run(run), progress or Progress(), fixed_spaces(features)
-    with progress.task(f"Drawing {per_class} lesions a class", 1.0) as update:
-        sides = sides_of_run(run, per_class, update)
-    found = _judge(sides, spaces, progress)
-    with whole_folder(run.folder / FOLDER, replace=True) as part:
+    with whole_folder(
+        run.folder / FOLDER, replace=True
+    ) as part:  # first: where nothing can be written, that is told now
+        with progress.task(f"Drawing {per_class} lesions a class", 1.0) as update:
+            sides = sides_of_run(run, per_class, update)
+        found = _judge(sides, spaces, progress)
         generator, card = load_checkpoint(run.chosen_checkpoint)
         save_mosaic(interpolate(generator, len(card.classes), card.channels), part / INTERPOLATIONS)
         names = _write_lesions(run, card, found, part)

@@ -94,6 +94,16 @@ def test_masks_are_judged_beside_held_out_ones_where_a_run_makes_them(tmp_path):
     assert json.loads((run.folder / "evaluation.json").read_text())["masks"].keys() == {"synthetic", "real", "swapped"}
 
 
+def test_a_run_that_cannot_be_written_into_is_told_before_anything_is_computed(run, monkeypatch):
+    def read_only(*_arguments, **_named):
+        raise PermissionError("Read-only file system")
+
+    monkeypatch.setattr("augmentor.evaluation.evaluate.whole_folder", read_only)
+    monkeypatch.setattr("augmentor.evaluation.evaluate.sides_of_run", lambda *_: pytest.fail("lesions were drawn"))
+    with pytest.raises(PermissionError, match="Read-only"):
+        evaluate(run, per_class=2)
+
+
 def test_nothing_can_be_judged_without_held_out_lesions(tmp_path):
     recipe = tiny_recipe(training={"holdout": 0})
     run = fit(write_set(tmp_path / "lesions"), recipe, tmp_path / "run", latest=False)
