@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from augmentor.errors import UsageError
 
-try:
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(stream: IO[str], wait: bool) -> None:
+        while True:
+            try:
+                msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            except OSError as error:
+                if not wait:
+                    raise BlockingIOError(str(error)) from error
+            else:  # LK_LOCK gives up after ten seconds
+                return
+else:
     import fcntl
-except ImportError:  # Windows: without the lock, two processes in one folder are the user's to avoid
-    fcntl = None  # type: ignore[assignment]
+
+    def _lock(stream: IO[str], wait: bool) -> None:
+        fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 @contextmanager
@@ -22,9 +37,8 @@ def locked(file: Path, refuse: str | None = None) -> Iterator[None]:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as stream:
-        if fcntl is not None:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | (fcntl.LOCK_NB if refuse else 0))
-            except BlockingIOError as error:
-                raise UsageError(str(refuse)) from error
+        try:
+            _lock(stream, wait=not refuse)
+        except BlockingIOError as error:
+            raise UsageError(str(refuse)) from error
         yield

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -650,6 +651,19 @@ def test_check_prints_json_and_nothing_else(augmentor, lesion_folder, broken):
 def test_the_command_line_starts_without_torch():
     program = "import augmentor.cli, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_fail(lesion_folder):
+    (lesion_folder / "a").rename(lesion_folder / "\u03ba\u03cd\u03c3\u03c4\u03b7")
+    program = "from augmentor.cli import main; import sys; sys.argv = ['augmentor', *sys.argv[1:]]; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "check", "--data", str(lesion_folder)],
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"\\u03ba" in done.stdout
 
 
 def test_ctrl_c_is_answered_in_a_word(monkeypatch, capsys):

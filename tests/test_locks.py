@@ -17,7 +17,6 @@ with locked(Path(sys.argv[1])):
 
 
 def test_a_folder_is_one_processs_until_that_ends_however_it_ends(tmp_path):
-    pytest.importorskip("fcntl", reason="no such locks on this system")
     file = tmp_path / "new" / ".lock"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

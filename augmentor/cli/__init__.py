@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import warnings
+from io import TextIOWrapper
 
 import typer
 
@@ -40,6 +41,9 @@ app.add_typer(read)
 def main() -> None:
     """Exit codes: 0 done, 1 a run failed, 2 bad usage or data, 130 interrupted."""
     warnings.filterwarnings("ignore", category=FutureWarning)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name that the terminal can't show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end, which takes worker processes along
     try:
         app()

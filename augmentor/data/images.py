@@ -54,15 +54,15 @@ class LesionImage:
 
 _TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.(csv|json)", re.IGNORECASE)  # by Windows; by tables
 
+_LONGEST = 60  # bytes of a file name: systems take 255 and paths of 260, into which others' folders go too
+
 
 def file_name(text: str) -> str:
     """A class or fold as a file or folder name that every system takes; equal texts give equal names."""
-    safe = re.sub(r"[^\w .+-]", "_", text).strip(". ")
-    return (
-        safe
-        if safe and safe == text and not _TAKEN.fullmatch(safe)
-        else f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
-    )
+    safe = re.sub(r"[^\w .+-]", "_", text).encode()[:_LONGEST].decode(errors="ignore").strip(". ")
+    if safe and safe == text and not _TAKEN.fullmatch(safe):
+        return safe
+    return f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
 
 
 def is_image(path: Path) -> bool:
@@ -101,6 +101,8 @@ def read_image(path: str) -> LesionImage:
     row = _NPZ_ROW.match(path)
     if not row and not exists(Path(path)):
         raise DataError(f"{path}: no such file. Correct the path in the table, or leave the row out.")
+    if not row and not Path(path).is_file() and not Path(path).is_dir():  # a pipe, which is waited for without end
+        raise DataError(f"{path}: is no file. Correct the path in the table, or leave the row out.")
     try:
         image = _read_npz_row(row) if row else _read_file(path)
     except DataError as error:

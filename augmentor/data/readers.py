@@ -58,12 +58,15 @@ def read_lesions(
     data: a folder with one folder a class (or `<split>/<class>/`), a folder that holds `lesions.csv` (or `expand`'s
         `manifest.csv`), a CSV, a MONAI datalist JSON, or a MedMNIST-format npz.
     columns: for a CSV or a datalist, {ours: theirs}, for example {"path": "roi", "patient": "run"}.
-    patient_pattern: how a file name starts with its patient: a template such as `<patient>_<anything>`, or a regular
+    patient_pattern: where in a file name its patient stands: a template such as `<patient>_<anything>`, or a regular
         expression with a group named `patient`.
 
     Raises DataError (what is wrong with the data) or UsageError (what is wrong with the call).
     """
-    source = Path(data).expanduser().resolve()
+    try:
+        source = Path(data).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{data}: can't be followed ({error}). Give --data what its link should lead to.") from error
     if not exists(source):
         raise DataError(f"{data}: no such file or folder. Give --data a folder by class, a CSV, a datalist or an npz.")
     pattern = name_pattern(patient_pattern) if patient_pattern else None
@@ -385,12 +388,15 @@ def _read_npz(file: Path, columns: dict[str, str], pattern: NamePattern | None) 
         with np.load(file, allow_pickle=False) as archive:
             for split in ("train", "val", "test"):
                 if f"{split}_images" in archive.files:
-                    labels = archive[f"{split}_labels"].reshape(len(archive[f"{split}_images"]), -1)
+                    images = archive[f"{split}_images"]
+                    if images.ndim < 3:
+                        raise ValueError(f"{split}_images has the shape {images.shape}, and images are (N, H, W[, 3])")
+                    labels = archive[f"{split}_labels"].reshape(len(images), -1)
                     _require_one_label(labels, f"{file}: {split}_labels")
                     made["path"] += [f"{file}#{split}_images/{i}" for i in range(len(labels))]
                     made["label"] += [str(row[0]) for row in labels]
                     made["split"] += [split] * len(labels)
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, KeyError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file}: can't be read as a MedMNIST npz ({error}). Download or save it again.") from error
     if not made["path"]:
         raise DataError(f"{file}: holds no train_images and train_labels; it is no MedMNIST npz.")

@@ -1,3 +1,4 @@
+import os
 import struct
 import zlib
 
@@ -602,9 +603,18 @@ def test_class_names_become_folder_names_that_stay_apart():
     assert file_name("grade 1.5") == "grade 1.5"
     names = [file_name(text) for text in ("mal/ign", "mal:ign", "../x", "..", "a\\b", "")]
     assert len(set(names)) == len(names)
+    assert len(file_name("\u65e5" * 300).encode()) < 80
+    assert file_name("a" * 300) != file_name("a" * 301)
     assert not [n for n in names if not n or "/" in n or "\\" in n or ":" in n or n.startswith(".")]
 
 
 @pytest.mark.parametrize("name", ["manifest.csv", "Datalist.JSON", "con", "NUL.x", "Lpt1"])
 def test_a_class_takes_no_name_of_a_table_and_none_that_windows_keeps_for_itself(name):
     assert file_name(name).startswith(f"{name}-")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe\.png: is no file"):
+        read_image(str(tmp_path / "pipe.png"))

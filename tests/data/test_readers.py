@@ -1,4 +1,6 @@
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -473,7 +475,30 @@ def test_a_damaged_npz_is_refused_by_name(tmp_path, damage):
         read_lesions(file)
 
 
+@pytest.mark.parametrize("images", [np.array(3), np.zeros((3, 8))])
+def test_an_npz_whose_images_are_none_is_refused_with_their_shape(tmp_path, images):
+    np.savez(tmp_path / "set.npz", train_images=images, train_labels=np.zeros((3, 1)))
+    with pytest.raises(DataError, match=r"set\.npz: can't be read .*train_images has the shape"):
+        read_lesions(tmp_path / "set.npz")
+
+
+def test_an_npz_that_claims_more_than_any_memory_is_refused(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**9, 1000, 1000)})
+    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+        archive.writestr("train_images.npy", header.getvalue())
+    with pytest.raises(DataError, match=r"set\.npz: can't be read"):
+        read_lesions(tmp_path / "set.npz")
+
+
 # Anything else
+
+
+def test_a_link_that_leads_in_a_circle_is_refused(tmp_path):
+    (tmp_path / "one").symlink_to(tmp_path / "other")
+    (tmp_path / "other").symlink_to(tmp_path / "one")
+    with pytest.raises(DataError, match="one: "):
+        read_lesions(tmp_path / "one")
 
 
 def test_a_path_that_does_not_exist_is_named(tmp_path):
