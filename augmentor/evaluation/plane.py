@@ -8,6 +8,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+EMBEDDING = "embedding.csv"  # the table, in the folder of a run, two sets or a benchmark
 _FEWEST = 10
 
 

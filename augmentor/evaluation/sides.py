@@ -115,7 +115,7 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
     """Two sets of lesions. Of an enlarged set (as `expand` writes it) each side takes what is of its origin.
 
     Where the real set brings a split, its training rows are taken for those that the generator was fitted on, and the
-    others are held out; else its patients are halved. Images of both are brought to the synthetic ones' side.
+    others are held out; else its patients are halved. Images of both are brought to the synthetic ones' size.
     Raises UsageError where a set is empty, or the synthetic one has a class that the real one lacks.
     """
     synthetic, real = _of_origin(synthetic, "synthetic"), _of_origin(real, "real")

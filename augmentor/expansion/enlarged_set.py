@@ -94,11 +94,12 @@ class SetWriter:
         files = image.ndim == 3 or self.form != "dicom"  # a volume in DICOM is a folder
         path = f"{file_name(label)}/{origin}_{number:06d}{SUFFIX[self.form] if files else ''}"
         pixels = self.stored.from_network(image)
-        self._queue(pixels, path, spacing_mm, note, slope_intercept(self.original, self.stored))
+        synthetic = origin == "synthetic"
+        self._queue(pixels, path, synthetic, spacing_mm, note, slope_intercept(self.original, self.stored))
         row = {"path": path, "label": label, "patient": "", "origin": origin}
         if mask is not None:
             row["mask"] = f"{_MASKS}/{path}"
-            self._queue(mask, row["mask"], spacing_mm, f"{note}, mask: 1 in the lesion", (1.0, 0.0))
+            self._queue(mask, row["mask"], synthetic, spacing_mm, f"{note}, mask: 1 in the lesion", (1.0, 0.0))
         if spacing_mm:
             columns["roi_side_mm"] = round(max(spacing_mm) * image.shape[-1], 4)
         self.rows.append(row | columns)
@@ -115,6 +116,7 @@ class SetWriter:
         self,
         pixels: np.ndarray,
         path: str,
+        synthetic: bool,
         spacing_mm: tuple[float, ...] | None,
         note: str,
         rescale: tuple[float, float],
@@ -122,7 +124,7 @@ class SetWriter:
         file = self.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         if self.form == "dicom":
-            write_secondary_capture(pixels, file, spacing_mm, note, rescale, note.startswith("SYNTHETIC"))
+            write_secondary_capture(pixels, file, spacing_mm, note, rescale, synthetic)
         else:
             write_image(pixels, file, spacing_mm, note)
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from augmentor.arguments import checked
 from augmentor.data.images import file_format, read_image, to_square
-from augmentor.data.lesions import Lesions
+from augmentor.data.lesions import Lesions, is_known_by_file_alone
 from augmentor.data.masks import read_mask
 from augmentor.data.readers import read_lesions
 from augmentor.data.sizes import spacing_at
 from augmentor.data.windows import units_of
 from augmentor.errors import ShortfallError
+from augmentor.evaluation.note import note_of
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.rules import ALWAYS, REASONS, Synthetic
@@ -77,6 +78,7 @@ def _write_set(
 def _write_real(training: Lesions, writer: SetWriter) -> None:
     """The training lesions, brought to the network's size like the synthetic ones."""
     note, model = "real training lesion, resampled by augmentor", writer.card.model
+    unnamed: dict[str, str] = {}  # a set that is shared tells no file's name
     for number, row in enumerate(training.table.itertuples(), 1):
         path = str(row.path)
         image = read_image(path)
@@ -84,12 +86,15 @@ def _write_real(training: Lesions, writer: SetWriter) -> None:
         mask = read_mask(str(row.mask), path, model.size)[None].astype(np.uint8) if model.with_mask else None
         spacing = spacing_at(image, str(row.roi_side_mm), model.size)
         writer.add(pixels, mask, str(row.label), "real", number, note, spacing)
-        writer.rows[-1]["patient"] = row.patient
+        patient = str(row.patient)
+        if is_known_by_file_alone(patient):
+            patient = unnamed.setdefault(patient, f"image:{len(unnamed) + 1}")
+        writer.rows[-1]["patient"] = patient
 
 
 def _write_synthetic(lesion: Synthetic, number: int, writer: SetWriter, source: dict[str, str]) -> None:
     card = writer.card
-    note = f"SYNTHETIC lesion by augmentor {VERSION}, checkpoint {source['checkpoint']}, seed {lesion.seed}"
+    note = note_of(source["checkpoint"], lesion.seed)
     measured = {rule: round(value, 4) for rule, value in lesion.measured.items()}
     spacing = card.spacing_of(lesion.roi_side_mm)
     columns: dict[str, Any] = {"seed": lesion.seed} | measured | source

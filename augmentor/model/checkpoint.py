@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from augmentor.data.images import Intensity
 from augmentor.errors import UsageError
-from augmentor.files import write_atomically
+from augmentor.files import read_json, write_atomically
 from augmentor.model.blocks import Generator
 from augmentor.model.gan import build_generator
 from augmentor.model.graft import TrainingLesions
@@ -74,38 +76,50 @@ def save_checkpoint(file: Path, generator: Generator, card: Card) -> None:
 
 def load_card(file: Path) -> Card:
     """A checkpoint's card alone. Raises UsageError where it is missing or damaged."""
-    try:
-        content = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise UsageError(
-            f"{file.with_suffix('.json')}: can't be read ({error}). Fit again to make a checkpoint."
-        ) from error
+    content = read_json(file.with_suffix(".json"))
     try:
         content["model"] = ModelSection(**content["model"])
         content["intensity"] = Intensity(**content["intensity"])
         for name in ("classes", "bank_sizes", "spacing_mm"):
             content[name] = tuple(content[name]) if content[name] is not None else None
-        return Card(**content)
+        Card(**content)  # a name too many or too few
+        card = TypeAdapter(Card).validate_python(content)
+        _require_sound(card)
+        return card
     except (KeyError, TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
         raise _other_version(file.with_suffix(".json")) from error
+
+
+def _require_sound(card: Card) -> None:
+    """Raise TypeError or ValueError where no fit can have written the card."""
+    limits = card.intensity
+    if not (
+        len(set(card.classes)) == len(card.classes) == len(card.bank_sizes)
+        and min(card.bank_sizes) > 0
+        and np.dtype(limits.dtype).kind in "iuf"
+        and np.isfinite([limits.low, limits.high]).all()
+    ):
+        raise ValueError(card)
 
 
 def load_checkpoint(file: Path) -> tuple[Generator, Card]:
     """The generator in evaluation mode, and its card. Raises UsageError where a file is missing or damaged."""
     card = load_card(file)
-    labels = torch.repeat_interleave(torch.arange(len(card.classes)), torch.tensor(card.bank_sizes))
-    empty = torch.zeros(len(labels), card.channels + card.model.with_mask, *card.shape[1:])
-    sides = torch.ones(len(labels)) if card.model.condition_on else None  # the weights bring the true ones
-    generator = build_generator(card.model, TrainingLesions(empty, labels, len(card.classes), sides))
     try:
+        labels = torch.repeat_interleave(torch.arange(len(card.classes)), torch.tensor(card.bank_sizes))
+        empty = torch.zeros(len(labels), card.channels + card.model.with_mask, *card.shape[1:])
+        sides = torch.ones(len(labels)) if card.model.condition_on else None  # the weights bring the true ones
+        generator = build_generator(card.model, TrainingLesions(empty, labels, len(card.classes), sides))
         generator.load_state_dict(load_tensors(file))
-    except RuntimeError as error:  # weights that are missing, too many, or of another shape
+    except RuntimeError as error:  # weights that are missing, too many, or of another shape; a card that asks too much
         raise _other_version(file) from error
     return generator.eval().requires_grad_(False), card
 
 
 def _other_version(file: Path) -> UsageError:
-    return UsageError(f"{file}: was made by another version of augmentor, with other networks. Fit again.")
+    return UsageError(
+        f"{file}: was made by another version of augmentor, with other networks, or is damaged. Fit again."
+    )
 
 
 def file_hash(file: Path) -> str:

@@ -42,7 +42,7 @@ class Snapshot:
     by_heart: bool
 
 
-class Side(NamedTuple):
+class LoadedLesions(NamedTuple):
     """Lesions: images (N, C, S, ...) in [-1, 1], labels (N,) int64, and (N,) sides in mm where these count."""
 
     images: Tensor
@@ -58,7 +58,12 @@ class Monitor:
     """Holds the reference lesions and their features, measured once."""
 
     def __init__(
-        self, train: Side, held_out: Side | None, seed: int, masks: int = 0, patients: np.ndarray | None = None
+        self,
+        train: LoadedLesions,
+        held_out: LoadedLesions | None,
+        seed: int,
+        masks: int = 0,
+        patients: np.ndarray | None = None,
     ):
         """masks: how many of the last channels are masks, which are no part of the pictures. patients: (N,) of the
         training lesions, one each by default."""
@@ -102,7 +107,7 @@ class Monitor:
         by_heart = self._by_heart(told, told_held_out) or _more(near, self._at_start)
         return Snapshot(told, told_held_out, *score, float(near.mean()), by_heart)
 
-    def _near_copies(self, made: Side) -> np.ndarray:
+    def _near_copies(self, made: LoadedLesions) -> np.ndarray:
         return self._copies.distances(self._pictures(made.images))[0] < self._copies.threshold
 
     def _by_heart(self, told: float, told_held_out: float | None) -> bool:
@@ -112,7 +117,7 @@ class Monitor:
         learned = told - (0.5 if told_held_out is None else told_held_out)
         return learned > _LEARNED + 2 / (12 * fewest) ** 0.5
 
-    def _draw(self, generator: Generator) -> Side:
+    def _draw(self, generator: Generator) -> LoadedLesions:
         classes = int(self.train.labels.max()) + 1
         labels = [c for c in range(classes) for _ in range(_A_CLASS)]
         seeds = [seed_of(_SEED + self.seed, c, i) for c in range(classes) for i in range(_A_CLASS)]
@@ -121,7 +126,7 @@ class Monitor:
         latents, targets = latents_of(seeds, generator.latent_dim), torch.tensor(labels)
         with torch.no_grad():
             sides = generator.sides_mm(latents.to(device), targets.to(device))
-        return Side(images, targets, None if sides is None else sides.cpu())
+        return LoadedLesions(images, targets, None if sides is None else sides.cpu())
 
     def _compare(self, features: np.ndarray, labels: np.ndarray) -> tuple[float | None, float | None]:
         """(mmd, coverage), mean over the classes with two or more lesions on both sides; None where there are none."""
@@ -144,12 +149,12 @@ def _more(now: np.ndarray, before: np.ndarray) -> bool:
 
 
 @torch.no_grad()
-def _logits(discriminator: nn.Module, side: Side) -> np.ndarray:
+def _logits(discriminator: nn.Module, lesions: LoadedLesions) -> np.ndarray:
     training = discriminator.training
     discriminator.eval()
     device = next(discriminator.parameters()).device
-    parts = torch.arange(len(side.labels)).split(64)
-    logits = torch.cat([discriminator(*side.rows(part, device)).cpu() for part in parts])
+    parts = torch.arange(len(lesions.labels)).split(64)
+    logits = torch.cat([discriminator(*lesions.rows(part, device)).cpu() for part in parts])
     discriminator.train(training)
     return logits.numpy()
 

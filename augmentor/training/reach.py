@@ -21,7 +21,7 @@ from augmentor.model.features import texture_features
 from augmentor.model.graft import Bank, GraftRange, draw_graft, graft_latents
 from augmentor.model.partners import find_partners
 from augmentor.sampling import latents_of
-from augmentor.training.monitor import Side
+from augmentor.training.monitor import LoadedLesions
 
 _SLIGHT = 0.25  # of the usual range
 _THIRDS = 3
@@ -58,7 +58,7 @@ class _Part:
     others: np.ndarray
 
 
-def measure_reach(train: Side, patients: np.ndarray, masks: int = 0) -> str:
+def measure_reach(train: LoadedLesions, patients: np.ndarray, masks: int = 0) -> str:
     """The name, in `RANGES`, of how far lesions are moved. patients: (N,); masks: how many last channels are masks.
 
     Grafts of two thirds of the training patients are compared with the lesions of the others (MMD in texture features,
@@ -86,7 +86,7 @@ def _is_as_near(excess: np.ndarray) -> bool:
     return bool(excess.mean() <= _ERRORS * excess.std(ddof=1) / len(excess) ** 0.5)
 
 
-def _parts(train: Side, patients: np.ndarray, masks: int) -> Iterator[_Part]:
+def _parts(train: LoadedLesions, patients: np.ndarray, masks: int) -> Iterator[_Part]:
     """Each class and third of the patients that leaves two lesions or more on both sides."""
     labels, images = train.labels.numpy(), _shrunk(train.images)
     if np.bincount(labels).max() < _THIRDS or len(np.unique(patients)) < _THIRDS:
@@ -112,7 +112,7 @@ def _shrunk(images: Tensor) -> Tensor:
     return F.interpolate(images, (side,) * (images.dim() - 2), mode="area") if images.shape[-1] > side else images
 
 
-def _by_size(train: Side, rows: np.ndarray) -> np.ndarray:
+def _by_size(train: LoadedLesions, rows: np.ndarray) -> np.ndarray:
     return rows if train.sides_mm is None else rows[np.argsort(train.sides_mm.numpy()[rows], kind="stable")]
 
 

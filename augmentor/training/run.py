@@ -6,9 +6,10 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from augmentor.data.check import content_hash
 from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions, load_lesions
 from augmentor.errors import DataError, UsageError
-from augmentor.files import require_empty, write_atomically
+from augmentor.files import clear, damaged, read_json, require_empty, write_atomically
 from augmentor.locks import locked
 from augmentor.recipe import Recipe, load_recipe
 
@@ -73,7 +74,7 @@ class Run:
     @cached_property
     def splits(self) -> dict[str, Any]:
         """Paths under "train" and "held_out", and the data's "source"."""
-        return json.loads((self.folder / "splits.json").read_text(encoding="utf-8"))
+        return read_json(self.folder / "splits.json", "train", "held_out")
 
     @cached_property
     def training(self) -> Lesions:
@@ -84,7 +85,14 @@ class Run:
         return self._side("held_out")
 
     def _side(self, name: str) -> Lesions:
-        return self.lesions.rows(self.lesions.table["path"].isin(self.splits[name]).to_numpy())
+        paths, side = self.lesions.table["path"], self.splits[name]
+        if gone := sorted(set(side) - set(paths)):  # they would be no training lesions any more, nor anything's copies
+            raise damaged(
+                self.folder / "lesions.csv",
+                f"{len(gone)} of the {len(side)} lesions that splits.json has under {name} are not in it, for example "
+                f"{gone[0]}",
+            )
+        return self.lesions.rows(paths.isin(side).to_numpy())
 
     def require_unchanged(self) -> None:
         """Raise DataError where an image of either side no longer holds the pixels that the fit has read: its
@@ -107,7 +115,7 @@ class Run:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """run.json: how the fit ended, and `chosen`, the snapshot that `expand` samples."""
-        return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        return read_json(self.folder / "run.json", "chosen")
 
     @property
     def chosen_checkpoint(self) -> Path:
@@ -159,7 +167,8 @@ def remove_aborted_start(folder: Path) -> None:
     """Remove what a fit leaves that was killed before its first snapshot; any other folder stays as it is."""
     if is_aborted_start(folder):
         with at_work_in(folder):
-            shutil.rmtree(folder)
+            clear(folder, but=_LOCK)  # which Windows does not give up while it is open
+        shutil.rmtree(folder)
 
 
 def open_run(folder: Path | None) -> Run:
@@ -185,7 +194,13 @@ def point_latest_to(run: Run) -> bool:
         RUNS.mkdir(exist_ok=True)
         part.unlink(missing_ok=True)
         part.symlink_to(os.path.relpath(run.folder, RUNS), target_is_directory=True)
+        if sys.platform == "win32":  # where a link to a folder is not replaced in one step
+            (RUNS / "latest").unlink(missing_ok=True)
         part.replace(RUNS / "latest")
     except (OSError, ValueError):
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+            if (RUNS / "latest").is_symlink():  # to an older run, which would be taken for this one
+                (RUNS / "latest").unlink()
         return False
     return True

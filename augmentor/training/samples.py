@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from augmentor.files import write_atomically
 from augmentor.model.blocks import Generator
 from augmentor.sampling import sample, seed_of
 
@@ -44,4 +46,6 @@ def _sections(images: Tensor) -> Tensor:
 def _save(file: Path, grid: Tensor) -> None:
     """(C, H, W) in [-1, 1]."""
     pixels = ((grid + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(np.ascontiguousarray(pixels.squeeze())).save(file)
+    stream = BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels.squeeze())).save(stream, "PNG")
+    write_atomically(file, stream.getvalue())

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from augmentor.data.check import at_own_size, inspect, require_usable
+from augmentor.data.check import at_own_size, inspect, prepare, require_usable
 from augmentor.data.lesions import make_lesions
 from augmentor.data.readers import read_lesions
 from augmentor.data.windows import RECORD
@@ -53,10 +53,54 @@ def test_a_sound_set_is_counted_and_has_no_problems(lesion_folder):
     assert found.lesions.table["content"].nunique() == 24
 
 
+def masked(folder, *masks):
+    """Four lesions, each with the mask (an array, a name, or none) at its place."""
+    rows = [*sound("a"), *sound("b")]
+    for number, mask in enumerate(masks):
+        if isinstance(mask, np.ndarray):
+            Image.fromarray(mask).save(folder / f"mask{number}.png")
+    names = [
+        str(folder / (f"mask{n}.png" if isinstance(m, np.ndarray) else m)) if m is not None else ""
+        for n, m in enumerate(masks)
+    ]
+    lesions = write(folder, *rows)
+    return replace(lesions, table=lesions.table.assign(mask=names))
+
+
+def test_masks_that_a_fit_would_refuse_are_warned_of(tmp_path):
+    whole = np.full((16, 16), 255, np.uint8)
+    lesions = masked(tmp_path, whole, np.zeros((16, 16), np.uint8), np.ones((12, 12), np.uint8), "gone.png")
+    told = []
+    found = inspect(lesions, lambda done, _note: told.append(done))
+    assert told == [1, 2, 3, 4]
+    assert not found.problems
+    assert found.warnings[0] == "A fit --with-mask would be refused:"
+    assert [w for w in ("no pixel is set", "(12, 12)", "no such file") if not any(w in x for x in found.warnings)] == []
+    assert len(found.warnings) == 4
+    assert not inspect(lesions, masks=False).warnings
+    assert not prepare(lesions, Recipe()).warnings[:-1]  # beside that of the images' size
+
+
+def test_a_lesion_without_a_mask_is_warned_of_where_others_have_one(tmp_path):
+    whole = np.full((16, 16), 255, np.uint8)
+    (_, missing) = inspect(masked(tmp_path, whole, whole, None, None)).warnings
+    assert "2 of 4 lesions have no mask" in missing
+    assert not inspect(masked(tmp_path, None, None, None, None)).warnings
+    assert not inspect(masked(tmp_path, whole, whole, whole, whole)).warnings
+
+
+def test_many_refused_masks_are_told_by_their_first(tmp_path):
+    rows = [(label, f"{label}{n}", picture(ord(label) * 10 + n)) for n in range(4) for label in "ac"]
+    lesions = write(tmp_path, *rows)
+    found = inspect(replace(lesions, table=lesions.table.assign(mask=str(tmp_path / "gone.png"))))
+    assert len(found.warnings) == 7
+    assert found.warnings[-1] == "... and 3 more such masks."
+
+
 def test_progress_is_told_once_an_image(lesion_folder):
     told = []
-    inspect(read_lesions(lesion_folder), lambda done, total: told.append((done, total)))
-    assert told == [(i, 24) for i in range(1, 25)]
+    inspect(read_lesions(lesion_folder), lambda done, _note: told.append(done))
+    assert told == list(range(1, 25))
 
 
 def test_splits_and_folds_are_counted(tmp_path):
@@ -260,6 +304,22 @@ def test_networks_see_small_images_at_their_own_side_unless_a_size_is_named(tmp_
     recipe = Recipe().with_options(model={"size": named})
     assert recipe.named_size == named
     assert at_own_size(recipe, inspect(write(tmp_path, *rows))).named_size == size
+
+
+def test_lesions_are_prepared_as_the_recipe_asks(lesion_folder):
+    lesions, told = read_lesions(lesion_folder, patient_pattern="<patient>_<anything>"), []
+    ready = prepare(lesions, Recipe().with_options(data={"max_per_class": 3}), lambda done, _note: told.append(done))
+    assert ready.lesions.counts() == {"a": 3, "b": 3, "c": 3}
+    assert (ready.lesions.table["content"] != "").all()
+    assert ready.recipe.named_size == 16
+    assert not ready.warnings
+    assert told == list(range(1, 25))
+    named = prepare(lesions, Recipe().with_options(model={"size": 64}))
+    assert named.lesions.paths == lesions.paths
+    assert named.recipe.named_size == 64
+    assert any("enlarged to 64" in line for line in named.warnings)
+    with pytest.raises(DataError, match=r"holds images \(16x16\), and 3 spatial dimensions"):
+        prepare(lesions, Recipe().with_options(model={"spatial_dims": 3, "size": 32}))
 
 
 def test_lesions_of_two_windows_are_a_problem(tmp_path):

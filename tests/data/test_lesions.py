@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from augmentor.data.lesions import COLUMNS, load_lesions, make_lesions
-from augmentor.errors import DataError
+from augmentor.errors import DataError, UsageError
 
 
 def make(tmp_path, labels, patients=None, **columns):
@@ -57,6 +57,13 @@ def test_images_without_a_patient_are_their_own_patients_and_a_warning_says_so(t
     assert "--patient-pattern" in lesions.warnings[0]
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"path,label\n", b"null"])
+def test_a_table_of_a_run_that_is_damaged_is_named(tmp_path, content):
+    (tmp_path / "lesions.csv").write_bytes(content)
+    with pytest.raises(UsageError, match=r"lesions\.csv: is damaged"):
+        load_lesions(tmp_path / "lesions.csv")
+
+
 def test_unknown_patients_of_equal_file_names_are_still_two(tmp_path):
     columns = {"path": ["/x/a/1.png", "/x/b/1.png", "/x/b/2.png"], "label": list("abb")}
     assert make_lesions(columns, tmp_path).table["patient"].nunique() == 3
@@ -92,6 +99,16 @@ def test_a_saved_table_is_read_back_as_text(tmp_path):
     lesions = make(tmp_path, ["NA", "007", "None"], ["1", "01", "nan"], fold=["1", "", "2"])
     lesions.save(tmp_path / "lesions.csv")
     assert load_lesions(tmp_path / "lesions.csv").table.to_dict() == lesions.table.to_dict()
+
+
+def test_a_table_that_can_not_be_written_leaves_the_one_of_before(tmp_path):
+    file = tmp_path / "lesions.csv"
+    make(tmp_path, "abc").save(file)
+    before = file.read_bytes()
+    with pytest.raises(UnicodeEncodeError):
+        make(tmp_path, ["a", "l\udce4sion"]).save(file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_table_of_an_earlier_version_has_the_columns_that_came_later_empty(tmp_path):

@@ -15,7 +15,8 @@ from scipy.ndimage import gaussian_filter
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import UsageError
-from augmentor.evaluation.evaluate import evaluate, evaluate_sets, require_own
+from augmentor.evaluation.evaluate import OWN, evaluate, evaluate_sets
+from augmentor.files import require_own
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
 
@@ -157,13 +158,14 @@ def test_planted_copies_in_a_folder_are_listed_with_their_origins(tmp_path):
     assert all(copy["ratio"] < 0.2 for copy in found.copies[:20])
     assert found.alarm
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["copies"] == found.copies
-    assert require_own(tmp_path / "out") == tmp_path / "out"
+    assert {file.name for file in (tmp_path / "out").iterdir()} <= set(OWN)
+    require_own(tmp_path / "out", OWN)
 
 
 def test_files_of_others_are_not_overwritten(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="holds other files"):
-        require_own(tmp_path)
+        require_own(tmp_path, OWN)
 
 
 def slowness():

@@ -15,14 +15,17 @@ from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
 
 import augmentor.expansion.screen as screening
+from augmentor.data.extract import extract
 from augmentor.data.readers import read_lesions
+from augmentor.data.scans import Scan
 from augmentor.errors import UsageError
 from augmentor.expansion.expand import expand
 from augmentor.model.checkpoint import load_checkpoint
-from augmentor.recipe import ExpandSection
+from augmentor.recipe import ExpandSection, ExtractSection
 from augmentor.sampling import draw
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe
+from tests.scan_sets import ball, write_nifti
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("highdicom", reason="the extra `dicom` is not installed")
@@ -227,3 +230,91 @@ def test_images_in_two_dimensions_are_written_as_dicom_files(tmp_path, monkeypat
         assert card.intensity.low <= values.min() <= values.max() <= card.intensity.high
     masks = [pydicom.dcmread(path).pixel_array for path in written.table["mask"]]
     assert all(set(np.unique(mask)) <= {0, 1} for mask in masks)
+
+
+def middle_of(file):
+    """(3,) RAS mm: the middle of the brightness in a NIfTI or DICOM file."""
+    image = SimpleITK.ReadImage(str(file))
+    values = SimpleITK.GetArrayFromImage(image).T.astype(float)
+    weight = values - values.min()
+    index = [float((i * weight).sum() / weight.sum()) for i in np.indices(values.shape)]
+    index += [0.0] * (image.GetDimension() - len(index))
+    return np.array(image.TransformContinuousIndexToPhysicalPoint(index)) * [-1, -1, 1]
+
+
+def box_middle(file):
+    """(3,) RAS mm: the middle of the voxels."""
+    image = SimpleITK.ReadImage(str(file))
+    middle = [(n - 1) / 2 for n in image.GetSize()]
+    return np.array(image.TransformContinuousIndexToPhysicalPoint(middle)) * [-1, -1, 1]
+
+
+def fitted(folder, model):
+    return fit(read_lesions(folder), tiny_recipe(model=model), folder.parent / "run", latest=False)
+
+
+@pytest.fixture
+def lenient(monkeypatch):
+    """A screen that lets all pass."""
+    made = screening.make_copy_check
+    monkeypatch.setattr(screening, "make_copy_check", lambda *x: type(made(*x))(made(*x).bank, 0.0, 1.0))
+
+
+@pytest.mark.usefixtures("lenient")
+def test_lesions_lie_in_space_as_their_sources_do_and_are_as_large(tmp_path):
+    """Crops of thick sections, each stored another way; brighter to the right, the front and the head."""
+    rows, shape, spacing = [], (20, 20, 4), (0.7, 0.7, 3.5)
+    right, front, head = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
+    lesion = sum(a**2 for a in (right, front, head)) < 0.6
+    folder = tmp_path / "lesions"
+    folder.mkdir()
+    for number in range(12):
+        label, rng = "ab"[number % 2], np.random.default_rng(number)
+        values = 300 + 60 * right + 90 * front + 120 * head + lesion * (200 if label == "a" else -200)
+        for name, array in (("i", values + rng.normal(0, 5, shape)), ("m", lesion)):
+            image = nibabel.Nifti1Image(array.astype(np.int16), np.diag([*spacing, 1]))
+            axes = ("RAS", "LPS", "SAR")[(number // 2 + (name == "m")) % 3]
+            turn = nibabel.orientations.axcodes2ornt(axes)
+            turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(image.affine), turn)
+            nibabel.save(image.as_reoriented(turn), folder / f"{name}{number}.nii.gz")
+        rows.append({"path": f"i{number}.nii.gz", "label": label, "patient": f"p{number}", "mask": f"m{number}.nii.gz"})
+    pd.DataFrame(rows).assign(roi_side_mm=14).to_csv(folder / "lesions.csv", index=False)
+    run = fitted(folder, {"spatial_dims": 3, "with_mask": True, "condition_on": "size"})
+    assert load_checkpoint(run.chosen_checkpoint)[1].spacing_mm == pytest.approx([14 / 16] * 3)
+    table = expand(run, 1.5, tmp_path / "x", ExpandSection(format="nifti", screen="off")).table
+    for row in table.itertuples():
+        image, mask = nibabel.load(row.path), nibabel.load(row.mask)
+        assert image.shape == mask.shape == (16, 16, 16)
+        assert float(row.roi_side_mm) == pytest.approx(14, rel=1e-3)
+        np.testing.assert_allclose(image.header.get_zooms(), 14 / 16, rtol=1e-3)
+        volume = np.asarray(mask.dataobj).sum() * (14 / 16) ** 3
+        if row.origin == "real":
+            assert volume == pytest.approx(lesion.sum() * np.prod(spacing), rel=0.2)
+            assert (middle_of(row.path) - box_middle(row.path) > 0.1).all()
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("form", ["nifti", "dicom"])
+def test_sections_lie_in_space_as_extract_cut_them(tmp_path, form):
+    """Brighter to the right and the front, cut from scans that count another way each."""
+    scans, shape = [], (30, 30, 6)
+    right, front, _ = np.meshgrid(*[np.linspace(-100, 100, n) for n in shape], indexing="ij")
+    for number in range(8):
+        rng = np.random.default_rng(number)
+        files = []
+        for name, array in (
+            ("i", right + 1.5 * front + rng.normal(0, 3, shape)),
+            ("m", ball(shape, (15, 15, 3), 6 + number / 4, (1, 1, 3))),
+        ):
+            image = nibabel.Nifti1Image(array.astype(np.int16), np.diag([1, 1, 3, 1]))
+            turn = nibabel.orientations.axcodes2ornt(("RAS", "LPS", "LAS", "RPI")[number % 4])
+            turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(image.affine), turn)
+            turned = image.as_reoriented(turn)
+            files.append(write_nifti(tmp_path / f"{name}{number}.nii.gz", np.asarray(turned.dataobj), turned.affine))
+        scans.append(Scan((files[0],), (files[1],), label="ab"[number % 2], patient=f"p{number}"))
+    cut = extract(scans, tmp_path / "lesions", ExtractSection(size=16)).lesions
+    assert all((middle_of(path) - box_middle(path))[:2].min() > 0.1 for path in cut.paths)
+    run = fitted(tmp_path / "lesions", {})
+    written = expand(run, 1.5, tmp_path / "x", ExpandSection(format=form, screen="off")).table
+    for path in written.loc[written["origin"] == "real", "path"]:
+        assert (middle_of(path) - box_middle(path))[:2].min() > 0.1

@@ -23,6 +23,7 @@ from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.rules import TextureRules
 from augmentor.recipe import ExpandSection
 from augmentor.training.fit import fit
+from tests.expansion.fake import CARD
 from tests.lesion_sets import tiny_recipe, write_set
 from tests.scan_sets import dicom_image, save_dicom
 
@@ -257,6 +258,16 @@ def test_lesions_that_wait_to_be_written_do_not_pile_up(run, tmp_path, monkeypat
     assert max(waiting) <= 17  # one of which is being written
 
 
+def test_a_file_is_synthetic_by_its_origin_whatever_its_note_says(tmp_path, monkeypatch):
+    written, image = [], np.zeros((1, 32, 32), np.float32)
+    monkeypatch.setattr("augmentor.expansion.enlarged_set.require_highdicom", lambda: None)
+    monkeypatch.setattr("augmentor.expansion.enlarged_set.write_secondary_capture", lambda *x: written.append(x[-1]))
+    with SetWriter(tmp_path, "dicom", CARD) as writer:
+        for origin, note in (("real", "SYNTHETIC, says its note"), ("synthetic", "says nothing")):
+            writer.add(image, image.astype(np.uint8), "plain", origin, 1, note, None)
+    assert written == [False, False, True, True]  # each an image and a mask
+
+
 @pytest.mark.parametrize("factor", [0.5, 0, -1, float("nan"), float("inf")])
 def test_a_factor_that_makes_no_sense_is_refused(factor):
     with pytest.raises(UsageError, match="--factor"):
@@ -307,3 +318,20 @@ def test_images_that_have_changed_since_the_fit_are_refused(tmp_path, side):
     with pytest.raises(DataError, match="holds other pixels"):
         evaluate(run, 10)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("lenient")
+def test_a_set_that_is_shared_tells_no_name_of_a_file_where_patients_are_unknown(tmp_path):
+    folder = tmp_path / "ward-of-dr-smith" / "lesions"
+    write_set(folder, patients=8)
+    for image in folder.glob("*/*.png"):
+        image.rename(image.with_name(f"doe-{image.stem[1:]}.png"))  # the same names in both classes
+    run = fit(read_lesions(folder), tiny_recipe(), tmp_path / "run", latest=False)
+    made = expand(run, out=tmp_path / "out", section=ExpandSection(factor=1.0, screen="off"))
+    patients = made.table["patient"]
+    assert patients.nunique() == run.training.table["patient"].nunique() == len(made)
+    for file in (tmp_path / "out").rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert b"doe" not in content, file
+            assert b"smith" not in content, file

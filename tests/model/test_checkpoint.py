@@ -106,6 +106,38 @@ def test_a_card_of_another_version_is_told(tmp_path, change):
         load_checkpoint(tmp_path / "c.safetensors")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bank_sizes": [2, 10**12]},
+        {"bank_sizes": [-1, 3]},
+        {"bank_sizes": [5]},
+        {"bank_sizes": ["a", 3]},
+        {"channels": 10**9},
+        {"classes": ["a", "a"]},
+        {"spacing_mm": ["a"]},
+        {"intensity": {"low": "a", "high": 1, "dtype": "int16"}},
+        {"intensity": {"low": float("nan"), "high": 1, "dtype": "int16"}},
+        {"intensity": {"low": 0, "high": 1, "dtype": "object"}},
+        {"intensity": {"low": 0, "high": 1, "dtype": "xx"}},
+    ],
+)
+def test_a_card_that_no_fit_has_written_is_refused_whatever_it_asks_for(tmp_path, change):
+    saved(tmp_path)
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(UsageError, match=r"c\.(json|safetensors): .*or is damaged. Fit again"):
+        load_checkpoint(tmp_path / "c.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b'{"step"', b"\xff\xfe"])
+def test_a_card_that_is_no_json_is_named(tmp_path, content):
+    saved(tmp_path)
+    (tmp_path / "c.json").write_bytes(content)
+    with pytest.raises(UsageError, match=r"c\.json: is damaged"):
+        load_checkpoint(tmp_path / "c.safetensors")
+
+
 def test_a_missing_card_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json"):
         load_checkpoint(tmp_path / "none.safetensors")

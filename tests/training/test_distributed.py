@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-import augmentor.training.fit as fitting
 from augmentor.errors import InterruptedFitError, UsageError
 from augmentor.model.checkpoint import load_tensors, save_tensors
 from augmentor.recipe import TrainingSection
 from augmentor.training.distributed import is_first, lead, start_fabric
 from augmentor.training.fit import fit, fit_or_resume
+from augmentor.training.loop import Trainer
 from augmentor.training.run import Run, open_run
 from tests.lesion_sets import tiny_recipe, write_set
 from tests.training.test_loop import make_trainer
@@ -73,17 +73,17 @@ def complaint(act) -> str:
 
 def interrupt_one_process(lesions, out: Path) -> None:
     """Ctrl-C in the second process alone, in the middle of the third step; then go on."""
-    step = fitting.Trainer.train_step
+    step = Trainer.train_step
 
     def interrupted(trainer):
         if trainer.step == 2 and not is_first():
             signal.raise_signal(signal.SIGINT)
         return step(trainer)
 
-    fitting.Trainer.train_step = interrupted
+    Trainer.train_step = interrupted
     with pytest.raises(InterruptedFitError, match="at step 3"):
         fit(lesions, tiny_recipe(), out, latest=False)
-    fitting.Trainer.train_step = step
+    Trainer.train_step = step
     fit_or_resume(lesions, tiny_recipe(), out)
 
 

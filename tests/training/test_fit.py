@@ -1,17 +1,14 @@
 import json
-import signal
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import augmentor.training.fit as fitting
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
-from augmentor.errors import InterruptedFitError, UsageError
-from augmentor.model.checkpoint import load_checkpoint, load_tensors
-from augmentor.training.fit import fit, resume_fit
+from augmentor.errors import UsageError
+from augmentor.model.checkpoint import load_checkpoint
+from augmentor.training.fit import fit
 from augmentor.training.run import open_run
 from tests.lesion_sets import tiny_recipe, write_set
 
@@ -85,24 +82,6 @@ def test_held_out_patients_are_not_trained_on(tmp_path, lesions):
     assert len(run.training) + len(run.held_out) == len(lesions)
 
 
-@pytest.mark.parametrize(
-    ("mmd", "chosen"),
-    [
-        ((0.2, 0.1, 0.104, 0.2), 2),
-        ((0.1, 0.2, 0.3, 0.2), 0),
-        ((-0.1, -0.08, -0.097, 0.1), 2),
-        ((0.3, 0.2, 0.11, 0.1), 3),
-    ],
-)
-def test_of_the_snapshots_nearest_to_the_held_out_lesions_the_latest_is_chosen(
-    tmp_path, lesions, monkeypatch, mmd, chosen
-):
-    given, measure = iter(mmd), fitting.Monitor.measure
-    monkeypatch.setattr(fitting.Monitor, "measure", lambda *a: replace(measure(*a), mmd=next(given), by_heart=False))
-    run = fit(lesions, tiny_recipe(training={"snapshots": 3, "kimg": 0.072}), tmp_path / "run")
-    assert run.summary["chosen"] == snapshots_of(run)[chosen]["checkpoint"]
-
-
 def test_of_many_lesions_every_seed_takes_the_same(tmp_path, lesions):
     """As `benchmark` does: two fits of one recipe, and its benchmark, are of one set."""
     recipes = [tiny_recipe(data={"max_per_class": 6}, training={"seed": seed, "kimg": 0.064}) for seed in (0, 1)]
@@ -115,119 +94,6 @@ def test_without_a_holdout_all_lesions_are_trained_on_and_the_last_snapshot_is_t
     run = fit(lesions, tiny_recipe(training={"holdout": 0}), tmp_path / "run")
     assert len(run.training) == len(lesions)
     assert run.summary["chosen"] == "0000008.safetensors"
-
-
-@pytest.mark.parametrize("stop", [3, 4, 6])
-def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monkeypatch, stop):
-    whole = fit(lesions, tiny_recipe(), tmp_path / "whole")
-    step = fitting.Trainer.train_step
-
-    def interrupted(trainer):
-        if trainer.step == stop - 1:  # Ctrl-C in the middle of a step
-            signal.raise_signal(signal.SIGINT)
-        return step(trainer)
-
-    monkeypatch.setattr(fitting.Trainer, "train_step", interrupted)
-    with pytest.raises(InterruptedFitError, match="--resume"):
-        fit(lesions, tiny_recipe(), tmp_path / "halted")
-    monkeypatch.setattr(fitting.Trainer, "train_step", step)
-    resumed = resume_fit(tmp_path / "halted")
-    for file in whole.checkpoints.glob("*.safetensors"):
-        ours, theirs = load_tensors(file), load_tensors(resumed.checkpoints / file.name)
-        assert all((ours[k] == theirs[k]).all() for k in ours)
-    assert [s["step"] for s in snapshots_of(resumed)] == [0, 2, 8]
-
-
-def judged_as(monkeypatch, *by_heart):
-    """The monitor's snapshots, one after another, get these marks."""
-    marks, measure = iter(by_heart), fitting.Monitor.measure
-    monkeypatch.setattr(
-        fitting.Monitor, "measure", lambda *arguments: replace(measure(*arguments), by_heart=next(marks))
-    )
-
-
-def test_a_fit_ends_when_two_snapshots_in_a_row_know_the_lesions_by_heart(tmp_path, lesions, monkeypatch):
-    judged_as(monkeypatch, False, True, False, True, True)
-    run = fit(lesions, tiny_recipe(training={"snapshots": 8}), tmp_path / "run")
-    assert len(snapshots_of(run)) == 5
-    assert 0 < run.summary["steps"] < 8
-    assert "by heart" in run.summary["stopped_early"]
-    assert run.summary["chosen"] in {s["checkpoint"] for s in snapshots_of(run) if not s["by_heart"]}
-    assert "by heart" in run.summary["chosen_because"]
-
-
-def test_a_fit_that_reaches_its_end_was_not_stopped(tmp_path, lesions, monkeypatch):
-    judged_as(monkeypatch, False, True, True)
-    run = fit(lesions, tiny_recipe(), tmp_path / "run")
-    assert run.summary["steps"] == 8
-    assert run.summary["stopped_early"] is None
-
-
-def test_a_run_that_was_killed_as_it_stopped_is_trained_no_further(tmp_path, lesions, monkeypatch):
-    def killed(_under_way):
-        raise OSError("power cut")
-
-    judged_as(monkeypatch, False, True, True)
-    with monkeypatch.context() as patch:
-        patch.setattr(fitting, "_finish", killed)
-        with pytest.raises(OSError, match="power cut"):
-            fit(lesions, tiny_recipe(training={"snapshots": 8}), tmp_path / "run")
-    run = resume_fit(tmp_path / "run")
-    assert len(snapshots_of(run)) == 3
-    assert run.summary["stopped_early"]
-
-
-def test_a_published_method_is_trained_to_its_end(tmp_path, lesions, monkeypatch):
-    judged_as(monkeypatch, *[True] * 9)
-    run = fit(lesions, tiny_recipe(model={"name": "plain-dcgan"}), tmp_path / "run")
-    assert run.summary["steps"] == 8
-    assert run.summary["stopped_early"] is None
-
-
-@pytest.mark.parametrize("name", ["train_step", "state"])  # a step; a snapshot, which saves the state
-def test_ctrl_c_in_the_last_step_or_snapshot_ends_the_run_and_says_that_it_was_heard(
-    tmp_path, lesions, monkeypatch, name
-):
-    original = getattr(fitting.Trainer, name)
-
-    def interrupted(trainer):
-        if trainer.step == (7 if name == "train_step" else 8):
-            signal.raise_signal(signal.SIGINT)
-        return original(trainer)
-
-    monkeypatch.setattr(fitting.Trainer, name, interrupted)
-    with pytest.raises(InterruptedFitError, match="complete"):
-        fit(lesions, tiny_recipe(), tmp_path / "run")
-    assert open_run(tmp_path / "run").summary["steps"] == 8
-
-
-def test_an_aborted_start_leaves_no_folder(tmp_path, lesions, monkeypatch):
-    def broken(*_arguments):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(fitting, "save_grid", broken)
-    with pytest.raises(OSError, match="disk full"):
-        fit(lesions, tiny_recipe(), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_too_few_held_out_lesions_for_a_measure_choose_the_last_snapshot(tmp_path):
-    lesions = write_set(tmp_path / "lesions", classes=3, patients=5, per_patient=1)
-    run = fit(lesions, tiny_recipe(), tmp_path / "run")
-    assert run.summary["mmd"] is None
-    assert run.summary["chosen"] == "0000008.safetensors"
-
-
-def test_a_finished_run_is_not_resumed_and_an_unfinished_one_not_expanded(tmp_path, lesions, monkeypatch):
-    run = fit(lesions, tiny_recipe(), tmp_path / "run")
-    with pytest.raises(UsageError, match="finished"):
-        resume_fit(run.folder)
-    (run.folder / "run.json").unlink()
-    with pytest.raises(UsageError, match="has not ended"):
-        open_run(run.folder)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="no unfinished run"):
-        resume_fit()
 
 
 def test_test_rows_of_a_brought_split_are_on_neither_side(tmp_path):

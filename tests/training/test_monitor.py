@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from augmentor.training.monitor import Monitor, Side
+from augmentor.training.monitor import LoadedLesions, Monitor
 
 
 class Judge(torch.nn.Module):
@@ -35,7 +35,7 @@ class Dim(torch.nn.Module):
 
 def side(brightness, count=40):
     noise = torch.randn(count, 1, 16, 16, generator=torch.Generator().manual_seed(0)) / 10
-    return Side((noise + brightness).clamp(-1, 1), torch.arange(count) % 2)
+    return LoadedLesions((noise + brightness).clamp(-1, 1), torch.arange(count) % 2)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ def test_as_many_near_copies_as_before_training_are_not():
 
 def test_a_class_of_one_training_lesion_has_no_floor_and_ends_no_fit():
     one = side(0.0, 4)
-    train = Side(one.images, torch.tensor([0, 0, 0, 1]))
+    train = LoadedLesions(one.images, torch.tensor([0, 0, 0, 1]))
     found = Monitor(train, side(0.1), 0).floor()
     assert found["mmd"] is not None

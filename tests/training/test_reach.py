@@ -5,13 +5,13 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from augmentor.training.monitor import Side
+from augmentor.training.monitor import LoadedLesions
 from augmentor.training.reach import RANGES, USUAL, choose_reach, measure_reach
 
 SIZE, COUNT = 24, 36
 
 
-def lesions(left: np.ndarray, seed: int = 1) -> Side:
+def lesions(left: np.ndarray, seed: int = 1) -> LoadedLesions:
     """Grainy ellipses of many sizes to the left (1) or right (0) of the middle."""
     randomness, line = np.random.default_rng(seed), np.linspace(-1, 1, SIZE)
     images = []
@@ -22,7 +22,7 @@ def lesions(left: np.ndarray, seed: int = 1) -> Side:
         ellipse = ((x / (0.5 * size)) ** 2 + (y / (0.25 * size)) ** 2 < 1) * 1.2 - 0.6
         grain = 0.15 * gaussian_filter(randomness.standard_normal((SIZE, SIZE)), 0.7)
         images.append((gaussian_filter(ellipse + 0.3 * x, 0.5) + grain).clip(-1, 1))
-    return Side(torch.tensor(np.array(images), dtype=torch.float32)[:, None], torch.arange(COUNT) % 2)
+    return LoadedLesions(torch.tensor(np.array(images), dtype=torch.float32)[:, None], torch.arange(COUNT) % 2)
 
 
 LEFT, EITHER = np.ones(COUNT), np.arange(COUNT) // 2 % 2
@@ -69,13 +69,13 @@ def test_with_too_few_patients_to_tell_the_usual_range_stays(patients):
 def test_a_class_of_a_lesion_or_two_is_no_obstacle():
     side = lesions(LEFT)
     labels = torch.tensor([2] * 2 + [1] + [0] * (COUNT - 3))
-    assert RANGES[measure_reach(Side(side.images, labels), PATIENTS)].mirror == 0
+    assert RANGES[measure_reach(LoadedLesions(side.images, labels), PATIENTS)].mirror == 0
 
 
 def test_masks_are_no_part_of_what_is_compared():
     side = lesions(LEFT)
     masks = torch.rand(side.images.shape, generator=torch.Generator().manual_seed(0)) * 0.1 - 1
-    masked = Side(torch.cat([side.images, masks], 1), side.labels)
+    masked = LoadedLesions(torch.cat([side.images, masks], 1), side.labels)
     assert measure_reach(masked, PATIENTS, masks=1) == measure_reach(side, PATIENTS)
 
 
@@ -84,5 +84,5 @@ def test_volumes_with_sizes_are_measured_too():
     grain = torch.randn(COUNT, 1, SIZE, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) / 20
     depth = torch.linspace(-1, 1, SIZE).view(-1, 1, 1).abs() < torch.linspace(0.4, 0.7, COUNT).view(-1, 1, 1, 1, 1)
     volumes = (side.images[:, :, None] * depth - 0.6 * ~depth + grain).clamp(-1, 1)
-    found = measure_reach(Side(volumes, side.labels, torch.linspace(10, 40, COUNT)), PATIENTS)
+    found = measure_reach(LoadedLesions(volumes, side.labels, torch.linspace(10, 40, COUNT)), PATIENTS)
     assert RANGES[found].mirror == 0

@@ -1,15 +1,14 @@
 """`fit_or_resume`: what a benchmark that was killed does with the fold it was in."""
 
-import errno
 from dataclasses import replace
 
 import pytest
 from PIL import Image
 
-import augmentor.training.fit as fitting
 from augmentor.errors import DataError, UsageError
 from augmentor.model.checkpoint import load_tensors, save_tensors
 from augmentor.training.fit import fit, fit_or_resume, resume_fit
+from augmentor.training.loop import Trainer
 from augmentor.training.run import Run, at_work_in
 from tests.lesion_sets import tiny_recipe, write_set
 
@@ -22,7 +21,7 @@ def lesions(tmp_path, monkeypatch):
 
 def kill_at(step: int, lesions, out, monkeypatch) -> Run:
     """A fit whose process ended before its run.json was written."""
-    before = fitting.Trainer.train_step
+    before = Trainer.train_step
 
     def killed(trainer):
         if trainer.step == step:
@@ -30,7 +29,7 @@ def kill_at(step: int, lesions, out, monkeypatch) -> Run:
         return before(trainer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fitting.Trainer, "train_step", killed)
+        patch.setattr(Trainer, "train_step", killed)
         with pytest.raises(SystemExit):
             fit(lesions, tiny_recipe(), out, latest=False)
     return Run(out)
@@ -88,7 +87,6 @@ def _go_on(out, _lesions):
 
 @pytest.mark.parametrize(("step", "ways"), [(6, [_go_on, _go_on_or_begin]), (0, [_begin, _go_on_or_begin])])
 def test_a_run_at_which_another_process_works_is_left_to_it(step, ways, tmp_path, lesions, monkeypatch):
-    pytest.importorskip("fcntl", reason="no such locks on this system")
     run = kill_at(step, lesions, tmp_path / "run", monkeypatch)
     if not step:  # as before its first snapshot
         run.state.unlink()
@@ -100,19 +98,6 @@ def test_a_run_at_which_another_process_works_is_left_to_it(step, ways, tmp_path
     assert {f: f.read_bytes() for f in run.folder.rglob("*") if f.is_file()} == before
     assert _go_on_or_begin(run.folder, lesions).finished
     assert not run.lock.exists()
-
-
-def test_a_folder_that_was_prepared_outlives_a_fit_that_fails(tmp_path, lesions, monkeypatch):
-    def broken(*_arguments):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("augmentor.training.fit._take_snapshot", broken)
-    (tmp_path / "given").mkdir()
-    for name in ("given", "new"):
-        with pytest.raises(OSError, match="No space left"):
-            fit(lesions, tiny_recipe(), tmp_path / name)
-    assert list((tmp_path / "given").iterdir()) == []
-    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_that_no_fit_left_is_not_removed(tmp_path, lesions):

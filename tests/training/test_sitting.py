@@ -1,0 +1,70 @@
+"""How a sitting ends before the fit does."""
+
+import signal
+
+import pytest
+import torch
+
+from augmentor.errors import AugmentorError, InterruptedFitError
+from augmentor.model.checkpoint import load_tensors
+from augmentor.training.fit import fit, resume_fit
+from augmentor.training.loop import Trainer
+from augmentor.training.run import Run, open_run
+from tests.lesion_sets import tiny_recipe, write_set
+
+
+@pytest.fixture
+def lesions(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write_set(tmp_path / "lesions")
+
+
+def snapshots_of(run):
+    return [m for m in run.metrics if m["kind"] == "snapshot"]
+
+
+@pytest.mark.parametrize("stop", [3, 4, 6])
+def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monkeypatch, stop):
+    whole = fit(lesions, tiny_recipe(), tmp_path / "whole")
+    step = Trainer.train_step
+
+    def interrupted(trainer):
+        if trainer.step == stop - 1:  # Ctrl-C in the middle of a step
+            signal.raise_signal(signal.SIGINT)
+        return step(trainer)
+
+    monkeypatch.setattr(Trainer, "train_step", interrupted)
+    with pytest.raises(InterruptedFitError, match="--resume"):
+        fit(lesions, tiny_recipe(), tmp_path / "halted")
+    monkeypatch.setattr(Trainer, "train_step", step)
+    resumed = resume_fit(tmp_path / "halted")
+    for file in whole.checkpoints.glob("*.safetensors"):
+        ours, theirs = load_tensors(file), load_tensors(resumed.checkpoints / file.name)
+        assert all((ours[k] == theirs[k]).all() for k in ours)
+    assert [s["step"] for s in snapshots_of(resumed)] == [0, 2, 8]
+
+
+@pytest.mark.parametrize("name", ["train_step", "state"])  # a step; a snapshot, which saves the state
+def test_ctrl_c_in_the_last_step_or_snapshot_ends_the_run_and_says_that_it_was_heard(
+    tmp_path, lesions, monkeypatch, name
+):
+    original = getattr(Trainer, name)
+
+    def interrupted(trainer):
+        if trainer.step == (7 if name == "train_step" else 8):
+            signal.raise_signal(signal.SIGINT)
+        return original(trainer)
+
+    monkeypatch.setattr(Trainer, name, interrupted)
+    with pytest.raises(InterruptedFitError, match="complete"):
+        fit(lesions, tiny_recipe(), tmp_path / "run")
+    assert open_run(tmp_path / "run").summary["steps"] == 8
+
+
+def test_losses_that_are_no_numbers_end_the_fit_and_leave_the_snapshots_before(tmp_path, lesions, monkeypatch):
+    step = Trainer.train_step
+    monkeypatch.setattr(Trainer, "train_step", lambda trainer: step(trainer) | {"loss_d": torch.tensor(torch.nan)})
+    with pytest.raises(AugmentorError, match=r"the losses left the numbers at step 1 .*Lower training\.generator_lr"):
+        fit(lesions, tiny_recipe(), tmp_path / "run")
+    assert Run(tmp_path / "run").resumable
+    assert [m["kind"] for m in Run(tmp_path / "run").metrics] == ["snapshot"]
