@@ -1,4 +1,7 @@
-"""The recipe: every choice of a run, typed, in TOML; a recipe file lists only what differs from the defaults."""
+"""The recipe: every choice of a run, typed, in TOML; a recipe file lists only what differs from the defaults.
+
+What each setting means is told in docs/recipes.md.
+"""
 
 from __future__ import annotations
 
@@ -64,23 +67,19 @@ class DataSection(_Section):
 class ExtractSection(_Section):
     """How lesions are cut out of scans, where the data are scans with masks or boxes."""
 
-    dims: Literal[2, 3] = Field(2, description="2: sections; 3: cubes")
-    size: int | None = Field(None, ge=8, le=1024, description="pixels a side; as `model.size`, or 64")
-    margin: float = Field(
-        0.25, ge=0, le=10, allow_inf_nan=False, description="on each side of a lesion, as a share of its diameter"
-    )
-    fov: float | None = Field(
-        None, ge=1, le=1000, allow_inf_nan=False, description="mm; a fixed side instead of the margin"
-    )
-    every: int | None = Field(None, ge=1, description="in 2-D also each so-many-th section beside the largest")
-    per: Literal["component", "value"] = Field("component", description="what one lesion is in a mask")
-    values: dict[int, str] = Field({}, description='the mask\'s numbers that are lesions, and their classes or ""')
-    min_voxels: int = Field(10, ge=1, description="a mask's lesion of fewer is left out")
-    window: str | None = Field(None, description="`liver`, `-160,240`, `percentile` ...")
-    rescale: tuple[float, float] = Field((1.0, 0.0), description="slope and intercept to the modality's units")
+    dims: Dims = 2
+    size: int | None = Field(None, ge=8, le=1024)
+    margin: float = Field(0.25, ge=0, le=10, allow_inf_nan=False)  # as a share of a lesion's diameter
+    fov: float | None = Field(None, ge=1, le=1000, allow_inf_nan=False)  # mm
+    every: int | None = Field(None, ge=1)
+    per: Literal["component", "value"] = "component"
+    values: dict[int, str] = {}
+    min_voxels: int = Field(10, ge=1)
+    window: str | None = None
+    rescale: tuple[float, float] = (1.0, 0.0)  # slope, intercept
     format: Literal["png", "npy", "nifti"] | None = None
-    strict: bool = Field(False, description="doubts are errors")
-    by_voxel: bool = Field(False, description="masks lie on their images' voxels, whatever the headers say")
+    strict: bool = False
+    by_voxel: bool = False
 
     @field_validator("window")
     @classmethod
@@ -125,7 +124,7 @@ class PhantomSection(_Section):
     per_class: int = Field(60, ge=3)
     size: int = Field(64, ge=16, le=512)
     format: Literal["nifti", "png"] = "nifti"
-    dims: Dims = Field(2, description="2: sections, 3: volumes (NIfTI, 16 to 96 voxels a side)")
+    dims: Dims = 2
 
     @model_validator(mode="after")
     def _volumes_are_nifti(self) -> PhantomSection:
@@ -140,14 +139,12 @@ class ModelSection(_Section):
     """Which GAN: `cgan` (one for all classes, starts from real lesions), or the paper's `dcgan` and `acgan`."""
 
     name: ModelName = "cgan"
-    size: int = Field(
-        64, ge=16, le=256, multiple_of=4, description="pixels a side; less where unnamed and every image is far smaller"
-    )
-    spatial_dims: Dims = Field(2, description="2: images, 3: volumes of 16 to 64 voxels a side")
-    with_mask: bool = Field(False, description="make the lesion's mask together with its image")
-    condition_on: Literal["size"] | None = Field(None, description="size: lesions of a region's side in mm; cgan alone")
-    generator_channels: int | None = Field(None, ge=4, description="at the finest layer; half as many for volumes")
-    discriminator_channels: int | None = Field(None, ge=4, description="at the finest layer; half as many for volumes")
+    size: int = Field(64, ge=16, le=256, multiple_of=4)
+    spatial_dims: Dims = 2
+    with_mask: bool = False
+    condition_on: Literal["size"] | None = None
+    generator_channels: int | None = Field(None, ge=4)  # at the finest layer
+    discriminator_channels: int | None = Field(None, ge=4)
 
     @model_validator(mode="after")
     def _fits_together(self) -> ModelSection:
@@ -166,14 +163,14 @@ class TrainingSection(_Section):
 
     minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
     kimg: float | None = Field(None, gt=0, allow_inf_nan=False)
-    batch: int | None = Field(None, ge=2, description="lesions a step; cgan 64, the others 32; half as many volumes")
+    batch: int | None = Field(None, ge=2)
     generator_lr: float | None = Field(None, gt=0, allow_inf_nan=False)
     discriminator_lr: float | None = Field(None, gt=0, allow_inf_nan=False)
     holdout: float = Field(0.2, ge=0, le=0.5, allow_inf_nan=False)
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision: Literal["auto", "bf16-mixed", "32-true"] = Field("auto", description="auto: what the device is fast in")
-    snapshots: int = Field(8, ge=1, description="pictures and checkpoints along the way, denser early")
+    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
+    snapshots: int = Field(8, ge=1)
 
     @property
     def length(self) -> tuple[float | None, float | None]:
@@ -209,14 +206,14 @@ class BenchmarkSection(_Section):
     folds: int | None = Field(None, ge=2)
     seeds: int = Field(1, ge=1)
     factor: float = Field(3.0, ge=1, allow_inf_nan=False)
-    minutes: float | None = Field(None, gt=0, allow_inf_nan=False, description="a GAN")
-    kimg: float | None = Field(None, gt=0, allow_inf_nan=False, description="a GAN")
-    steps: int = Field(900, ge=1, description="optimiser steps of each network classifier, the same in every arm")
-    screen: ScreenLevel = Field("light", description="which synthetic lesions the GAN arms get")
-    synthetic_curve: tuple[float, ...] = Field((), description="synthetic lesions, in real ones, of the paper's curve")
-    real_curve: tuple[int, ...] = Field((), description="real lesions a class, of the curve of gain against them")
-    workers: int = Field(1, ge=1, description="processes that share the cells")
-    scheduler: str | None = Field(None, description="tcp://HOST:PORT of a Dask scheduler, instead of `workers`")
+    minutes: float | None = Field(None, gt=0, allow_inf_nan=False)  # of each GAN, as is kimg
+    kimg: float | None = Field(None, gt=0, allow_inf_nan=False)
+    steps: int = Field(900, ge=1)  # of each network classifier
+    screen: ScreenLevel = "light"
+    synthetic_curve: tuple[float, ...] = ()  # for each real lesion
+    real_curve: tuple[int, ...] = ()  # lesions a class
+    workers: int = Field(1, ge=1)
+    scheduler: str | None = None
 
     @field_validator("synthetic_curve", "real_curve")
     @classmethod

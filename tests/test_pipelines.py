@@ -1,12 +1,22 @@
+import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from augmentor.benchmarking.arms import BASELINE
+from augmentor.benchmarking.comparison import Comparison
+from augmentor.benchmarking.screening import SETTINGS
 from augmentor.data.readers import read_lesions
 from augmentor.errors import ShortfallError, UsageError
+from augmentor.evaluation.evaluate import Evaluation
+from augmentor.evaluation.gallery import INTERPOLATIONS, PAIRS
 from augmentor.pipeline import demo_recipe, run_recipe
 from augmentor.progress import Progress
+from augmentor.reading.answers import COLUMNS as ANSWERS
+from augmentor.reading.key import Key
+from augmentor.reading.score import _TABLE as SCORE
 from augmentor.recipe import Recipe, load_recipe, make_quick, make_recipe
 from augmentor.training.fit import fit
 from tests.lesion_sets import write_set
@@ -116,7 +126,7 @@ def test_a_recipe_that_was_stopped_goes_on_and_does_nothing_twice(tmp_path, monk
         patch.setattr("augmentor.pipeline.expand", stop)
         with pytest.raises(KeyboardInterrupt):
             run_recipe(recipe, Progress())
-    for done_before in ("augmentor.pipeline.write_phantom", "augmentor.training.fit.build_gan"):
+    for done_before in ("augmentor.pipeline.write_phantom", "augmentor.training.under_way.build_gan"):
         monkeypatch.setattr(done_before, stop)
     outcome = run_recipe(recipe, Progress())
     assert len(outcome.expanded) == len(outcome.run.training)
@@ -182,8 +192,36 @@ def test_a_recipe_without_data_says_what_to_do(tmp_path):
 
 
 def test_every_setting_is_in_the_documentation():
-    documented = (RECIPES[0].parent.parent / "docs" / "recipes.md").read_text()
-    for name, section in Recipe.model_fields.items():
-        if hasattr(section.annotation, "model_fields"):
-            assert f"## [{name}]" in documented
-            assert all(f"| `{field}` |" in documented for field in section.annotation.model_fields)
+    """A table a section, a row a setting in the recipe's order, with its default as a recipe file has it."""
+    page = (RECIPES[0].parent.parent / "docs" / "recipes.md").read_text()
+    top, *parts = re.split(r"^## \[(\w+)\]$", page, flags=re.MULTILINE)
+    texts = {"": top} | dict(zip(parts[::2], parts[1::2], strict=True))
+    documented = {name: re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.MULTILINE) for name, text in texts.items()}
+    assert documented == {name: [(s, written(d)) for s, d in defaults.items()] for name, defaults in settings().items()}
+
+
+def settings():
+    """The default of each setting, by section; those at the top of a recipe are in section ""."""
+    sections = {k: f.annotation for k, f in Recipe.model_fields.items() if hasattr(f.annotation, "model_fields")}
+    found = {name: {k: f.default for k, f in section.model_fields.items()} for name, section in sections.items()}
+    return {"": {k: f.default for k, f in Recipe.model_fields.items() if k not in sections}} | found
+
+
+def written(default):
+    """TOML writes these as JSON does."""
+    return "-" if default in (None, "", (), {}) else f"`{json.dumps(default)}`"
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("evaluate", [*(field.name for field in fields(Evaluation)), PAIRS, INTERPOLATIONS]),
+        ("screens", [*SETTINGS, BASELINE]),
+        ("calibrate", [field.name for field in fields(Comparison)]),
+        ("read", [*(field.name for field in fields(Key)), *ANSWERS, *SCORE]),
+    ],
+)
+def test_what_a_command_leaves_is_in_the_documentation(command, names):
+    page = (RECIPES[0].parent.parent / "docs" / "data-formats.md").read_text()
+    section = page.partition(f"## What `{command}` leaves\n")[2].partition("\n## ")[0]
+    assert [name for name in names if not re.search(rf"\b{re.escape(name)}\b", section)] == []

@@ -196,7 +196,7 @@ def evaluate(
         typer.Option(help="A `.safetensors` file: weights of EfficientNet-Lite0 or of a MONAI network."),
     ] = None,
     per_class: Annotated[
-        int | None, typer.Option(help="Lesions of the run a class to judge. Default: 200.", min=10, show_default=False)
+        int | None, typer.Option(help="Lesions of the run a class to judge. Default: 200.", min=2, show_default=False)
     ] = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="With --synthetic. Default: `evaluation`.", show_default=False)
@@ -227,13 +227,15 @@ def evaluate(
     from dataclasses import asdict
 
     from augmentor.evaluation import evaluate as evaluation
-    from augmentor.files import to_json
+    from augmentor.files import require_own, to_json
     from augmentor.report.html import report
     from augmentor.training.run import open_run
 
     progress = TerminalProgress(err)
     if synthetic and real:
-        folder = evaluation.require_own(out_folder or Path("evaluation"))
+        folder = out_folder or Path("evaluation")
+        require_own(folder, evaluation.OWN)
+        folder = folder.resolve()
         plain = recipe_with()
         of_synthetic = _columns_of_it(Path(synthetic).expanduser(), columns)
         sets = read_data(synthetic, of_synthetic, None, plain), read_data(real, columns, patient_pattern, plain)

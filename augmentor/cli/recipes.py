@@ -21,7 +21,7 @@ def demo(
     seed: OwnSeed = 0,
     dims: Annotated[int, typer.Option(help="2: images. 3: volumes with masks.", min=2, max=3)] = 2,
 ) -> None:
-    """Phantom lesions, then everything: fit, expand, evaluate, benchmark, report. Under ten minutes on two cores.
+    """Phantom lesions, then everything: fit, expand, evaluate, benchmark, report. Five to eleven minutes on two cores.
 
     Example: `augmentor demo --out demo`
     """
@@ -39,7 +39,7 @@ def run(
         bool, typer.Option("--quick", help="A few lesions, steps and images: does it run? No figure means anything.")
     ] = False,
 ) -> None:
-    """Do the steps of a recipe. One that was interrupted is gone on with.
+    """Do the steps of a recipe. If it was interrupted, the same command continues it.
 
     Example: `augmentor run pipelines/cheng.toml`
     """

@@ -52,17 +52,23 @@ def show_counts(lesions: Any) -> None:
 
 
 def show_evaluation(found: Any, report: Path | None = None) -> None:
+    from dataclasses import asdict
+
+    from augmentor.report.evaluation import MEANINGS, NAMES, SIDES, compared_with, whole
+    from augmentor.report.numbers import bounded
+
     for space, scores in found.spaces.items():
-        references = (found.augmented, found.floor, found.training)
-        sides = [side.get(space, {}).get("mean", {}) for side in references]
-        heads = ("synthetic", "training lesions, augmented", "floor: training lesions", "training halves")
+        sides = [getattr(found, key).get(space, {}).get("mean", {}) for key in SIDES]
+        heads = [NAMES[side] for side in SIDES.values()]
         table = Table("", *heads, title=f"{space} features, mean over classes", title_justify="left")
         for measure in [name for name in scores["mean"] if not name.endswith(("_low", "_high"))]:
-            table.add_row(measure, *(_measured(side, measure) for side in (scores["mean"], *sides)))
+            ends = {"value": measure, "low": f"{measure}_low", "high": f"{measure}_high"}
+            table.add_row(measure, *(bounded({k: side.get(name) for k, name in ends.items()}) for side in sides))
         out.print(table)
-    table = Table("the synthetic lesions as a whole", "value (95 % interval)")
-    for name, told in _WHOLE.items():
-        table.add_row(told, _bounded(getattr(found, name)))
+    table, content = Table("the synthetic lesions as a whole", "value (95 % interval)"), asdict(found)
+    for name, value in whole(content).items():
+        if name != "near_copies":  # which the sentence below tells
+            table.add_row(MEANINGS[name].format(real=compared_with(content)), bounded(value))
     out.print(table)
     if found.masks:
         masks = found.masks
@@ -76,29 +82,6 @@ def show_evaluation(found: Any, report: Path | None = None) -> None:
         out.print(f"Note: {line}", **PLAIN)
     if report:
         out.print(f"Report: {report}", **PLAIN)
-
-
-_WHOLE = {
-    "tstr": "trained on synthetic, tested on held-out: macro sensitivity",
-    "trtr": "trained on real, tested on held-out",
-    "trts": "trained on real, tested on synthetic",
-    "real_or_synthetic_auc": "real or synthetic? AUC (0.5: can't be told)",
-    "authenticity": "authenticity",
-    "authenticity_held_out": "authenticity of held-out lesions",
-    "membership_auc": "membership AUC (0.5: can't be told)",
-}
-
-
-def _measured(scores: dict[str, float], name: str) -> str:
-    low, high = scores.get(f"{name}_low"), scores.get(f"{name}_high")
-    return _bounded({"value": scores.get(name), "low": low, "high": high})
-
-
-def _bounded(found: dict[str, float | None]) -> str:
-    if found["value"] is None:
-        return "not known"
-    bounds = f" ({found['low']:.3f} to {found['high']:.3f})" if found["low"] is not None else ""
-    return f"{found['value']:.3f}{bounds}"
 
 
 def show_results(summary: dict[str, Any], report: Path) -> None:
@@ -130,14 +113,18 @@ def show_study(found: dict[str, float]) -> None:
 
 def show_screens(table: Any) -> None:
     """A row a setting; gains in points of macro sensitivity over classic augmentation."""
+    from augmentor.report.numbers import number
+
     classifiers = [name.removeprefix("gain_") for name in table.columns if name.startswith("gain_")]
     measured = [name for name in table.columns if name.startswith(("kid_", "coverage_"))]
-    shown = Table("screen", "refused", *(name.replace("_", " ") for name in measured), *classifiers)
+    shown = Table("screen", "refused", *(name.replace("_", " ") for name in measured), *classifiers, "more than none")
     for row in table.to_dict("records"):
         gains = [
             f"{row[f'gain_{name}'] * 100:+.1f} ({row[f'least_{name}'] * 100:+.1f} to {row[f'most_{name}'] * 100:+.1f})"
             for name in classifiers
         ]
-        shown.add_row(row["setting"], f"{row['refused']:.1%}", *(f"{row[name]:.3f}" for name in measured), *gains)
+        more = f"{row['more'] * 100:+.1f} +- {number(row['error'] * 100, '.1f')}" if row["setting"] != "none" else ""
+        shown.add_row(row["setting"], f"{row['refused']:.1%}", *(f"{row[name]:.3f}" for name in measured), *gains, more)
     out.print(shown)
     out.print("Classifiers: points of macro sensitivity gained over classic augmentation (least to most of the seeds).")
+    out.print("More than none: of their mean, over unscreened lesions, +- its standard error over folds and seeds.")

@@ -65,7 +65,7 @@ def benchmark(
         str | None, typer.Option(help="`tcp://HOST:PORT` of a Dask scheduler whose workers do the work.")
     ] = None,
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Default: `benchmark`. One that was interrupted is gone on with.")
+        Path | None, typer.Option("--out", help="Default: `benchmark`. An interrupted one is continued.")
     ] = None,
     size: OwnSize = None,
     spatial_dims: SpatialDims = 2,
@@ -79,7 +79,7 @@ def benchmark(
     """Measure on unseen patients whether a classifier gets better with synthetic lesions, by how much, how surely.
 
     Each fold fits its own GAN on its own training patients. Leaves `report.html`, `results.csv`, `predictions.csv`.
-    Started again with the same --out, it goes on where it stopped, and computes only what is new.
+    Started again with the same --out, it continues where it stopped, and computes only what is new.
 
     Example: `augmentor benchmark --data lesions/ --folds 3 --minutes 2`
     """
@@ -165,9 +165,7 @@ def screens(
     minutes: Minutes = None,
     kimg: Kimg = None,
     steps: Steps = None,
-    out_folder: Annotated[Path, typer.Option("--out", help="One that was interrupted is gone on with.")] = Path(
-        "screens"
-    ),
+    out_folder: Annotated[Path, typer.Option("--out", help="An interrupted one is continued.")] = Path("screens"),
     size: OwnSize = None,
     spatial_dims: SpatialDims = 2,
     device: Device = "auto",
