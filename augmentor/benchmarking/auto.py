@@ -12,6 +12,7 @@ from scipy import stats
 from augmentor.benchmarking.arms import ARMS, Labelled, Use, build_training_set
 from augmentor.benchmarking.classifiers import can_pretrain, train_classifier
 from augmentor.benchmarking.pool import pool
+from augmentor.benchmarking.statistics import ALPHA
 from augmentor.data.images import load_images
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.errors import UsageError
@@ -24,7 +25,6 @@ from augmentor.training.run import Run
 
 FACTORS = (2.0, 3.0, 5.0, 10.0)
 SCREENS: tuple[ScreenLevel, ...] = ("light", "off", "strict")
-_ALPHA = 0.05  # over all plans that are tried
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def choose(run: Run, classifier: ClassifierName, steps: int, seed: int, update: 
         best = judge(replace(best.plan, use="pretrain"))
     if best.gain > 0:
         best = judge(*(replace(best.plan, screen=screen) for screen in SCREENS if screen != best.plan.screen))
-    sure = best.p * (len(trials) - 1) < _ALPHA
+    sure = best.p * (len(trials) - 1) < ALPHA
     return Choice(best.plan if sure else Plan(), tuple(trials))
 
 

@@ -21,7 +21,7 @@ from augmentor.benchmarking.design import Design, make_design
 from augmentor.benchmarking.embedding import embed
 from augmentor.benchmarking.summary import summarise
 from augmentor.benchmarking.workers import run_tasks
-from augmentor.data.check import at_own_size, require_usable
+from augmentor.data.check import prepare
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold, brings_test
 from augmentor.errors import AugmentorError
@@ -62,31 +62,35 @@ def benchmark(
     """
     progress, recipe, begun = progress or Progress(), recipe or Recipe(), time.perf_counter()
     with progress.task("Reading lesions", len(lesions)) as update:
-        found = require_usable(lesions, lambda done, _: update(done, ""), recipe.model.spatial_dims, recipe.named_size)
-    lesions, recipe = found.lesions.at_most(recipe.data.max_per_class), at_own_size(recipe, found)
+        lesions, recipe, warnings = prepare(lesions, recipe, update)
     out = (out or Path("benchmark")).resolve()
     design = make_design(lesions, recipe, out)
     if not (out / _RECIPE).exists():
         require_empty(out)
-    warnings = [*found.warnings, *_design_warnings(design, lesions, recipe)]
+    warnings += _design_warnings(design, lesions, recipe)
     for line in warnings:
         progress.say(f"Warning: {line}")
     refusal = f"{out}: another benchmark is at work in this folder. Wait for it, or give another --out."
     with locked(out / ".lock", refusal):
-        return _complete(design, lesions, recipe, out, warnings, begun, progress, command)
+        return _complete(_Started(design, lesions, recipe, out, warnings, begun, command), progress)
 
 
-def _complete(
-    design: Design,
-    lesions: Lesions,
-    recipe: Recipe,
-    out: Path,
-    warnings: list[str],
-    begun: float,
-    progress: Progress,
-    command: str | None,
-) -> Results:
+@dataclass(frozen=True)
+class _Started:
+    """A benchmark that may write into its folder. begun: when, by `time.perf_counter`."""
+
+    design: Design
+    lesions: Lesions
+    recipe: Recipe
+    out: Path
+    warnings: list[str]
+    begun: float
+    command: str | None
+
+
+def _complete(started: _Started, progress: Progress) -> Results:
     """Compute what is open, and write down what all of it says."""
+    design, lesions, recipe, out = started.design, started.lesions, started.recipe, started.out
     write_atomically(out / _RECIPE, recipe.to_toml())
     fits, cells = _run(design, recipe, out, progress)
     main, curves = [cells[t.key] for t in design.cells], [cells[t.key] for t in design.curves]
@@ -98,12 +102,12 @@ def _complete(
         embed(design, out)
     except Exception as error:  # a picture is no reason to lose the figures
         progress.say(f"Warning: no t-SNE picture: {error}")
-    warnings += [line for cell in [*main, *curves] for line in cell.warnings]
+    warnings = started.warnings + [line for cell in [*main, *curves] for line in cell.warnings]
     summary = summarise(design, main, curves, predictions, recipe)
     summary |= {"data": _describe(lesions, design.folds[0], list(dict.fromkeys(warnings)))}
     summary |= {"fits": [f.record | ({"error": f.error} if f.error else {}) for f in fits]}
-    summary |= _provenance(recipe, time.perf_counter() - begun, sum(c.seconds for c in cells.values()))
-    summary |= {"command": command} if command else {}
+    summary |= _provenance(recipe, time.perf_counter() - started.begun, sum(c.seconds for c in cells.values()))
+    summary |= {"command": started.command} if started.command else {}
     write_atomically(out / "summary.json", to_json(summary))
     return Results(out, table, summary)
 

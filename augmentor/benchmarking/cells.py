@@ -27,7 +27,7 @@ _PACKAGE = Path(__file__).parent.parent
 _READ = tuple(f"data/{name}.py" for name in ("dicom", "extras", "geometry", "images", "lesions"))
 _DATA = (*_READ, *(f"data/{name}.py" for name in ("masks", "sizes", "splits")))
 FIT_CODE = ("model/*.py", "training/*.py", *_DATA, "measures.py", "sampling.py")
-SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "data/windows.py")
+SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "evaluation/note.py", "data/windows.py")
 _OURS = tuple(
     f"benchmarking/{name}.py" for name in ("arms", "auto", "classifiers", "crossval", "networks", "pool", "statistics")
 )
@@ -135,7 +135,7 @@ def _cell_of(content: dict[str, Any]) -> Cell:
     return Cell(spec, scores={k: float("nan") if v is None else v for k, v in scores.items()}, **rest)
 
 
-def key_of(content: dict[str, Any], code: tuple[str, ...]) -> str:
+def result_key(content: dict[str, Any], code: tuple[str, ...]) -> str:
     """10 hex digits of everything that decides about a result: recipe, data and code."""
     versions = [version(library) for library in _LIBRARIES]
     text = json.dumps([content, code_hash(code), versions], sort_keys=True, default=str)

@@ -23,7 +23,7 @@ from augmentor.benchmarking.networks import NETWORKS, Network
 from augmentor.model.blocks import fast_layout, in_fast_layout
 from augmentor.model.devices import DeviceName, computes_in_bfloat16, find_device
 from augmentor.model.features import Embedder, pretrained_features, pretrained_weights, texture_features
-from augmentor.progress import Update
+from augmentor.progress import Update, silent
 from augmentor.recipe import ClassifierName
 from augmentor.training.classic import classic
 
@@ -70,7 +70,7 @@ def train_classifier(
     steps: int,
     seed: int,
     device: DeviceName = "cpu",
-    update: Update = lambda _done, _note: None,
+    update: Update = silent,
 ) -> Classifier:
     """A classifier of such images as `data` has, trained on them. Raises what `make_classifier` raises."""
     channels, size = data.images.shape[1:3]

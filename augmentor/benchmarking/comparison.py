@@ -12,10 +12,9 @@ import pandas as pd
 from scipy import optimize, stats
 
 from augmentor.benchmarking.arms import BASELINE
-from augmentor.benchmarking.rounding import ALPHA, clear_form, tell_p
-from augmentor.benchmarking.statistics import LOWER_IS_BETTER
+from augmentor.benchmarking.rounding import clear_form, tell_p
+from augmentor.benchmarking.statistics import ALPHA, LOWER_IS_BETTER, POWER
 
-_POWER = 0.8
 _LEAST_PAIRS = 3
 _MOST_LISTED = 3
 _NAMES = {
@@ -175,7 +174,7 @@ def _t_limits(tests: int, freedom: int) -> tuple[float, float]:
     probability. The latter is a noncentral t's (Cohen 1988, ch. 2): at few folds the usual sum of two quantiles of the
     central t promises 80 % and gives as little as 67 %."""
     critical = float(stats.t.ppf(1 - ALPHA / 2 / tests, freedom))
-    needed = optimize.brentq(lambda shift: stats.nct.sf(critical, freedom, shift) - _POWER, 0, 2 * critical + 2)
+    needed = optimize.brentq(lambda shift: stats.nct.sf(critical, freedom, shift) - POWER, 0, 2 * critical + 2)
     return critical, float(needed)
 
 

@@ -13,6 +13,7 @@ from augmentor.benchmarking.classifiers import can_pretrain, make_classifier
 from augmentor.benchmarking.crossval import CellTask, GanTask
 from augmentor.model.gan import build_gan
 from augmentor.model.graft import TrainingLesions
+from augmentor.progress import silent
 from augmentor.recipe import ClassifierName, ModelName
 from augmentor.training.loop import Trainer
 
@@ -51,7 +52,7 @@ def _cell_seconds(task: CellTask) -> float:
     noise = np.random.default_rng(0).uniform(-1, 1, (len(labels), *shape)).astype(np.float32)
     model = make_classifier(name, shape[0], shape[1], classes, _STEPS, data.recipe.training.device, len(shape) - 1)
     begun = time.perf_counter()
-    model.fit(TrainingSet(noise, labels, len(noise), draws=len(noise)), 0, lambda _done, _note: None)
+    model.fit(TrainingSet(noise, labels, len(noise), draws=len(noise)), 0, silent)
     taken = time.perf_counter() - begun
     return taken * (steps / _STEPS if can_pretrain(name) else len(data.train) / len(noise))
 

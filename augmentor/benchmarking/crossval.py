@@ -13,7 +13,7 @@ import numpy as np
 
 from augmentor.benchmarking.arms import ARMS, Arm, Labelled, build_training_set
 from augmentor.benchmarking.auto import Plan, choose
-from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, beside_of, data_of, key_of
+from augmentor.benchmarking.cells import CELL_CODE, FIT_CODE, SCREEN_CODE, Cell, Spec, beside_of, data_of, result_key
 from augmentor.benchmarking.classifiers import train_classifier
 from augmentor.benchmarking.pool import pool
 from augmentor.benchmarking.statistics import measure
@@ -60,18 +60,19 @@ class FoldData:
     @property
     def real(self) -> Labelled:
         """The training lesions."""
-        return self._train_images[0], self._targets(self.train)
+        return self._train_images[0], class_numbers(self.train.table["label"], self.lesions.classes)
 
     @property
     def test_images(self) -> np.ndarray:
         return _load(*_named(self.test), self.recipe.model.size, self._train_images[1])[0]
 
     @property
+    def test_targets(self) -> np.ndarray:
+        return class_numbers(self.test.table["label"], self.lesions.classes)
+
+    @property
     def _train_images(self) -> tuple[np.ndarray, Intensity]:
         return _load(*_named(self.train), self.recipe.model.size)
-
-    def _targets(self, side: Lesions) -> np.ndarray:
-        return class_numbers(side.table["label"], self.lesions.classes)
 
     def synthetic(self, model: ModelName, factor: float, screen: ScreenLevel) -> tuple[Labelled, list[str]]:
         """Lesions of the fold's own GAN that bring each class to `factor` times its size; warnings where too few."""
@@ -109,7 +110,7 @@ class FoldData:
             recipe = self.gan_recipe(model)
             sections: dict[str, Any] = {"model": recipe.model.model_dump(), "training": recipe.training.model_dump()}
             sections["beside"] = beside_of(self.train)  # of each GAN: a run of lesions with others is not taken for it
-            self.gan_keys[model] = key_of(sections | {"train": data_of(self.train)}, FIT_CODE)
+            self.gan_keys[model] = result_key(sections | {"train": data_of(self.train)}, FIT_CODE)
         return self.gan_keys[model]
 
     def gan_folder(self, model: ModelName) -> Path:
@@ -218,7 +219,7 @@ class CellTask:
         content |= {"arithmetic": data.arithmetic}
         if self.arm.gan:
             content |= {"gan": data.gan_key(self.arm.gan), "screen": self.screen}
-        return key_of(content, (*CELL_CODE, *SCREEN_CODE) if self.arm.gan else CELL_CODE)
+        return result_key(content, (*CELL_CODE, *SCREEN_CODE) if self.arm.gan else CELL_CODE)
 
     def cell(self, **found: Any) -> Cell:
         """A cell of this task, with what was found."""
@@ -284,12 +285,11 @@ def _compute(task: CellTask, update: Update) -> Cell:
     probabilities = model.predict(data.test_images)
     if not np.isfinite(probabilities).all():
         raise AugmentorError(f"{spec.classifier} diverged: its probabilities are not finite. Leave it out.")
-    truth = data._targets(data.test)
     run_lists = _gan_paths(task)
     return task.cell(
         n_real=training.n_real,
         n_synthetic=training.n_synthetic,
-        scores=measure(truth, probabilities),
+        scores=measure(data.test_targets, probabilities),
         probabilities=probabilities.astype(float).tolist(),  # rounded ones would tie, which moves an AUC
         chosen=chosen,
         warnings=warnings,

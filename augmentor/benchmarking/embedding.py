@@ -9,7 +9,7 @@ import pandas as pd
 
 from augmentor.benchmarking.crossval import CellTask
 from augmentor.benchmarking.design import Design
-from augmentor.evaluation.plane import first_of_each, plane_of
+from augmentor.evaluation.plane import EMBEDDING, first_of_each, plane_of
 from augmentor.files import write_table
 from augmentor.model.features import texture_features
 
@@ -19,7 +19,7 @@ _PER_KIND = 100  # lesions a class and origin: more would hide each other
 def embed(design: Design, out: Path) -> None:
     """Write embedding.csv (x, y, label, origin: train, test or synthetic) where a GAN was fitted, else remove it."""
     tasks = [t for t in design.cells if (gan := t.gan) and gan.is_done]
-    write_table(out / "embedding.csv", _plane(tasks) if tasks else None, float_format="%.3f")
+    write_table(out / EMBEDDING, _plane(tasks) if tasks else None, float_format="%.3f")
 
 
 def _plane(tasks: list[CellTask]) -> pd.DataFrame | None:

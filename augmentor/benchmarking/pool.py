@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from augmentor.benchmarking.cells import SCREEN_CODE, key_of
+from augmentor.benchmarking.cells import SCREEN_CODE, result_key
 from augmentor.expansion.screen import synthesise
 from augmentor.recipe import ScreenLevel
 from augmentor.training.run import Run
@@ -20,7 +20,7 @@ def pool(run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel) -> tu
     Fewer where the screen let no more pass. Two processes, on two machines too, may draw the same set; its file is
     there whole or not at all.
     """
-    key = key_of({"wanted": wanted, "seed": seed, "screen": screen}, SCREEN_CODE)
+    key = result_key({"wanted": wanted, "seed": seed, "screen": screen}, SCREEN_CODE)
     file = run.folder / "pools" / f"{key}.npz"
     if (kept := _read(file)) is not None:
         return kept

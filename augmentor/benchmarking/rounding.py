@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-ALPHA = 0.05  # a smaller p is more than chance
+from augmentor.benchmarking.statistics import ALPHA
+
 _SAME = 1e-9  # nearer to a limit, a number differs from it by what arithmetic leaves
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, Labelled, build_training_set
-from augmentor.benchmarking.cells import CELL_CODE, SCREEN_CODE, data_of, key_of
+from augmentor.benchmarking.cells import CELL_CODE, SCREEN_CODE, data_of, result_key
 from augmentor.benchmarking.classifiers import train_classifier
 from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
 from augmentor.benchmarking.design import make_design
 from augmentor.benchmarking.statistics import measure
-from augmentor.data.check import at_own_size, require_usable
+from augmentor.data.check import prepare
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import groups
 from augmentor.errors import AugmentorError, UsageError
@@ -29,7 +29,7 @@ from augmentor.locks import locked
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.model.features import Embedder
 from augmentor.model.own_weights import fixed_spaces
-from augmentor.progress import Progress
+from augmentor.progress import Progress, silent
 from augmentor.recipe import Recipe, ScreenLevel
 from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
@@ -50,8 +50,7 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     Raises DataError and UsageError before anything is trained, and AugmentorError where a GAN fails.
     """
     progress = progress or Progress()
-    found = require_usable(lesions, None, recipe.model.spatial_dims, recipe.named_size)
-    lesions, recipe = found.lesions.at_most(recipe.data.max_per_class), at_own_size(recipe, found)
+    lesions, recipe, _ = prepare(lesions, recipe)
     design = make_design(lesions, recipe.with_options(benchmark={"arms": [BASELINE, _ARM]}), out)
     _require_synthetic([gan.data for gan in design.gans], recipe.benchmark.factor)
     file = out / "screen.csv"
@@ -85,13 +84,14 @@ def _key(data: FoldData, recipe: Recipe) -> str:
     """Of a fold's rows."""
     asked = recipe.benchmark
     content = {"gan": data.gan_key("cgan"), "test": data_of(data.test), "factor": asked.factor, "steps": asked.steps}
-    return key_of(content | {"classifiers": asked.classifiers}, (*CELL_CODE, *SCREEN_CODE))
+    return result_key(content | {"classifiers": asked.classifiers}, (*CELL_CODE, *SCREEN_CODE))
 
 
 def summarise_study(table: pd.DataFrame) -> pd.DataFrame:
     """A row a setting: means over folds and seeds; for each classifier the gain over `classic`, with the smallest and
-    the largest of the seeds' gains (each a mean over folds), and the standard error of the gain over `none`, from the
-    differences of all folds and seeds (which share test lesions: it is rather too small)."""
+    the largest of the seeds' gains (each a mean over folds); `more`, the gain over `none`, mean over classifiers, and
+    `error`, its standard error from the differences of all folds and seeds (which share test lesions: it is rather too
+    small)."""
     classifiers = [name for name in table.columns if name.startswith("sensitivity_")]
     classic = table[table["setting"] == BASELINE].set_index(["fold", "seed"])[classifiers]
     unscreened = table[table["setting"] == "none"].set_index(["fold", "seed"])[classifiers]
@@ -105,8 +105,8 @@ def summarise_study(table: pd.DataFrame) -> pd.DataFrame:
             short = name.removeprefix("sensitivity_")
             told |= {f"gain_{short}": by_seed[name].mean(), f"least_{short}": by_seed[name].min()}
             told[f"most_{short}"] = by_seed[name].max()
-            told[f"error_{short}"] = (gains[name] + classic[name] - unscreened[name]).sem()
-        found.append(told)
+        more = (gains + classic - unscreened).mean(axis=1)
+        found.append(told | {"more": more.mean(), "error": more.sem()})
     return pd.DataFrame(found)
 
 
@@ -152,10 +152,10 @@ def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
         Side(images, targets, groups(lesions))
         for (images, targets), lesions in (
             (data.real, data.train),
-            ((data.test_images, data._targets(data.test)), data.test),
+            ((data.test_images, data.test_targets), data.test),
         )
     )
-    found = measure_fidelity(Sides(made, training, test), _spaces(), lambda _done, _note: None).spaces
+    found = measure_fidelity(Sides(made, training, test), _spaces(), silent).spaces
     means = {space: scores.get(MEAN, {}) for space, scores in found.items()}
     return {f"{k}_{space}": mean.get(k, float("nan")) for space, mean in means.items() for k in ("kid", "coverage")}
 
@@ -172,5 +172,5 @@ def _sensitivities(data: FoldData, recipe: Recipe, synthetic: Labelled | None) -
     classes, found = len(data.lesions.classes), {}
     for name in asked.classifiers:
         model = train_classifier(name, training, classes, asked.steps, data.seed, recipe.training.device)
-        found[f"sensitivity_{name}"] = measure(data._targets(data.test), model.predict(data.test_images))["sensitivity"]
+        found[f"sensitivity_{name}"] = measure(data.test_targets, model.predict(data.test_images))["sensitivity"]
     return found

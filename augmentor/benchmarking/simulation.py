@@ -15,8 +15,7 @@ from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_tra
 from augmentor.benchmarking.classifiers import require_classifier, train_classifier
 from augmentor.benchmarking.comparison import compare, mcnemar
 from augmentor.benchmarking.design import name_test_sets
-from augmentor.benchmarking.rounding import ALPHA
-from augmentor.benchmarking.statistics import differences, measure
+from augmentor.benchmarking.statistics import ALPHA, differences, measure
 from augmentor.benchmarking.summary import VERDICT_METRIC
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions, make_lesions
@@ -97,9 +96,9 @@ def simulate(
 
 
 def describe(table: pd.DataFrame) -> dict[str, float]:
-    """What a study found. said: the share of benchmarks whose verdict, over all classifiers, is gain or harm; mcnemar:
-    that of rows whose second opinion has p < 0.05; by_patient: that of rows whose interval by patient excludes zero;
-    covered, covered_by_patient: that of intervals that hold the mean truth of their classifier."""
+    """What a study found. gain, harm: the share of benchmarks with such a verdict for any classifier; mcnemar: that of
+    rows whose second opinion has p < 0.05; by_patient: that of rows whose interval by patient excludes zero; covered,
+    covered_by_patient: that of intervals that hold the mean truth of their classifier."""
     spoken = table.assign(gain=table["verdict"] == "gain", harm=table["verdict"] == "harm")
     whole = spoken.groupby("simulation")[["gain", "harm"]].any()
     truth = table.groupby("classifier")["truth"].transform("mean")
@@ -107,7 +106,6 @@ def describe(table: pd.DataFrame) -> dict[str, float]:
     low, high = table["patients_low"], table["patients_high"]
     return {
         "simulations": len(whole),
-        "said": float(whole.any(axis=1).mean()),
         "gain": float(whole["gain"].mean()),
         "harm": float(whole["harm"].mean()),
         "mcnemar": float((table["mcnemar"] < ALPHA).mean()),

@@ -11,6 +11,8 @@ from augmentor.data.lesions import class_numbers
 
 METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "brier", "ece")
 LOWER_IS_BETTER = frozenset({"brier", "ece"})
+ALPHA = 0.05  # a smaller p is more than chance; intervals leave out as much
+POWER = 0.8  # the probability with which an effect that is called detectable is shown
 _DRAWS, _BINS = 2000, 10
 
 

@@ -12,6 +12,7 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from augmentor.data.extras import install
 from augmentor.errors import AugmentorError, UsageError
 from augmentor.progress import Progress
 
@@ -76,7 +77,7 @@ def _client(scheduler: str) -> Any:
     try:
         from distributed import Client  # noqa: PLC0415 (an extra)
     except ImportError as error:
-        raise UsageError('--scheduler needs Dask: pip install "lesion-augmentor[cluster]".') from error
+        raise UsageError(f"--scheduler needs Dask: {install('cluster')}.") from error
     try:
         return Client(scheduler, timeout=_SECONDS_TO_ANSWER)
     except (OSError, ValueError, TimeoutError) as error:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from augmentor.benchmarking.rounding import ALPHA, clear_form, tell_p
+from augmentor.benchmarking.rounding import clear_form, tell_p
+from augmentor.benchmarking.statistics import ALPHA
 from augmentor.files import to_json, write_atomically, write_table
 from augmentor.reading.answers import MODEL, load_answers
 from augmentor.reading.key import KINDS, Key, load_key

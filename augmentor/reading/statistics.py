@@ -10,9 +10,9 @@ from scipy.optimize import brentq
 from scipy.stats import beta, binom, binomtest, norm
 from sklearn.metrics import cohen_kappa_score
 
+from augmentor.benchmarking.statistics import ALPHA, POWER
+
 _SHUFFLES = 9999
-_LEVEL = 0.05
-_POWER = 0.8
 
 
 def proportion(right: np.ndarray, lesions: np.ndarray) -> dict[str, Any]:
@@ -27,8 +27,8 @@ def proportion(right: np.ndarray, lesions: np.ndarray) -> dict[str, Any]:
         return {"right": 0, "n": 0, "accuracy": None, "low": None, "high": None}
     size = _effective(right, lesions)
     hits = k / n * size
-    low = float(beta.ppf(_LEVEL / 2, hits, size - hits + 1)) if k else 0.0
-    high = float(beta.ppf(1 - _LEVEL / 2, hits + 1, size - hits)) if k < n else 1.0
+    low = float(beta.ppf(ALPHA / 2, hits, size - hits + 1)) if k else 0.0
+    high = float(beta.ppf(1 - ALPHA / 2, hits + 1, size - hits)) if k < n else 1.0
     return {"right": k, "n": n, "accuracy": k / n, "low": low, "high": high}
 
 
@@ -52,10 +52,10 @@ def against_chance(right: np.ndarray) -> float:
 
 def detectable(n: int) -> float | None:
     """The smallest true accuracy that `against_chance` finds in n answers with 80 % power; None where it never can."""
-    needed = int(binom.isf(_LEVEL / 2, n, 0.5)) + 1
+    needed = int(binom.isf(ALPHA / 2, n, 0.5)) + 1
     if needed > n:
         return None
-    return float(brentq(lambda share: binom.sf(needed - 1, n, share) - _POWER, 0.5, 1.0))
+    return float(brentq(lambda share: binom.sf(needed - 1, n, share) - POWER, 0.5, 1.0))
 
 
 def dprime(called: np.ndarray, synthetic: np.ndarray) -> dict[str, float]:

@@ -8,6 +8,24 @@ import pandas as pd
 
 # key in the file -> column
 SIDES = {"spaces": "synthetic", "augmented": "augmented", "floor": "floor", "training": "training"}
+NAMES = {  # of the columns
+    "synthetic": "synthetic",
+    "augmented": "real lesions, augmented",
+    "floor": "floor: real lesions",
+    "training": "training halves",
+}
+MEANINGS = {  # of the numbers about the whole; real: what copies are looked for among, fate: what becomes of them
+    "near_copies": "Share of near-copies of {real}s, {fate}",
+    "trtr": "Trained on real lesions, tested on held-out real ones: what TSTR can be compared with",
+    "tstr": "Trained on synthetic lesions, tested on held-out real ones (TSTR): macro sensitivity",
+    "trts": "Trained on real lesions, tested on synthetic ones (TRTS)",
+    "real_or_synthetic_auc": "AUC with which a classifier tells real from synthetic (0.5: it cannot)",
+    "authenticity": "Authenticity: share of synthetic lesions that are farther from the nearest {real} than "
+    "that is from its own nearest other one",
+    "authenticity_held_out": "The same of held-out real lesions",
+    "membership_auc": "AUC with which training lesions are told from held-out ones by their nearest synthetic lesion "
+    "(0.5: they cannot)",
+}
 ENDS = ("_low", "_high")  # of an interval
 BETTER = {
     **dict.fromkeys(("kid", "mmd", "fid"), "lower"),
@@ -51,6 +69,11 @@ def whole(evaluation: dict[str, Any]) -> dict[str, dict[str, float | None]]:
 def members_known(evaluation: dict[str, Any]) -> bool:
     """Whether it is known which real lesions the generator was fitted on: held-out ones are judged only then."""
     return (evaluation.get("authenticity_held_out") or {}).get("value") is not None
+
+
+def compared_with(evaluation: dict[str, Any]) -> str:
+    """The real lesions among which copies are looked for, one of them."""
+    return "training lesion" if members_known(evaluation) else "real lesion"
 
 
 def alarm(evaluation: dict[str, Any]) -> str:

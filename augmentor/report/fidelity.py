@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from augmentor.report.evaluation import BETTER
+from augmentor.report.evaluation import BETTER, NAMES
 from augmentor.report.figures import BLACK, BLUE, LONGEST, NARROW, ORANGE, STYLE, VERMILLION, shortened, wrapped
 from augmentor.report.numbers import words
 
@@ -18,12 +18,6 @@ MARKS: dict[str, dict[str, Any]] = {  # differ in shape as well as in colour; th
     "augmented": {"marker": "s", "markerfacecolor": "none", "color": BLACK, "markersize": 8},
     "floor": {"marker": "D", "markerfacecolor": "none", "color": BLUE, "markersize": 8},
     "synthetic": {"marker": "o", "color": VERMILLION, "markersize": 5},
-}
-NAMES = {
-    "synthetic": "synthetic",
-    "augmented": "real lesions, augmented",
-    "floor": "floor: real lesions",
-    "training": "training halves",
 }
 
 

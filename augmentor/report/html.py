@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from augmentor.errors import UsageError
-from augmentor.files import require_folder, write_atomically, write_table
+from augmentor.files import require_own, write_atomically, write_table
 from augmentor.reading.page import page_templates
 from augmentor.report.blocks import Block, Section
 from augmentor.report.sections import SECTIONS
@@ -31,22 +30,13 @@ def report(folders: Sequence[Path], out: Path) -> Path:
     """
     out = Path(out)
     sources = find_sources([Path(folder) for folder in folders])
-    _require_own(out, folders)
+    if out.resolve() not in [Path(folder).resolve() for folder in folders]:
+        require_own(out, OWN)
     out.mkdir(parents=True, exist_ok=True)
     for benchmark in sources.benchmarks:
         _save_tables(benchmark, out / "tables")
     sections = [section for make in SECTIONS if (section := make(sources, out))]
     return _render(_title(sources), sections, out / "report.html")
-
-
-def _require_own(out: Path, folders: Sequence[Path]) -> None:
-    """Raise UsageError where files of somebody else could be overwritten, or no folder can be."""
-    require_folder(out)
-    if out.is_dir() and out.resolve() not in [Path(folder).resolve() for folder in folders]:
-        others = sorted(file.name for file in out.iterdir() if file.name not in OWN)
-        if others:
-            told = f"{out}: holds other files ({others[0]}), and nothing of yours is overwritten."
-            raise UsageError(f"{told} Give another --out.")
 
 
 def _title(sources: Sources) -> str:

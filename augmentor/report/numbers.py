@@ -26,6 +26,13 @@ def number(value: float | None, form: str) -> str:
     return format(value, form) if known(value) else UNKNOWN
 
 
+def bounded(found: Mapping[str, float | None]) -> str:
+    """A value and its interval, where it has one: 0.712 (0.650 to 0.770)."""
+    low, high = found["low"], found["high"]
+    bounds = f" ({low:.3f} to {high:.3f})" if known(low) and known(high) else ""
+    return number(found["value"], ".3f") + bounds
+
+
 def signed(value: float, form: str) -> str:
     """A number with its sign, zero without one, and a true minus, which aligns with the digits."""
     text = format(value, form)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 
 from augmentor.data.images import file_name
 from augmentor.errors import UsageError
+from augmentor.evaluation.plane import EMBEDDING
 from augmentor.report import evaluation
 from augmentor.training.run import Run
 
@@ -49,7 +49,7 @@ class Source:
 
     @property
     def embedding(self) -> Path:
-        return self.folder / "embedding.csv"
+        return self.folder / EMBEDDING
 
 
 class Fit(Source):
@@ -71,12 +71,7 @@ class Fit(Source):
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        """The lines of metrics.jsonl; one that a killed run left half is skipped."""
-        lines = []
-        for line in (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
-                lines.append(json.loads(line))
-        return pd.DataFrame(lines)
+        return pd.DataFrame(self.run.metrics)
 
     @property
     def compared_with(self) -> str:
@@ -110,7 +105,7 @@ class Judged(Fit):
 
     @property
     def compared_with(self) -> str:
-        return "training lesion" if evaluation.members_known(self.evaluation) else "real lesion"
+        return evaluation.compared_with(self.evaluation)
 
 
 class Benchmark(Source):

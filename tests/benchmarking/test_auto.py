@@ -6,6 +6,7 @@ from scipy import stats
 from augmentor.benchmarking import auto
 from augmentor.benchmarking.auto import FACTORS, SCREENS, Plan, choose, count_trials
 from augmentor.errors import UsageError
+from augmentor.progress import silent
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
 
@@ -25,7 +26,7 @@ def decide(run, monkeypatch, score, classifier="paper-cnn"):
         return pd.Series(score(plan) + spread, index=patients)
 
     monkeypatch.setattr(auto._Inner, "_scores", scores)
-    return choose(run, classifier, 1, 0, lambda _done, _note: None)
+    return choose(run, classifier, 1, 0, silent)
 
 
 def test_where_nothing_helps_none_is_chosen(run, monkeypatch):
@@ -47,7 +48,7 @@ def test_chance_alone_is_seldom_a_reason(run, monkeypatch):
     )
     inner = auto._Inner(run, "svm", 1, 0)
     monkeypatch.setattr(auto, "_Inner", lambda *_: inner)
-    chosen = sum(choose(run, "svm", 1, 0, lambda _done, _note: None).plan.factor > 1 for _ in range(400))
+    chosen = sum(choose(run, "svm", 1, 0, silent).plan.factor > 1 for _ in range(400))
     assert chosen <= 0.05 * 400 + 3 * (400 * 0.05 * 0.95) ** 0.5
 
 
@@ -82,7 +83,7 @@ def noisy(run, monkeypatch, spread, gain):
 def test_the_largest_of_the_sure_gains_is_chosen_and_not_the_surest(run, monkeypatch):
     gains, spreads = {2.0: 0.1, 5.0: 0.3}, {2.0: 0.0001, 5.0: 0.01}
     noisy(run, monkeypatch, lambda plan: spreads.get(plan.factor, 0.0), lambda plan: gains.get(plan.factor, 0.0))
-    choice = choose(run, "svm", 1, 0, lambda _done, _note: None)
+    choice = choose(run, "svm", 1, 0, silent)
     by_factor = {trial.plan.factor: trial for trial in choice.trials[:4]}
     assert by_factor[2.0].p < by_factor[5.0].p
     assert choice.plan == Plan(5.0)
@@ -143,4 +144,4 @@ def test_a_run_without_held_out_patients_can_not_choose(tmp_path):
     recipe = tiny_recipe(training={"holdout": 0})
     run = fit(write_set(tmp_path / "lesions"), recipe, tmp_path / "run", latest=False)
     with pytest.raises(UsageError, match="--holdout"):
-        choose(run, "svm", 1, 0, lambda _done, _note: None)
+        choose(run, "svm", 1, 0, silent)

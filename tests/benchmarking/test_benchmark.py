@@ -55,7 +55,7 @@ def test_the_images_that_are_read_for_training_are_those_that_are_told(tmp_path,
     """The lists in cells/ are no mere claim: every image that a fold's GAN, screen or classifier reads is recorded."""
     read: dict[str, list[tuple[str, set[str]]]] = {"1": [], "2": []}
     current = []
-    for module in ("training.fit", "expansion.screen", "benchmarking.crossval", "benchmarking.auto"):
+    for module in ("training.under_way", "expansion.screen", "benchmarking.crossval", "benchmarking.auto"):
         _record(monkeypatch, f"augmentor.{module}", lambda *one: read[current[0]].append(one) if current else None)
     for name in ("fit_gan", "run_cell"):
         _note_fold(monkeypatch, name, current)
@@ -63,7 +63,8 @@ def test_the_images_that_are_read_for_training_are_those_that_are_told(tmp_path,
     results = benchmark(write_set(tmp_path / "lesions"), tiny_recipe(benchmark=few), tmp_path / "out")
     for cell in cells(results):
         test, told = set(cell["test"]), set(cell["train"])
-        assert {module for module, _ in read[cell["fold"]]} >= {"augmentor.training.fit", "augmentor.benchmarking.auto"}
+        readers = {"augmentor.training.under_way", "augmentor.benchmarking.auto"}
+        assert {module for module, _ in read[cell["fold"]]} >= readers
         for module, paths in read[cell["fold"]]:
             # Reading the test side as a whole is what predicting is, and only the cell itself may do it.
             assert paths <= told or (paths == test and module == "augmentor.benchmarking.crossval")
@@ -348,7 +349,7 @@ def _forbid_computing(monkeypatch) -> None:
         raise AssertionError("this was computed before")
 
     monkeypatch.setattr("augmentor.benchmarking.crossval.train_classifier", refuse)
-    monkeypatch.setattr("augmentor.training.fit.build_gan", refuse)
+    monkeypatch.setattr("augmentor.training.under_way.build_gan", refuse)
 
 
 def test_a_failed_cell_is_recorded_and_named_and_the_rest_goes_on(tmp_path, monkeypatch):

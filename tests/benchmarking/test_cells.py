@@ -5,7 +5,7 @@ import math
 import pytest
 
 from augmentor.benchmarking import cells
-from augmentor.benchmarking.cells import Cell, Spec, code_hash, done, key_of
+from augmentor.benchmarking.cells import Cell, Spec, code_hash, done, result_key
 from augmentor.data.lesions import make_lesions
 from tests.lesion_sets import write_set
 
@@ -70,8 +70,8 @@ def test_predictions_name_the_patient_and_the_most_probable_class(tmp_path):
 @pytest.mark.parametrize("change", [{"seed": 1}, {"steps": 7}, {"train": [["p", "other pixels", "a", "p1"]]}])
 def test_a_key_changes_with_whatever_decides_about_the_cell(change):
     base = {"seed": 0, "steps": 6, "train": [["p", "pixels", "a", "p1"]]}
-    assert key_of(base, ("version.py",)) == key_of(dict(reversed(base.items())), ("version.py",))
-    assert key_of(base, ("version.py",)) != key_of(base | change, ("version.py",))
+    assert result_key(base, ("version.py",)) == result_key(dict(reversed(base.items())), ("version.py",))
+    assert result_key(base, ("version.py",)) != result_key(base | change, ("version.py",))
 
 
 def test_a_key_changes_with_the_code_but_not_with_its_comments(tmp_path, monkeypatch):

@@ -1,8 +1,12 @@
+from io import StringIO
+
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from augmentor.benchmarking import screening
 from augmentor.benchmarking.screening import study_screen, summarise_study
+from augmentor.cli import show
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, UsageError
@@ -104,6 +108,26 @@ def test_gains_are_paired_by_fold_and_averaged_over_seeds():
     assert list(found.index) == ["none", "light"]
     assert found.loc["light", "refused"] == pytest.approx(0.2)
     assert found.loc["light", "gain_logistic"] == pytest.approx(0.06)
-    assert found.loc["none", "error_logistic"] == 0
+    assert found.loc["none", "more"] == found.loc["none", "error"] == 0
     assert found.loc["light", "kid_texture"] == pytest.approx(0.1)
     assert (found.loc["light", "least_logistic"], found.loc["light", "most_logistic"]) == pytest.approx((0.04, 0.08))
+
+
+def test_more_than_none_is_the_mean_of_all_classifiers_and_is_shown_with_its_error(monkeypatch):
+    """Over `none`, light has 1 and 3 points more in the two folds with svm, and 3 and 5 with logistic: 2 and 4."""
+    gains = {"classic": ((0, 0), (0, 0)), "none": ((4, 2), (1, 5)), "light": ((5, 5), (4, 10))}
+    rows = [
+        {"fold": fold, "seed": 0, "setting": setting, "drawn": 10, "kept": 10}
+        | {"sensitivity_svm": 0.5 + svm[fold] / 100, "sensitivity_logistic": 0.6 + logistic[fold] / 100}
+        for setting, (svm, logistic) in gains.items()
+        for fold in (0, 1)
+    ]
+    found = summarise_study(pd.DataFrame(rows))
+    assert found.set_index("setting").loc["light", ["more", "error"]].tolist() == pytest.approx([0.03, 0.01])
+    shown = Console(file=StringIO(), width=200)
+    monkeypatch.setattr(show, "out", shown)
+    show.show_screens(found)
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.file.getvalue().splitlines()]
+    none, light = (next(cells for cells in lines if cells[:1] == [name]) for name in ("none", "light"))
+    assert none == ["none", "0.0%", "+3.0 (+3.0 to +3.0)", "+3.0 (+3.0 to +3.0)", ""]
+    assert light == ["light", "0.0%", "+5.0 (+5.0 to +5.0)", "+7.0 (+7.0 to +7.0)", "+3.0 +- 1.0"]

@@ -12,6 +12,7 @@ from augmentor.benchmarking.networks import NETWORKS
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError
+from augmentor.progress import silent
 from augmentor.training.classic import classic
 from tests.lesion_sets import tiny_recipe
 
@@ -24,7 +25,7 @@ QUICK = [name for name in (*NETWORKS, "logistic", "svm", "forest") if name != "d
 
 def fitted(name: str, steps: int, data: TrainingSet = DATA):
     model = make_classifier(name, 1, 16, 2, steps, dims=3)
-    model.fit(data, 0, lambda _done, _note: None)
+    model.fit(data, 0, silent)
     return model
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from io import StringIO
 
+import pytest
+from rich.console import Console
+
+from augmentor.cli import show
+from augmentor.evaluation.evaluate import Evaluation
 from augmentor.report import evaluation
 
 SCORES = {"spaces": {"texture": {"mean": {"kid": 0.4}}}, "floor": {"texture": {"mean": {"kid": 0.1}}}}
@@ -47,3 +53,22 @@ def test_numbers_about_the_whole_are_found_with_and_without_an_interval():
 )
 def test_an_alarm_is_told_where_it_was_raised(content, told):
     assert evaluation.alarm(content) == told
+
+
+@pytest.mark.parametrize(("held_out", "real"), [(0.8, "training lesion"), (None, "real lesion")])
+def test_the_terminal_says_what_the_page_says(monkeypatch, held_out, real):
+    sides = {side: {"texture": {"mean": {"kid": value}}} for value, side in enumerate(evaluation.SIDES)}
+    sides["spaces"]["texture"]["mean"] |= {"kid_low": -0.5, "kid_high": 0.5}
+    numbers = {name: {"value": 0.7, "low": 0.6, "high": 0.8} for name in evaluation.MEANINGS}
+    numbers |= {"near_copies": 0.1, "authenticity_held_out": {"value": held_out, "low": None, "high": None}}
+    others = {"alarm": False, "alarm_sentence": "No alarm.", "copies": [], "counts": {}, "notes": [], "masks": None}
+    shown = Console(file=StringIO(), width=200)
+    monkeypatch.setattr(show, "out", shown)
+    show.show_evaluation(Evaluation(**sides, **numbers, **others))
+    lines = [[x.strip() for x in re.split("[│┃]", line)[1:-1]] for line in shown.file.getvalue().splitlines()]
+    assert ["", "synthetic", "real lesions, augmented", "floor: real lesions", "training halves"] in lines
+    assert ["kid", "0.000 (-0.500 to 0.500)", "1.000", "2.000", "3.000"] in lines
+    told = {line[0]: line[1] for line in lines if len(line) == 2}
+    for name in evaluation.MEANINGS.keys() - {"near_copies", "authenticity_held_out"}:
+        assert told[evaluation.MEANINGS[name].format(real=real)] == "0.700 (0.600 to 0.800)"
+    assert told["The same of held-out real lesions"] == ("0.800" if held_out else "not measured")

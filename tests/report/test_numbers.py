@@ -48,6 +48,19 @@ def test_a_bound_that_is_not_zero_is_not_told_as_zero(low, high, text):
 
 
 @pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.7123, 0.65, 0.77, "0.712 (0.650 to 0.770)"),
+        (0.7123, None, None, "0.712"),
+        (0.7123, float("nan"), float("nan"), "0.712"),
+        (None, None, None, "not measured"),
+    ],
+)
+def test_a_value_stands_before_its_interval(value, low, high, text):
+    assert numbers.bounded({"value": value, "low": low, "high": high}) == text
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"), [(35, "35 s"), (720, "12 min"), (7500, "2 h 05 min"), (None, "not measured")]
 )
 def test_duration(seconds, text):

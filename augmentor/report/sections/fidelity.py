@@ -8,23 +8,11 @@ import pandas as pd
 
 from augmentor.report import evaluation
 from augmentor.report.blocks import Block, Folded, Notes, Part, Picture, Section, Table, Text
-from augmentor.report.fidelity import NAMES, fidelity_plot
-from augmentor.report.numbers import known, number, words
+from augmentor.report.evaluation import MEANINGS, NAMES
+from augmentor.report.fidelity import fidelity_plot
+from augmentor.report.numbers import bounded, number, words
 from augmentor.report.pictures import chart
 from augmentor.report.sources import Fit, Judged, Sources
-
-MEANINGS = {
-    "near_copies": "Share of near-copies of {real}s, {fate}",
-    "trtr": "Trained on real lesions, tested on held-out real ones: what TSTR can be compared with",
-    "tstr": "Trained on synthetic lesions, tested on held-out real ones (TSTR)",
-    "trts": "Trained on real lesions, tested on synthetic ones (TRTS)",
-    "real_or_synthetic_auc": "AUC with which a classifier tells real from synthetic (0.5: it cannot)",
-    "authenticity": "Authenticity: share of synthetic lesions that are farther from the nearest {real} than "
-    "that is from its own nearest other one",
-    "authenticity_held_out": "The same of held-out real lesions",
-    "membership_auc": "AUC with which training lesions are told from held-out ones by their nearest synthetic lesion "
-    "(0.5: they cannot)",
-}
 
 IN_THE_SET = "to be taken out of the set: `copies` in evaluation.json begins with them"
 
@@ -101,7 +89,7 @@ def _table(caption: str, groups: dict[str, pd.DataFrame]) -> Table:
             [
                 words(row["measure"]),
                 *(
-                    _bounded({"value": row[side]} | {e: row.get(f"{side}_{e}") for e in ("low", "high")})
+                    bounded({"value": row[side]} | {e: row.get(f"{side}_{e}") for e in ("low", "high")})
                     for side in sides
                 ),
                 evaluation.BETTER.get(row["measure"], ""),
@@ -116,13 +104,7 @@ def _table(caption: str, groups: dict[str, pd.DataFrame]) -> Table:
 def _whole_table(fit: Fit, whole: dict[str, dict[str, float | None]]) -> Table:
     fate = IN_THE_SET if isinstance(fit, Judged) else "which expand refuses"
     meanings = {name: told.format(real=fit.compared_with, fate=fate) for name, told in MEANINGS.items()}
-    rows = [[meanings.get(name, words(name)), _bounded(found)] for name, found in whole.items()]
+    rows = [[meanings.get(name, words(name)), bounded(found)] for name, found in whole.items()]
     return Table(
         "The synthetic lesions as a whole, with 95 % intervals where they were measured", ["What", "Value"], {"": rows}
     )
-
-
-def _bounded(found: dict[str, float | None]) -> str:
-    low, high = found["low"], found["high"]
-    bounds = f" ({low:.3f} to {high:.3f})" if known(low) and known(high) else ""
-    return number(found["value"], ".3f") + bounds

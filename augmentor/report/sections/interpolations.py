@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from augmentor.evaluation.gallery import FOLDER, INTERPOLATIONS
 from augmentor.report.blocks import Block, Lesions, Part, Section, Text, Tiles
 from augmentor.report.sources import Fit, Sources
 from augmentor.report.tiles import cut_rows, make_tile
@@ -18,7 +19,7 @@ TOLD = (
 def interpolations(sources: Sources, _: Path) -> Section | None:
     blocks: list[Block] = []
     for fit in sources.evaluated:
-        file = fit.folder / "evaluation" / "interpolations.png"
+        file = fit.folder / FOLDER / INTERPOLATIONS
         if file.is_file():
             found = _of(fit, file)
             blocks.append(Part(fit.name, [found]) if fit.name else found)

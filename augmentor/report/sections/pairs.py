@@ -7,13 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from augmentor.evaluation.gallery import CLOSEST, FOLDER, PAIRS
 from augmentor.report.blocks import Block, Lesions, Part, Section, Text, Tiles
 from augmentor.report.figures import save
 from augmentor.report.numbers import number
 from augmentor.report.sources import Fit, Sources
 from augmentor.report.tiles import Pixels, cut_rows, make_tile, mosaic
-
-SHOWN = 10
 
 Pair = tuple[Pixels, ...]  # synthetic, real; none where the picture is not there
 
@@ -21,7 +20,7 @@ Pair = tuple[Pixels, ...]  # synthetic, real; none where the picture is not ther
 def pairs(sources: Sources, out: Path) -> Section | None:
     blocks: list[Block] = []
     for fit in sources.evaluated:
-        if nearest := (fit.evaluation.get("copies") or [])[:SHOWN]:
+        if nearest := (fit.evaluation.get("copies") or [])[:CLOSEST]:
             found = _of(fit, nearest, out)
             blocks += [Part(fit.name, found)] if fit.name else found
     return Section("The closest pairs of a synthetic and a real lesion", blocks) if blocks else None
@@ -56,5 +55,5 @@ def _name(copy: dict[str, Any]) -> str:
 
 def _pictures(fit: Fit, count: int) -> list[Pair]:
     """Those that the evaluation left; none where its folder is not whole."""
-    kept = fit.folder / "evaluation" / "pairs.png"
+    kept = fit.folder / FOLDER / PAIRS
     return list(zip(*cut_rows(kept, 2), strict=True))[:count] if kept.is_file() else [()] * count

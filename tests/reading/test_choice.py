@@ -1,0 +1,127 @@
+"""Which lesions are read."""
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from augmentor.data.lesions import make_lesions
+from augmentor.errors import DataError, ShortfallError, UsageError
+from augmentor.reading import choice
+from augmentor.reading.choice import draw_real, draw_synthetic, real_lesions, shares
+
+SETS = [{"a": 30, "b": 30, "c": 30}, {"a": 4, "b": 9, "c": 30}, {"a": 1, "b": 1}, {"b": 5, "a": 6}, {"one": 7}]
+
+
+@pytest.mark.parametrize("available", SETS)
+def test_classes_share_evenly_and_the_largest_take_the_odd_ones(available):
+    for count in range(2 * len(available), 2 * sum(available.values()) + 1, 2):
+        try:
+            wanted = shares(available, count)
+        except UsageError:
+            continue
+        assert list(wanted) == sorted(available)
+        assert sum(wanted.values()) == count // 2
+        assert max(wanted.values()) - min(wanted.values()) <= 1
+        by_size = [wanted[name] for name in sorted(available, key=lambda name: -available[name])]
+        assert all(more >= fewer for more, fewer in pairwise(by_size))
+        assert all(wanted[name] <= available[name] for name in available)
+
+
+@pytest.mark.parametrize("available", SETS)
+def test_the_number_that_is_said_to_fit_is_the_largest_that_does(available):
+    with pytest.raises(UsageError, match=r"--n (\d+) fits") as refused:
+        shares(available, 1000)
+    most = int(str(refused.value).partition(" fits")[0].rpartition(" ")[2])
+    shares(available, most)
+    with pytest.raises(UsageError, match=f"--n {most} fits"):
+        shares(available, most + 2)
+
+
+def test_a_class_without_lesions_leaves_no_number_that_fits():
+    with pytest.raises(UsageError, match="a class has none"):
+        shares({"a": 5, "b": 0}, 4)
+
+
+@pytest.mark.parametrize("count", [-2, 0, 2, 5, 4])
+def test_a_number_that_gives_a_class_no_pair_is_refused(count):
+    with pytest.raises(UsageError, match="Give an even number, 6 or more"):
+        shares({"a": 9, "b": 9, "c": 9}, count)
+
+
+def lesions(patients: str, labels: str, content: str = "", origin: str = "real"):
+    """A row a letter."""
+    rows = len(patients)
+    columns = {
+        "path": [f"/set/{i}.png" for i in range(rows)],
+        "label": list(labels),
+        "patient": list(patients),
+        "content": list(content) if content else [""] * rows,
+        "origin": [origin] * rows,
+    }
+    return make_lesions(columns, Path("set"))
+
+
+def test_lesions_are_drawn_of_as_many_patients_as_can_be():
+    # Of class a, patient p has five lesions and q, r, s one each.
+    table = lesions("pppppqrsxyz", "aaaaaaaabbb")
+    for seed in range(5):
+        drawn = draw_real(table, {"b": 2, "a": 4}, seed).table
+        assert drawn["label"].tolist() == list("bbaaaa")
+        assert set(drawn["patient"][2:]) == set("pqrs")
+        assert drawn["path"].is_unique
+    assert draw_real(table, {"a": 8, "b": 3}, 0).table["path"].nunique() == 11
+
+
+def test_the_runs_own_held_out_lesions_are_taken_each_image_once():
+    run = SimpleNamespace(held_out=lesions("pqrs", "abab", "1123"), folder=Path("run"))
+    assert real_lesions(run, None).table["patient"].tolist() == ["p", "r", "s"]
+    run.held_out = lesions("pqrs", "abab")  # of an earlier version, which knew no hashes: told apart by their files
+    assert len(real_lesions(run, None)) == 4
+
+
+def without_files(monkeypatch):
+    """Every lesion is a readable one of 8 bits."""
+    told = {"unreadable": [], "dtypes": {"uint8": 2}, "examples": {}}
+    monkeypatch.setattr(choice, "inspect", lambda brought: SimpleNamespace(lesions=brought, **told))
+    monkeypatch.setattr(choice, "read_image", lambda _: SimpleNamespace(pixels=np.zeros((1, 2, 2), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("brought", "told"),
+    [
+        (lesions("xy", "ab", "89", origin="synthetic"), "2 of 2 rows are synthetic"),
+        (lesions("xy", "ac", "89"), "has class c; the run knows a, b"),
+        (lesions("xq", "ab", "89"), "1 of 2 lesions have patients that run was trained on, .* (patient q)"),
+        (lesions("xy", "ab", "82"), "1 of 2 lesions have images that run was trained on"),
+    ],
+)
+def test_what_can_not_be_read_blindly_is_refused(monkeypatch, brought, told):
+    without_files(monkeypatch)
+    run = SimpleNamespace(training=lesions("pq", "ab", "12"), folder=Path("run"))
+    with pytest.raises(DataError, match=told.replace("(", r"\(").replace(")", r"\)")):
+        real_lesions(run, brought)
+    other = lesions("xy", "ab", "89")
+    assert real_lesions(run, other).paths == other.paths
+
+
+def test_patients_and_pixels_that_nobody_named_are_no_match(monkeypatch):
+    """What is not known is "" on both sides."""
+    without_files(monkeypatch)
+    brought, training = lesions("xy", "ab"), lesions("pq", "ab")
+    brought.table["patient"] = training.table["patient"] = ""
+    assert len(real_lesions(SimpleNamespace(training=training, folder=Path("run")), brought)) == 2
+
+
+def test_fewer_synthetic_lesions_than_wanted_are_none(monkeypatch):
+    made = np.zeros((3, 1, 4, 4), np.float32), ["a", "a", "b"]
+    monkeypatch.setattr(choice, "synthesise", lambda *_: made)
+    run = SimpleNamespace(folder=Path("run"))
+    images, labels = draw_synthetic(run, {"a": 2, "b": 1}, 0, "light")
+    assert len(images) == 3
+    assert Counter(labels) == {"a": 2, "b": 1}
+    with pytest.raises(ShortfallError, match=r"passed the screen: 1 of 2 b\. Nothing is written"):
+        draw_synthetic(run, {"a": 2, "b": 2}, 0, "light")
