@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from augmentor.recipe import Recipe
 
 _FAR_SMALLER = 0.75  # of the side that networks see
 _LEAST_SIZE = 16  # of a network
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last ones turn the writing round
 _TINY = 8  # pixels; an image without a side as long shows no lesion
 
 
@@ -209,7 +211,11 @@ def _check_names(found: Inspection) -> None:
     rows = found.lesions.table.drop(columns="content").itertuples(index=False)
     odd = dict.fromkeys(text for row in rows for text in row if text != _written(text))
     found.problems += first_of(
-        [f"{text!a}: has a line break, or bytes that are no UTF-8, in its name. Rename it." for text in odd], "names"
+        [
+            f"{text!a}: has a line break or other control character in its name, or bytes that are no UTF-8. Rename it."
+            for text in odd
+        ],
+        "names",
     )
 
 
@@ -226,7 +232,7 @@ def _check_spelling(found: Inspection) -> None:
 
 
 def _written(text: str) -> str:
-    return text.replace("\r", "").replace("\n", "").encode(errors="replace").decode()
+    return _CONTROL.sub("", text).encode(errors="replace").decode()
 
 
 def _check_units(found: Inspection) -> None:

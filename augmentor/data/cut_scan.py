@@ -15,7 +15,7 @@ from PIL import Image
 from augmentor.data.geometry import EmptyMaskError, Volume, place
 from augmentor.data.identity import pseudonym
 from augmentor.data.images import SUFFIX, file_name
-from augmentor.data.roi import Cut, Region, View, box_of, cut, leaves, region_of_box, regions_of, views_of
+from augmentor.data.roi import Cut, Region, View, box_of, cut, leaves, region_of_box, regions_of, touches, views_of
 from augmentor.data.scans import Box, Scan
 from augmentor.data.volumes import read_mask, read_volume
 from augmentor.data.windows import DEEPEST, Window, parse_window
@@ -108,7 +108,14 @@ def _regions(scan: Scan, volume: Volume, section: ExtractSection, found: Found) 
         found.notes.append(f"{scan.mask[0]}: holds none of --values; it holds {there}.")
     kept = [r for r in regions if r.mask is not None and np.count_nonzero(r.mask) >= section.min_voxels]
     found.specks = len(regions) - len(kept)
+    if ends := sum(touches(region, volume.grid, section.dims) for region in kept):
+        found.notes.append(_ends(scan, ends))
     return kept
+
+
+def _ends(scan: Scan, count: int) -> str:
+    told = "a lesion reaches" if count == 1 else f"{count} lesions reach"
+    return f"{scan.image[0]}: {told} the scan's border, beyond which the image was mirrored and the mask is 0."
 
 
 def _leaves(scan: Scan, box: Box) -> str:

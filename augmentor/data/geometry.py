@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import nibabel
 import numpy as np
@@ -18,6 +18,8 @@ MOST_ANISOTROPY = 10
 _SAME_VOXEL = 0.1  # of a voxel, at the corners of a grid
 _ODD_SPACING = (0.01, 100.0)  # mm
 _MOST_FILLED = 0.5  # of a mask: more is no lesion
+ROUNDING = 1e-3  # of a mask's numbers, where a file scales them
+_MM = {1: 1000.0, 3: 0.001}  # by NIfTI's code for metres and microns; millimetres, and what is not said, stay
 
 
 class EmptyMaskError(DataError):
@@ -97,12 +99,29 @@ def whole(array: np.ndarray) -> Callable[[int, int], np.ndarray]:
     return lambda first, last: array[:, :, first:last]
 
 
+def three(shape: Sequence[int]) -> tuple[int, int, int]:
+    first, second, third, *_ = (*shape, 1, 1)
+    return int(first), int(second), int(third)
+
+
+def mm_of(header: Any) -> float:
+    """Of one of the units that a NIfTI header counts in."""
+    return _MM.get(int(header["xyzt_units"]) & 7, 1.0) if "xyzt_units" in header else 1.0
+
+
+def nifti_grid(image: Any) -> Grid:
+    """Of a NIfTI file that nibabel has opened, or of one of its forebears, which always say where they lie."""
+    header, affine = image.header, np.array(image.affine, float)
+    affine[:3] *= mm_of(header)
+    located = bool(header["sform_code"] or header["qform_code"]) if "sform_code" in header else True
+    return Grid(three(image.shape), affine, located=located)
+
+
 def check_grid(grid: Grid, name: str) -> tuple[str, ...]:
     """The doubts about a grid. Raises DataError for one that can't lie in space."""
-    affine = grid.affine
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9 or np.abs(affine).max() > 1e6:
+    if not is_somewhere(grid):
         raise DataError(
-            f"{name}: its header puts the voxels nowhere (affine {np.round(affine[:3], 3).tolist()}). "
+            f"{name}: its header puts the voxels nowhere (affine {np.round(grid.affine[:3], 3).tolist()}). "
             "Repair the header or leave the scan out."
         )
     told = " x ".join(f"{s:.3g}" for s in grid.spacing)
@@ -115,6 +134,28 @@ def check_grid(grid: Grid, name: str) -> tuple[str, ...]:
             "between sections everything will be interpolated. Is the spacing right?"
         )
     return tuple(doubts)
+
+
+def is_somewhere(grid: Grid) -> bool:
+    affine = grid.affine
+    if not np.isfinite(affine).all() or np.abs(affine).max() > 1e6 or not grid.spacing.all():
+        return False
+    return bool(abs(np.linalg.det(affine[:3, :3] / grid.spacing)) >= 1e-9)
+
+
+def turned_onto(mask: np.ndarray, mask_grid: Grid, image: Grid) -> np.ndarray | None:
+    """A mask (I, J, K) in the order of the image's voxels; None where the two are not the same voxels in space."""
+    step = np.linalg.inv(_flat_as_one(image)) @ _flat_as_one(mask_grid)
+    if not _same_voxels(step, mask_grid.shape):
+        return None
+    turned, start = _turned(mask, np.zeros(3, int), np.rint(step))
+    return turned if turned.shape == image.shape and not start.any() else None
+
+
+def _flat_as_one(grid: Grid) -> np.ndarray:
+    """The affine, with steps of 1 mm across an image: how thick its section is does not matter."""
+    flat = np.array(grid.shape) == 1
+    return grid.affine @ np.diag([*np.where(flat, 1 / grid.spacing, 1.0), 1.0])
 
 
 def place(mask: np.ndarray, mask_grid: Grid, image: Grid, name: str, by_voxel: bool = False) -> Placed:
@@ -184,17 +225,19 @@ def _lost(before: np.ndarray, after: np.ndarray, name: str) -> tuple[str, ...]:
 
 def _crop(mask: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The smallest box that holds all lesions, and its first voxel."""
-    filled = mask != 0
+    filled = np.abs(mask) > ROUNDING if mask.dtype.kind == "f" else mask != 0
     spans = [np.flatnonzero(filled.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     if not spans[0].size:
         raise EmptyMaskError(f"{name}: is empty. Leave the scan out, or give the mask that belongs to it.")
     box = tuple(slice(s[0], s[-1] + 1) for s in spans)
     labels = mask[box]
+    scaled = labels.dtype.kind == "f"
     with np.errstate(invalid="ignore"):
-        whole_numbers = labels.astype(np.int32)
-    if not np.array_equal(whole_numbers, labels):
+        whole_numbers = (np.rint(labels) if scaled else labels).astype(np.int32)
+    odd = np.abs(whole_numbers - labels) > ROUNDING if scaled else whole_numbers != labels
+    if odd.any():
         raise DataError(
-            f"{name}: holds {np.unique(labels[whole_numbers != labels])[0]:g}, and a mask holds whole numbers (0 "
+            f"{name}: holds {np.unique(labels[odd])[0]!s}, and a mask holds whole numbers (0 "
             "outside lesions). Save it as labels; a probability must be cut at a threshold first."
         )
     return whole_numbers, np.array([s[0] for s in spans])

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
 from augmentor.data.dicom import is_dicom, read_dicom
+from augmentor.data.geometry import LPS_TO_RAS, Grid, is_somewhere, mm_of, nifti_grid
 from augmentor.errors import DataError, UsageError
 from augmentor.files import exists
 
@@ -32,6 +33,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # by EXIF's orientation
+_UNEVEN = 1.01  # the longest edge of a voxel over its shortest
+_MOST_CUBES = 512  # along a side that is made of cubes, unless the file has more
 _NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$", re.IGNORECASE)
 
 
@@ -40,12 +43,14 @@ class LesionImage:
     """`pixels` (C, H, W) or (C, D, H, W), C 1 or 3, in the file's own dtype, in this machine's byte order.
 
     `spacing_mm` of a pixel is (rows, columns), of a voxel (slices, rows, columns); None where the file does not say.
-    `notes` are doubts, not errors.
+    `notes` are doubts, not errors. `grid` (columns, rows, sections) is where the file says that its pixels lie: only as
+    they are stored.
     """
 
     pixels: np.ndarray
     spacing_mm: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    grid: Grid | None = None
 
     @property
     def dims(self) -> int:
@@ -93,7 +98,12 @@ def file_format(path: str, dims: int = 2) -> FileFormat:
 
 
 def read_image(path: str) -> LesionImage:
-    """Read one lesion image or volume.
+    """Read one lesion image or volume, a volume as `set_upright` turns it. Raises DataError, as `read_stored` does."""
+    return set_upright(read_stored(path))
+
+
+def read_stored(path: str) -> LesionImage:
+    """Read one lesion image or volume, its axes and voxels as the file has them.
 
     Raises DataError, naming the file, if it is missing, is no image, is truncated, has more than three spatial
     dimensions, no pixels, values that are no plain numbers, or NaN or infinite ones.
@@ -113,6 +123,58 @@ def read_image(path: str) -> LesionImage:
             "Replace the file or leave it out; `augmentor check` lists all such files."
         ) from error
     return replace(image, pixels=_plain_numbers(image.pixels, path))
+
+
+def set_upright(image: LesionImage, nearest: bool = False) -> LesionImage:
+    """A volume that says where it lies towards R, A, S, as `extract` cuts lesions and as they are written; then, where
+    it tells a spacing, on voxels that are cubes. An image stays as it is.
+
+    nearest: no value is interpolated, as in a mask.
+    """
+    if image.dims == 3:
+        image = _of_cubes(_towards_ras(image), nearest)
+    return replace(image, grid=None)
+
+
+def _towards_ras(image: LesionImage) -> LesionImage:
+    if image.grid is None:
+        return image
+    turn = nibabel.io_orientation(image.grid.affine)
+    pixels = np.stack([nibabel.apply_orientation(channel.T, turn).T for channel in image.pixels])
+    ours = np.argsort(turn[:, 0])  # which of the file's axes leads to R, to A, to S
+    spacing = image.spacing_mm and tuple(image.spacing_mm[::-1][axis] for axis in reversed(ours))
+    return replace(image, pixels=pixels, spacing_mm=spacing)
+
+
+def _of_cubes(image: LesionImage, nearest: bool) -> LesionImage:
+    """Each voxel's edges as long as the shortest was (linear along each axis, the extent kept to half a voxel): a
+    network's cube is then one in mm, too. The longest side stays as it is in mm."""
+    steps, shape = image.spacing_mm, image.pixels.shape[1:]
+    if steps is None or not 0 < _UNEVEN * min(steps) < max(steps) < np.inf:
+        return image
+    extents = [count * step for count, step in zip(shape, steps, strict=True)]
+    edge = max(min(steps), max(extents) / max(_MOST_CUBES, *shape))
+    pixels = image.pixels
+    for axis, extent in enumerate(extents, 1):
+        pixels = _with_length(pixels, axis, max(1, round(extent / edge)), nearest)
+    return replace(image, pixels=pixels, spacing_mm=(max(extents) / max(pixels.shape[1:]),) * 3)
+
+
+def _with_length(pixels: np.ndarray, axis: int, length: int, nearest: bool) -> np.ndarray:
+    """The same extent along an axis in `length` steps. (In numpy alone, which gives equal pixels, and so an equal
+    `content`, on every machine.)"""
+    stored = pixels.shape[axis]
+    if stored == length:
+        return pixels
+    place = np.clip((np.arange(length) + 0.5) * stored / length - 0.5, 0, stored - 1)
+    if nearest:
+        return pixels.take(np.floor(place + 0.5).astype(int), axis)
+    before = np.floor(place).astype(int)
+    real = np.result_type(pixels.dtype, np.float32)
+    share = (place - before).astype(real).reshape(-1, *[1] * (pixels.ndim - 1 - axis))
+    lower = pixels.take(before, axis).astype(real)
+    between = lower + (pixels.take(np.minimum(before + 1, stored - 1), axis).astype(real) - lower) * share
+    return (between.round() if pixels.dtype.kind in "iu" else between).astype(pixels.dtype)
 
 
 def _plain_numbers(pixels: np.ndarray, path: str) -> np.ndarray:
@@ -196,9 +258,16 @@ def _read_nifti(path: str) -> LesionImage:
             f"{path}: has the shape {array.shape}; a lesion is one image or one volume here, without times or "
             "channels. Cut its lesions out first: augmentor extract --data SCANS."
         )
-    zooms = [float(z) for z, n in zip(file.header.get_zooms(), array.shape, strict=True) if n > 1]
+    mm = mm_of(file.header)
+    zooms = [float(z) * mm for z, n in zip(file.header.get_zooms(), array.shape, strict=True) if n > 1]
     # NIfTI counts x first: transposed, rows run down and columns run across as in a picture.
-    return LesionImage(flat.T[None], tuple(reversed(zooms)))
+    return LesionImage(flat.T[None], tuple(reversed(zooms)), grid=_lying(nifti_grid(file), flat.size))
+
+
+def _lying(grid: Grid, size: int) -> Grid | None:
+    """The grid of an image of `size` pixels, if it says where in space."""
+    lies = grid.located and grid.in_mm and is_somewhere(grid) and np.prod(grid.shape) == size
+    return grid if lies else None
 
 
 def _read_dicom(path: str) -> LesionImage:
@@ -211,10 +280,10 @@ def _read_dicom(path: str) -> LesionImage:
     spacing = tuple(reversed(volume.grid.spacing.tolist())) if volume.grid.in_mm else None
     if sections == 1:
         flat = pixels[:, :, 0].T if pixels.ndim == 4 else pixels.T
-        return LesionImage(flat, spacing and spacing[1:], volume.notes)
+        return LesionImage(flat, spacing and spacing[1:], volume.notes, _lying(volume.grid, flat[0].size))
     if pixels.ndim == 4:
         raise DataError(f"{path}: is a volume in colour; a volume has one channel here. Leave it out.")
-    return LesionImage(pixels.T[None], spacing, volume.notes)
+    return LesionImage(pixels.T[None], spacing, volume.notes, _lying(volume.grid, pixels.size))
 
 
 @lru_cache(maxsize=8)
@@ -370,6 +439,8 @@ def _write_nifti(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, ...] |
     steps = list(reversed(spacing_mm or [1.0] * (pixels.ndim - 1)))
     array = pixels[0].T.reshape(*reversed(pixels.shape[1:]), *[1] * (4 - pixels.ndim))  # a slice is a volume of one
     affine = np.diag([*steps, *[1.0] * (4 - len(steps))])
+    if pixels.ndim == 3:  # as `extract` cuts sections: columns to the left, rows to the back
+        affine = LPS_TO_RAS @ affine
     image = nibabel.Nifti1Image(array, affine)
     image.set_qform(affine, "scanner")
     image.set_sform(affine, "scanner")

@@ -6,12 +6,14 @@ bend it like an image, where a binary mask would fray, and its frayed edges alon
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from augmentor.data.images import read_image, to_square
+from augmentor.data.geometry import ROUNDING, turned_onto
+from augmentor.data.images import LesionImage, read_stored, set_upright, to_square
 from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError, first_of
 
@@ -35,11 +37,32 @@ def from_channel(channel: np.ndarray) -> np.ndarray:
 def read_mask(path: str, image: str, size: int) -> np.ndarray:
     """The mask of an image, (size, ...) bool, brought to the network's size as the image is.
 
+    Raises DataError where `drawn_on` does, and where so small a mask shows nothing.
+    """
+    pictured = read_stored(image)
+    drawn = set_upright(replace(pictured, pixels=drawn_on(pictured, path, image)), nearest=True)
+    lesion = to_square(drawn.pixels.astype(np.float32), size)[0] > 0.5
+    if not lesion.any():
+        raise _empty(path, f"nothing of it is left at {size} pixels a side")
+    return lesion
+
+
+def drawn_on(pictured: LesionImage, path: str, image: str) -> np.ndarray:
+    """The mask `path`, (1, H, W) or (1, D, H, W) bool, in the order of the image's pixels as they are stored: turned as
+    the two headers say, if both say where they lie.
+
     Raises DataError where it lies on another grid than its image, has several channels, or no voxel is set.
     """
-    found, pictured = read_image(path), read_image(image)
+    found = read_stored(path)
     if found.pixels.shape[0] != 1:
         raise DataError(f"{path}: has {found.pixels.shape[0]} channels; a mask has one, 0 outside the lesion.")
+    drawn = found.pixels > ROUNDING
+    if not drawn.any():
+        raise _empty(path, "no pixel is set")
+    if found.grid and pictured.grid:
+        turned = turned_onto(drawn[0].T.reshape(found.grid.shape), found.grid, pictured.grid)
+        if turned is not None:
+            return turned.reshape(pictured.pixels.shape[:0:-1]).T[None]
     shapes = tuple(x.pixels.shape[1:] for x in (found, pictured))
     spacings = [x.spacing_mm for x in (found, pictured) if x.spacing_mm]
     if shapes[0] != shapes[1] or not np.allclose(spacings[:1], spacings[-1:], rtol=1e-3):
@@ -48,11 +71,28 @@ def read_mask(path: str, image: str, size: int) -> np.ndarray:
             f"{path}: mask and image ({Path(image).name}) lie on different grids: {told}. Resample the mask to the "
             "image's grid."
         )
-    lesion = to_square((found.pixels > 0).astype(np.float32), size)[0] > 0.5
-    if not lesion.any():
-        empty = "no pixel is set" if not (found.pixels > 0).any() else f"nothing of it is left at {size} pixels a side"
-        raise DataError(f"{path}: {empty}; a mask shows where the lesion is. Correct it, or leave the row out.")
-    return lesion
+    if found.grid and pictured.grid:
+        raise DataError(
+            f"{path}: mask and image ({Path(image).name}) have one shape, but their headers put them in different "
+            "places. Resample the mask to the image's grid, or save it with the image's header if it was drawn on its "
+            "pixels."
+        )
+    return drawn
+
+
+def _empty(path: str, what: str) -> DataError:
+    return DataError(f"{path}: {what}; a mask shows where the lesion is. Correct it, or leave the row out.")
+
+
+def without_masks(lesions: Lesions) -> str:
+    """What is told of lesions that have none; empty where all have one."""
+    missing = lesions.table.loc[lesions.table["mask"] == "", "path"].tolist()
+    if not missing:
+        return ""
+    return (
+        f"{lesions.source}: {len(missing)} of {len(lesions)} lesions have no mask (for example {missing[0]}), and a "
+        "fit with masks needs all. Give a column `mask`, or fit without --with-mask."
+    )
 
 
 def load_mask_channels(lesions: Lesions, size: int) -> np.ndarray:
@@ -61,12 +101,8 @@ def load_mask_channels(lesions: Lesions, size: int) -> np.ndarray:
     Raises DataError, naming every mask that can't be used.
     """
     table = lesions.table
-    missing = table.loc[table["mask"] == "", "path"].tolist()
-    if missing:
-        raise DataError(
-            f"{lesions.source}: {len(missing)} of {len(table)} lesions have no mask (for example {missing[0]}), and a "
-            "fit with masks needs all. Give a column `mask`, or fit without --with-mask."
-        )
+    if missing := without_masks(lesions):
+        raise DataError(missing)
     channels, problems = [], []
     for path, image in zip(table["mask"], table["path"], strict=True):
         try:

@@ -106,6 +106,13 @@ def leaves(box: Sequence[float], grid: Grid) -> bool:
     return min(box) < 0 or any(upper > size for upper, size in zip(box[half:], grid.shape[:half], strict=True))
 
 
+def touches(region: Region, grid: Grid, dims: int) -> bool:
+    """Whether a lesion reaches the scan's border, so that what is cut of it ends there; in 2-D, within a section."""
+    cut_axes = [a for a in range(3) if grid.shape[a] > 1 and (dims == 3 or a != grid.section_axis)]
+    ends = (region.lower <= -0.5) | (region.upper >= np.array(grid.shape) - 0.5)
+    return bool(ends[cut_axes].any())
+
+
 def _told(numbers: Sequence[float]) -> str:
     return ", ".join(f"{n:g}" for n in numbers)
 
@@ -171,9 +178,10 @@ def cut(voxels: np.ndarray, first: np.ndarray, grid: Grid, region: Region, view:
     """Cut one view to `size` isotropic pixels a side.
 
     voxels: (a, b, c[, 3]), the part of the image that `box_of` asks for, from the voxel `first` on. Beyond the image's
-    border its voxels are mirrored. In 2-D columns run to the patient's left and rows to the back (or feet), as
-    radiologists hang pictures, whatever the header's order; a picture's grid is such that it stays as it is. Values are
-    interpolated by cubic splines, smoothed before where the pixels become larger, and never leave their range.
+    border its voxels are mirrored, and its mask is empty. In 2-D columns run to the patient's left and rows to the back
+    (or feet), as radiologists hang pictures, whatever the header's order; a picture's grid is such that it stays as it
+    is. Values are interpolated by cubic splines, smoothed before where the pixels become larger, and never leave their
+    range.
     """
     axes = "LPS" if view.section is not None else "RAS"
     affine = grid.affine @ _shift(first)
@@ -266,6 +274,10 @@ def _mask_sampled(mask: np.ndarray, origin: np.ndarray, step: np.ndarray, size: 
     share = ndimage.affine_transform(
         _smoothed(mask.astype(np.float32), step), step, origin, (size,) * mask.ndim, order=1, mode="reflect"
     )
+    for axis, count in enumerate(mask.shape):
+        place = origin[axis] + step[axis] * np.arange(size)
+        beyond = (place < -0.5) | (place > count - 0.5)
+        share[(slice(None),) * axis + (beyond,)] = 0
     # A lesion thinner than a pixel would vanish at one half.
     return share >= min(0.5, share.max()) if share.max() > 0 else np.zeros_like(share, bool)
 

@@ -21,7 +21,9 @@ _TIMES = (
     *("InstanceCreationDate", "InstanceCreationTime", "ContentDate", "ContentTime"),
     *("DateOfSecondaryCapture", "TimeOfSecondaryCapture"),
 )
-_AXES = [-1, 0, 0, 0, -1, 0]  # columns run to the right, rows to the front: as in the NIfTI form of the same lesion
+# Where columns and rows run, as in the NIfTI form of the same lesion and as `extract` cuts it: of an image to the left
+# and to the back, of a volume (True) to the right and to the front.
+_WAYS = {False: (("L", "P"), [1, 0, 0, 0, 1, 0]), True: (("R", "A"), [-1, 0, 0, 0, -1, 0])}
 
 
 def require_highdicom() -> Any:
@@ -92,7 +94,7 @@ class _Lesion:
             photometric_interpretation="MONOCHROME2" if grey else "RGB",
             bits_allocated=8 * plane.dtype.itemsize,
             coordinate_system="PATIENT",
-            patient_orientation=("R", "A"),
+            patient_orientation=_WAYS[step_mm is not None][0],
             study_instance_uid=self.uid("study"),
             series_instance_uid=self.uid("series"),
             series_number=1,
@@ -126,7 +128,7 @@ class _Lesion:
 
     def _place(self, dataset: Any, number: int, step_mm: float | None) -> None:
         dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = self.uid("frame"), ""
-        dataset.ImageOrientationPatient = _AXES
+        dataset.ImageOrientationPatient = _WAYS[step_mm is not None][1]
         dataset.ImagePositionPatient = [0, 0, f"{(number - 1) * (step_mm or 0):.10g}"]
         if step_mm is not None:
             dataset.SliceThickness = dataset.SpacingBetweenSlices = f"{step_mm:.10g}"

@@ -13,7 +13,7 @@ from augmentor.errors import DataError, first_of
 
 def load_sides(lesions: Lesions) -> np.ndarray:
     """(N,) float32 mm: the column roi_side_mm, or by the file's own spacing the longest side of the square or cube that
-    its pixels fill (`to_square`), as an enlarged set tells it.
+    its pixels fill (`to_square`), as an enlarged set tells it; of a volume that is its largest extent.
 
     Raises DataError where neither is known, or the number makes no sense.
     """

@@ -12,7 +12,7 @@ import numpy as np
 
 from augmentor.data.dicom import is_dicom, read_dicom, read_segmentation
 from augmentor.data.extras import need
-from augmentor.data.geometry import LPS_TO_RAS, Grid, Volume, check_grid, whole
+from augmentor.data.geometry import LPS_TO_RAS, Grid, Volume, check_grid, nifti_grid, three, whole
 from augmentor.data.images import read_image
 from augmentor.data.packed import MOST_PACKING, is_gzip, unpacked, unpacked_size
 from augmentor.errors import DataError
@@ -120,7 +120,8 @@ def _read_nifti(file: Path) -> Volume:
         raise DataError(f"{file}: has no voxels (shape {shape}). Replace the file or leave it out.")
     promised = int(np.prod(shape, dtype=object)) * dtype.itemsize
     doubts = (*_mended(file, type(header)), *_length_doubts(file, int(image.dataobj.offset), promised))
-    flat = _three(shape)
+    grid = nifti_grid(image)
+    flat = grid.shape
 
     def sections(first: int, last: int) -> np.ndarray:
         # The last axis lies outermost on disk: what comes after `last` is not even decompressed.
@@ -132,8 +133,6 @@ def _read_nifti(file: Path) -> Volume:
         span = (slice(None), slice(None), slice(first, last), *[0] * (len(shape) - 3))[: len(shape)]
         return np.asanyarray(data[span]).reshape(*flat[:2], -1)[:, :, : last - first]
 
-    located = bool(header["sform_code"] or header["qform_code"]) if "sform_code" in header else True
-    grid = Grid(flat, np.asarray(image.affine, float), located=located)
     return Volume(grid, sections, notes=(*doubts, *_nifti_doubts(header, file)))
 
 
@@ -190,14 +189,9 @@ def _read_itk(file: Path) -> Volume:
     promised = int(np.prod(size, dtype=object))  # in bytes, at least
     if promised > sum(f.stat().st_size for f in {file, *file.parent.glob(f"{file.stem}*")}) * MOST_PACKING:
         raise DataError(f"{file}: its header promises {promised:,} voxels, which the file can't hold. It is broken.")
-    shape = _three(size)
+    shape = three(size)
     array = itk.GetArrayFromImage(reader.Execute()).T  # ITK's arrays count z first
     return Volume(Grid(shape, _itk_affine(reader, spacing)), whole(array.reshape(shape)))
-
-
-def _three(shape: Sequence[int]) -> tuple[int, int, int]:
-    first, second, third, *_ = (*shape, 1, 1)
-    return int(first), int(second), int(third)
 
 
 def _itk_affine(reader: Any, spacing: Sequence[float]) -> np.ndarray:

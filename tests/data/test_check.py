@@ -337,7 +337,7 @@ def test_lesions_of_two_windows_are_a_problem(tmp_path):
     assert not any("different windows" in problem for problem in inspect(both.rows([0])).problems)
 
 
-@pytest.mark.parametrize("name", ["b\rc.png", "b\nc.png", "l\udce4sion.png"])
+@pytest.mark.parametrize("name", ["b\rc.png", "b\nc.png", "l\udce4sion.png", "b\x1b[31mc.png", "b\u202egnp.exe.png"])
 def test_names_that_no_table_can_give_back_are_a_problem(tmp_path, name):
     Image.fromarray(picture()).save(tmp_path / name)
     lesions = make_lesions({"path": [str(tmp_path / name)], "label": ["a"], "patient": ["p"]}, tmp_path)

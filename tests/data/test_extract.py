@@ -14,6 +14,8 @@ from PIL import Image, PngImagePlugin
 
 from augmentor.data import extract as module
 from augmentor.data.extract import extract
+from augmentor.data.images import read_image
+from augmentor.data.masks import read_mask
 from augmentor.data.scans import Scan
 from augmentor.data.sources import read_scans
 from augmentor.errors import DataError, UsageError
@@ -182,6 +184,29 @@ def test_a_cube_has_one_spacing_and_the_ball_its_size(tmp_path):
     assert float(row.roi_side_mm) == pytest.approx(32 * float(row.spacing_mm), rel=1e-3)
     inside = np.asarray(nibabel.load(tmp_path / "out" / row.mask).dataobj).sum() * float(row.spacing_mm) ** 3
     assert inside == pytest.approx(mask.sum() * 0.8 * 0.8 * 2.5, rel=0.12)
+
+
+def test_what_is_cut_is_read_as_it_is_stored(tmp_path):
+    """So that lesions of earlier extractions keep their pixels, and the hashes of them."""
+    write_case(tmp_path / "in")
+    turned = CT_AFFINE.copy()
+    turned[:2, :2] = [[-0.75, 0.3], [-0.28, -0.75]]
+    write_case(tmp_path / "in", "oblique", affine=turned)
+    for dims in (2, 3):
+        cut = extract(scans_in(tmp_path / "in"), tmp_path / f"{dims}", ExtractSection(dims=dims, size=20)).lesions
+        assert len(cut) == 2
+        for path, mask in zip(cut.paths, cut.table["mask"], strict=True):
+            stored = np.asarray(nibabel.load(path).dataobj)
+            np.testing.assert_array_equal(read_image(path).pixels[0], stored.squeeze().T)
+            drawn = np.asarray(nibabel.load(mask).dataobj).squeeze().T
+            np.testing.assert_array_equal(read_mask(mask, path, 20), drawn)
+
+
+@pytest.mark.parametrize(("centre", "told"), [((20, 17, 6), ""), ((2, 17, 6), "a lesion reaches the scan's border")])
+def test_a_lesion_at_the_scans_border_is_told(tmp_path, centre, told):
+    write_case(tmp_path / "in", centre=centre)
+    doubts = extract(scans_in(tmp_path / "in"), tmp_path / "out", ExtractSection(window="liver")).doubts
+    assert any("case_image.nii.gz: a lesion reaches the scan's border" in d for d in doubts) is bool(told)
 
 
 def test_dicom_and_nifti_of_one_scan_give_the_same_lesion(tmp_path):

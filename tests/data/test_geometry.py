@@ -255,6 +255,18 @@ def test_a_probability_is_no_mask(mask):
         place(mask * 0.25, IMAGE, IMAGE, "m.nii")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("noise", [5.9e-8, -2.3e-10, 9e-4])
+def test_a_mask_whose_numbers_a_scale_factor_has_moved_a_little_is_one(mask, dtype, noise):
+    scaled = (mask * (1 + noise / 3) + noise * 0.9 * (mask == 0)).astype(dtype)
+    np.testing.assert_array_equal(full(place(scaled, IMAGE, IMAGE, "m.nii")), mask)
+
+
+def test_a_number_that_is_none_of_a_mask_is_shown_so_that_it_differs_from_a_whole_one(mask):
+    with pytest.raises(DataError, match=r"holds 200\.00201, and a mask holds whole numbers"):
+        place(mask / 3 * 200.00201, IMAGE, IMAGE, "m.nii")
+
+
 def test_numbers_beyond_any_label_are_no_mask(mask):
     with pytest.raises(DataError, match="a mask holds whole numbers"):
         place(mask * 1e20, IMAGE, IMAGE, "m.nii")

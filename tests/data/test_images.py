@@ -17,6 +17,7 @@ from augmentor.data.images import (
     is_image,
     load_images,
     read_image,
+    read_stored,
     slope_intercept,
     storage,
     to_square,
@@ -24,7 +25,7 @@ from augmentor.data.images import (
 )
 from augmentor.data.secondary_capture import write_secondary_capture
 from augmentor.errors import DataError, UsageError
-from tests.scan_sets import dicom_image, save_dicom
+from tests.scan_sets import dicom_image, save_dicom, write_series
 
 RANGES = {"uint8": (0, 255), "uint16": (0, 65535), "int16": (-1024, 3071), "int32": (-(2**31), 2**31 - 1)}
 
@@ -267,7 +268,7 @@ def test_a_volume_that_was_written_as_dicom_is_read_back(tmp_path):
     pytest.importorskip("highdicom", reason="the extra `dicom` is not installed")
     pixels = texture("uint16", shape=(5, 12, 20))
     write_secondary_capture(pixels, tmp_path / "lesion", (3.0, 0.5, 0.75), "SYNTHETIC")
-    image = read_image(str(tmp_path / "lesion"))
+    image = read_stored(str(tmp_path / "lesion"))
     assert image.spacing_mm == pytest.approx((3.0, 0.5, 0.75))
     same(image.pixels, pixels)
 
@@ -435,7 +436,7 @@ def test_dicom_holds_whole_numbers_from_the_lowest_on_and_spreads_others():
 def test_a_volume_comes_back_with_its_sections_first(tmp_path, suffix):
     pixels = texture("int16", shape=(5, 12, 20))
     write_image(pixels, tmp_path / f"lesion{suffix}", (3.0, 0.5, 0.75), "note")
-    found = read_image(str(tmp_path / f"lesion{suffix}"))
+    found = read_stored(str(tmp_path / f"lesion{suffix}"))
     same(found.pixels, pixels)
     assert found.dims == 3
     assert found.spacing_mm == ((3.0, 0.5, 0.75) if suffix == ".nii.gz" else None)
@@ -448,6 +449,107 @@ def test_a_nifti_volume_has_its_spacing_in_the_affine_and_says_millimetres(tmp_p
     np.testing.assert_allclose(file.affine, np.diag([0.75, 0.5, 3.0, 1.0]))
     np.testing.assert_allclose(file.get_qform(), file.get_sform())
     assert file.header.get_xyzt_units()[0] == "mm"
+
+
+def save_towards(file, array, spacing, axes):
+    """A NIfTI volume of (I, J, K) voxels that lie towards R, A, S, stored with axes that count towards `axes`."""
+    image = nibabel.Nifti1Image(array, np.diag([*spacing, 1.0]))
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(image.affine), nibabel.orientations.axcodes2ornt(axes)
+    )
+    nibabel.save(image.as_reoriented(turn), file)
+    return str(file)
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "LAS", "SAR", "PIR"])
+def test_a_nifti_volume_is_turned_to_the_patients_axes(tmp_path, axes):
+    array = texture("int16", shape=(5, 12, 20))[0]
+    found = read_image(save_towards(tmp_path / "lesion.nii.gz", array, (0.8, 0.8, 0.8), axes))
+    same(found.pixels, array.T[None])
+    assert found.spacing_mm == pytest.approx((0.8,) * 3)
+
+
+def test_a_dicom_volume_is_turned_to_the_patients_axes(tmp_path):
+    array = texture("int16", shape=(5, 12, 20))[0]
+    write_series(tmp_path / "lesion", array, np.diag([0.8, 0.8, 0.8, 1]))  # to the left, to the back, to the head
+    same(read_image(str(tmp_path / "lesion")).pixels, array[::-1, ::-1].T[None])
+
+
+def test_spacing_is_turned_with_the_axes(tmp_path):
+    file = save_towards(tmp_path / "lesion.nii.gz", np.zeros((20, 12, 10), np.int16), (0.5, 0.75, 1.0), "SAR")
+    assert read_stored(file).spacing_mm == (0.5, 0.75, 1.0)  # of the axes towards R, A and S
+    nibabel.save(nibabel.Nifti1Image(np.zeros((6, 7, 8), np.int16), np.diag([-1.004, 1, 1, 1])), tmp_path / "b.nii")
+    assert read_image(str(tmp_path / "b.nii")).spacing_mm == pytest.approx((1, 1, 1.004))
+
+
+def test_a_volume_that_does_not_say_where_it_lies_stays_as_it_is(tmp_path):
+    array = texture("int16", shape=(5, 12, 20))[0]
+    nibabel.save(nibabel.Nifti1Image(array, None), tmp_path / "unsaid.nii")
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([-1.0, -1.0, 1.0, 1.0])), tmp_path / "nowhere.nii")
+    content = bytearray((tmp_path / "nowhere.nii").read_bytes())
+    content[280:312] = bytes(32)  # srow_x and srow_y of a header that claims a place
+    (tmp_path / "nowhere.nii").write_bytes(content)
+    for name in ("unsaid.nii", "nowhere.nii"):
+        same(read_image(str(tmp_path / name)).pixels, array.T[None])
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("meter", 0.001), ("micron", 1000.0), ("mm", 1.0), ("unknown", 1.0)])
+def test_spacing_is_in_millimetres_whatever_the_headers_unit(tmp_path, unit, factor):
+    for shape in ((6, 7, 8), (6, 7)):
+        image = nibabel.Nifti1Image(np.zeros(shape, np.int16), np.diag([0.8 * factor] * 3 + [1]))
+        image.header.set_xyzt_units(unit)
+        nibabel.save(image, tmp_path / "lesion.nii")
+        assert read_image(str(tmp_path / "lesion.nii")).spacing_mm == pytest.approx((0.8,) * len(shape))
+
+
+def thick(shape=(40, 40, 8), spacing=(0.7, 0.7, 5.0)):
+    """A ball of 8 mm in thick sections, (I, J, K) float32."""
+    axes = np.meshgrid(*[(np.arange(n) - (n - 1) / 2) * s for n, s in zip(shape, spacing, strict=True)], indexing="ij")
+    return (100 * (sum(a**2 for a in axes) < 8**2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "float32"])
+@pytest.mark.parametrize("axes", ["RAS", "SAR"])
+def test_thick_sections_become_cubes_before_they_are_squared(tmp_path, dtype, axes):
+    from scipy import ndimage
+
+    file = save_towards(tmp_path / "lesion.nii.gz", thick().astype(dtype), (0.7, 0.7, 5.0), axes)
+    image = read_image(file)
+    assert image.pixels.dtype == dtype
+    assert image.pixels.shape == (1, 57, 40, 40)
+    assert max(image.pixels.shape) * image.spacing_mm[0] == pytest.approx(40)
+    assert image.spacing_mm == pytest.approx((0.7,) * 3, rel=0.01)
+    same(image.pixels[:, 25, :, :], thick().astype(dtype)[None, :, :, 3].transpose(0, 2, 1))  # the centre of a section
+    square = to_square(image.pixels, 57)[0]
+    assert ndimage.label(square > 50)[1] == 1
+    spans = [np.ptp(np.flatnonzero((square > 50).any(axis=tuple({0, 1, 2} - {a})))) * 0.7 for a in range(3)]
+    assert spans == pytest.approx([20, 15, 15], abs=2)  # four sections of 5 mm
+
+
+def test_a_header_of_absurd_sections_does_not_fill_the_memory(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((6, 7, 8), np.int16), np.diag([1e-3, 1e-3, 50, 1])), tmp_path / "a.nii")
+    assert max(read_image(str(tmp_path / "a.nii")).pixels.shape) == 512
+
+
+def test_even_voxels_and_images_reach_the_network_as_they_are_stored(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, shape, affine in (
+        ("cubes", (20, 24, 18), np.diag([0.8123, 0.8123, 0.8123, 1])),
+        ("nowhere", (20, 24, 18), None),
+        ("image", (20, 24), np.diag([-0.7, -1.9, 5, 1])),
+    ):
+        array = rng.normal(0, 100, shape).astype(np.float32)
+        nibabel.save(nibabel.Nifti1Image(array, affine), tmp_path / f"{name}.nii.gz")
+        same(read_image(str(tmp_path / f"{name}.nii.gz")).pixels, array.T[None])
+        seen, mapping = load_images([str(tmp_path / f"{name}.nii.gz")], 16)
+        same(seen[0], mapping.to_network(to_square(array.T[None], 16)))
+
+
+def test_an_image_is_written_as_extract_cuts_it_columns_to_the_left_and_rows_to_the_back(tmp_path):
+    write_image(texture("int16"), tmp_path / "lesion.nii.gz", (0.5, 0.75), "note")
+    file = nibabel.load(tmp_path / "lesion.nii.gz")
+    np.testing.assert_allclose(file.affine, np.diag([-0.75, -0.5, 1.0, 1.0]))
+    np.testing.assert_allclose(file.get_qform(), file.get_sform())
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -1,3 +1,4 @@
+import nibabel
 import numpy as np
 import pytest
 
@@ -74,6 +75,84 @@ def test_masks_that_cannot_be_used_are_named_all_at_once(tmp_path):
     for problem, words in zip(told.value.problems, ("no pixel is set", "(12, 12, 12)", "(2.0, 1.0, 1.0)"), strict=True):
         assert words in problem
     assert load_mask_channels(set_of(tmp_path, [good[0]], [good[1]]), 16).shape == (1, 1, 16, 16, 16)
+
+
+def towards(image, axes):
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(image.affine), nibabel.orientations.axcodes2ornt(axes)
+    )
+    return image.as_reoriented(turn)
+
+
+def save_pair(folder, mask, image_axes, mask_axes, spacing=(1.0, 1.0, 1.0)):
+    """An image that is its mask, 100 inside, and the mask, each stored with axes of its own."""
+    affine = np.array([[spacing[0], 0, 0, -7], [0, spacing[1], 0, 3], [0, 0, spacing[2], 40], [0, 0, 0, 1]])
+    nibabel.save(towards(nibabel.Nifti1Image((mask * 100).astype(np.int16), affine), image_axes), folder / "i.nii.gz")
+    nibabel.save(towards(nibabel.Nifti1Image(mask.astype(np.uint8), affine), mask_axes), folder / "m.nii.gz")
+    return str(folder / "m.nii.gz"), str(folder / "i.nii.gz")
+
+
+def seen(image, size):
+    from augmentor.data.images import load_images
+
+    return load_images([image], size)[0][0, 0] > 0
+
+
+@pytest.mark.parametrize("mask_axes", ["RAS", "LPS", "LAS", "SAR"])
+@pytest.mark.parametrize("image_axes", ["RAS", "LPS", "SRA"])
+def test_a_mask_that_counts_another_way_than_its_image_is_turned(tmp_path, image_axes, mask_axes):
+    path, image = save_pair(tmp_path, blob((20, 24, 18)), image_axes, mask_axes)
+    np.testing.assert_array_equal(read_mask(path, image, 24), seen(image, 24))
+
+
+@pytest.mark.parametrize("mask_axes", ["RAS", "LPS", "LAS", "ARS", "RSA"])
+@pytest.mark.parametrize("thick", [1.0, 5.0])
+def test_the_mask_of_an_image_is_turned_too(tmp_path, mask_axes, thick):
+    path, image = save_pair(tmp_path, blob((20, 24))[..., None], "LPS", mask_axes, (1.0, 1.0, thick))
+    np.testing.assert_array_equal(read_mask(path, image, 24), seen(image, 24))
+
+
+@pytest.mark.parametrize("axes", ["LPS", "SAR"])
+def test_a_mask_that_lies_nowhere_is_turned_with_its_image(tmp_path, axes):
+    path, image = save_pair(tmp_path, blob((20, 24, 18)), axes, axes)
+    np.save(tmp_path / "m.npy", np.asarray(nibabel.load(path).dataobj).T)
+    np.testing.assert_array_equal(read_mask(str(tmp_path / "m.npy"), image, 24), seen(image, 24))
+
+
+@pytest.mark.parametrize("moved", ["aside", "oblique"])
+def test_a_mask_that_its_header_puts_elsewhere_is_refused_with_both_names(tmp_path, moved):
+    path, image = save_pair(tmp_path, blob((20, 20, 20)), "RAS", "RAS")
+    affine = nibabel.load(path).affine
+    if moved == "aside":
+        affine[0, 3] += 4
+    else:
+        affine[:2, :2] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]
+    nibabel.save(nibabel.Nifti1Image(np.asarray(nibabel.load(path).dataobj), affine), tmp_path / "m.nii")
+    with pytest.raises(DataError, match=r"m\.nii: mask and image \(i\.nii\.gz\) .* in different places"):
+        read_mask(str(tmp_path / "m.nii"), image, 20)
+
+
+@pytest.mark.parametrize("axes", ["RAS", "SAR"])
+def test_a_mask_of_thick_sections_stays_one_lesion_on_its_image(tmp_path, axes):
+    from scipy import ndimage
+
+    mask = np.zeros((40, 40, 8), bool)
+    mask[14:26, 14:26, 2:6] = True
+    path, image = save_pair(tmp_path, mask, axes, "LPS", (0.7, 0.7, 5.0))
+    found = read_mask(path, image, 57)
+    assert ndimage.label(found)[1] == 1
+    assert found.mean() * 40**3 == pytest.approx((12 * 0.7) ** 2 * 20, rel=0.05)  # mm3
+    assert (found & seen(image, 57)).sum() / (found | seen(image, 57)).sum() > 0.9
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8"])
+def test_a_mask_that_its_file_scales_is_read(tmp_path, dtype):
+    mask = blob((16, 16, 16))
+    path, image = save_pair(tmp_path, mask, "RAS", "RAS")
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(dtype)
+    nibabel.save(nibabel.Nifti1Image(mask * 1.0 + 1e-7, nibabel.load(image).affine, header), path)
+    np.testing.assert_array_equal(read_mask(path, image, 16), mask.T)
 
 
 def test_a_lesion_without_a_mask_is_told_with_what_to_do(tmp_path):

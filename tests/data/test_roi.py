@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from augmentor.data.geometry import Grid, Placed
-from augmentor.data.roi import Region, View, box_of, cut, region_of_box, regions_of, views_of
+from augmentor.data.roi import Region, View, box_of, cut, region_of_box, regions_of, touches, views_of
 from augmentor.errors import DataError
 from tests.scan_sets import CT_AFFINE, LPS_TO_RAS, ball
 
@@ -199,7 +199,7 @@ def test_colours_are_cut_alike():
         np.testing.assert_allclose(made.image[..., c], cut_from(picture[..., c], grid, region, view, 12).image)
 
 
-def test_beyond_the_border_the_image_is_mirrored_and_its_mask_too():
+def test_beyond_the_border_the_image_is_mirrored_and_its_mask_is_empty():
     array = np.zeros(SHAPE, np.float32)
     array += np.arange(SHAPE[0])[:, None, None]
     mask = np.zeros(SHAPE, np.uint8)
@@ -207,8 +207,25 @@ def test_beyond_the_border_the_image_is_mirrored_and_its_mask_too():
     (region,) = regions_of(Placed(mask, np.zeros(3, int)))
     made = cut_from(array, GRID, region, View(np.array([-0.5, 12.5, 5]), 16.0, 5), 20)
     np.testing.assert_allclose(made.image, made.image[:, ::-1], atol=0.3)
-    np.testing.assert_array_equal(made.mask, made.mask[:, ::-1])
     assert made.mask.any()
+    assert not (made.mask & made.mask[:, ::-1]).any()
+
+
+def test_a_lesion_at_the_border_keeps_its_volume():
+    drawn = ball(SHAPE, (1, 17, 6), 7.0)
+    (region,) = regions_of(Placed(drawn.astype(np.uint8), np.zeros(3, int)))
+    (view,) = views_of(region, GRID, 3, 0.6, None, None)
+    made = cut_from(np.zeros(SHAPE, np.float32), GRID, region, view, 48)
+    assert made.mask.sum() * made.spacing**3 == pytest.approx(drawn.sum() * np.prod(GRID.spacing), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("centre", "in_sections", "in_all"),
+    [((20, 17, 6), False, False), ((5, 17, 6), True, True), ((20, 33, 6), True, True), ((20, 17, 1), False, True)],
+)
+def test_what_reaches_the_border_is_known(centre, in_sections, in_all):
+    (region,) = regions_of(Placed(ball(SHAPE, centre, 5.0).astype(np.uint8), np.zeros(3, int)))
+    assert (touches(region, GRID, 2), touches(region, GRID, 3)) == (in_sections, in_all)
 
 
 def test_values_never_leave_their_range():

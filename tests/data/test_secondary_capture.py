@@ -37,6 +37,18 @@ def test_a_volume_is_a_folder_of_sections_that_stack_to_its_geometry(tmp_path):
     np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(volume), VOLUME[0].astype(int) - 1000)
 
 
+def test_columns_and_rows_run_as_in_the_nifti_form(tmp_path):
+    write_secondary_capture(VOLUME[:, 0], tmp_path / "lesion.dcm", (0.5, 0.75), NOTE)
+    write_secondary_capture(VOLUME, tmp_path / "lesion", (3.0, 0.5, 0.75), NOTE)
+    for file, axes, ways in (
+        (tmp_path / "lesion.dcm", ["L", "P"], [1, 0, 0, 0, 1, 0]),
+        (tmp_path / "lesion" / "0001.dcm", ["R", "A"], [-1, 0, 0, 0, -1, 0]),
+    ):
+        data = pydicom.dcmread(file)
+        assert list(data.PatientOrientation) == axes
+        assert list(data.ImageOrientationPatient) == ways
+
+
 def test_uids_are_one_lesions_own(tmp_path):
     for name, pixels, note in (
         ("one", VOLUME, NOTE),

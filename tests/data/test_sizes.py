@@ -19,8 +19,8 @@ def lesions(tmp_path, sides, spacings=((1.5, 0.5, 0.5),)):
 
 
 def test_the_table_goes_before_the_files_spacing(tmp_path):
-    """Which is that of the cube of 20 voxels that the image is mirrored into, 1.5 mm of each along the longest side."""
-    assert load_sides(lesions(tmp_path, ["34.5", ""])).tolist() == [34.5, 30.0]
+    """Which is that of the cube that the volume is mirrored into: 8 sections of 1.5 mm, wider than 20 rows of 0.5."""
+    assert load_sides(lesions(tmp_path, ["34.5", ""])).tolist() == [34.5, 12.0]
 
 
 def test_a_side_is_that_of_the_image_as_it_is_brought_to_the_networks_size(tmp_path):
@@ -39,6 +39,6 @@ def test_a_size_that_is_not_known_is_told(tmp_path, side, told):
 
 def test_spacing_is_that_of_the_file_or_else_of_the_region(tmp_path):
     known, unknown = lesions(tmp_path, ["40", "40"], ((1.5, 0.5, 0.5), None)).paths
-    assert spacing_at(read_image(known), "40", 10) == (3.0, 1.0, 1.0)
+    assert spacing_at(read_image(known), "40", 10) == pytest.approx((1.2, 1.2, 1.2))
     assert spacing_at(read_image(unknown), "40", 10) == (4.0, 4.0, 4.0)
     assert spacing_at(read_image(unknown), "", 10) is None

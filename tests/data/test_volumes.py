@@ -71,6 +71,14 @@ def test_values_that_are_no_intensities_are_refused(tmp_path, dtype):
         read_volume([write_nifti(tmp_path / "ct.nii", np.zeros((4, 4, 4), dtype))])
 
 
+@pytest.mark.parametrize(("unit", "factor"), [("meter", 0.001), ("micron", 1000.0), ("mm", 1.0), ("unknown", 1.0)])
+def test_a_grid_is_in_millimetres_whatever_the_headers_unit(tmp_path, array, unit, factor):
+    affine = np.diag([factor] * 3 + [1]) @ CT_AFFINE
+    volume = read_volume([write_nifti(tmp_path / "ct.nii", array, affine, unit)])
+    np.testing.assert_allclose(volume.grid.affine, CT_AFFINE, rtol=1e-5)
+    assert not volume.notes
+
+
 def test_a_header_without_orientation_is_not_located(tmp_path, array):
     image = nibabel.Nifti1Image(array, None)
     image.header["sform_code"] = image.header["qform_code"] = 0
