@@ -147,7 +147,7 @@ class GanTask:
     @property
     def run(self) -> str:
         """Its run folder, below the benchmark's."""
-        return str(self.data.gan_folder(self.model).relative_to(self.data.folder))
+        return self.data.gan_folder(self.model).relative_to(self.data.folder).as_posix()
 
     @property
     def is_done(self) -> bool:

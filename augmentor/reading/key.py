@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from augmentor.errors import DataError, UsageError
 from augmentor.files import to_json, write_atomically
@@ -46,8 +47,10 @@ def load_key(folder: Path) -> Key:
     if not file.exists():
         raise UsageError(f"{folder}: has no {FILE}. Give the folder that `augmentor read make` wrote.")
     try:
-        return Key(**json.loads(file.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, TypeError) as error:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        Key(**content)  # a name too many or too few
+        return TypeAdapter(Key).validate_python(content)
+    except (TypeError, ValueError) as error:  # pydantic's errors, and bytes that are no UTF-8, are ValueErrors
         raise DataError(f"{file}: is no key of a reading ({error}). Restore it, or make the reading again.") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import pandas as pd
 from augmentor.data.images import file_name
 from augmentor.errors import UsageError
 from augmentor.evaluation.plane import EMBEDDING
+from augmentor.files import damaged, read_json
 from augmentor.report import evaluation
 from augmentor.training.run import Run
 
@@ -39,13 +39,10 @@ class Source:
     def titled(self, title: str) -> str:
         return f"{title}: {self.name}" if self.name else title
 
-    def json(self, name: str) -> dict[str, Any] | None:
-        """A JSON of the folder, None where there is none. Raises UsageError where it is damaged."""
+    def json(self, name: str, *needed: str) -> dict[str, Any]:
+        """A JSON of the folder, {} where there is none. Raises UsageError where it holds less than what is needed."""
         file = self.folder / name
-        try:
-            return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-        except json.JSONDecodeError as error:
-            raise UsageError(f"{file}: is no JSON ({error}). Make it again with the command that wrote it.") from error
+        return read_json(file, *needed) if file.exists() else {}
 
     @property
     def embedding(self) -> Path:
@@ -63,11 +60,11 @@ class Fit(Source):
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        return self.json("run.json") or {}
+        return self.json("run.json")
 
     @cached_property
     def evaluation(self) -> dict[str, Any]:
-        return self.json("evaluation.json") or {}
+        return self.json("evaluation.json")
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
@@ -115,11 +112,11 @@ class Benchmark(Source):
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        return self.json("summary.json") or {}
+        return self.json("summary.json", "data", "verdict")
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        return read_cells(self.folder / "results.csv")
+        return read_cells(self.folder / "results.csv", "arm", "classifier", "fold", "seed")
 
     @cached_property
     def gans(self) -> list[Fit]:
@@ -136,7 +133,7 @@ class Enlarged(Source):
 
     @cached_property
     def screen(self) -> dict[str, Any]:
-        return (self.json("dataset_description.json") or {}).get("Screen") or {}
+        return self.json("dataset_description.json").get("Screen") or {}
 
 
 class Reading(Source):
@@ -146,7 +143,7 @@ class Reading(Source):
 
     @cached_property
     def score(self) -> dict[str, Any]:
-        return self.json("score.json") or {}
+        return self.json("score.json")
 
 
 class Check(Source):
@@ -156,7 +153,7 @@ class Check(Source):
 
     @property
     def warnings(self) -> list[str]:
-        return (self.json("check.json") or {}).get("warnings") or []
+        return self.json("check.json").get("warnings") or []
 
 
 @dataclass(frozen=True)
@@ -240,7 +237,15 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return ["/".join(folder.parts[-depth:]) for folder in folders]
 
 
-def read_cells(path: Path) -> pd.DataFrame:
-    """A CSV with one row a cell or an image; names stay text, so that a class called 1 or NA survives."""
+def read_cells(path: Path, *needed: str) -> pd.DataFrame:
+    """A CSV with one row a cell or an image; names stay text, so that a class called 1 or NA survives.
+
+    Raises UsageError where it is damaged, or lacks a column that is needed."""
     names = dict.fromkeys(["arm", "classifier", "fold", "label", "predicted"], str)
-    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    try:
+        table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    except ValueError as error:  # pandas' errors, and bytes that are no UTF-8
+        raise damaged(path, error) from error
+    if missing := set(needed) - set(table):
+        raise damaged(path, f"no column {', '.join(sorted(missing))}")
+    return table

@@ -223,8 +223,12 @@ def test_volumes_are_refused_before_anything_is_drawn(tmp_path):
 
 
 def test_a_damaged_key_is_told(tmp_path):
-    (tmp_path / "key.json").write_text(json.dumps({"reading": "x"}))
-    with pytest.raises(DataError, match=r"key\.json: is no key"):
-        load_key(tmp_path)
+    sound = {"reading": "x", "made": {}, "classes": ["a"], "lesions": [], "orders": {}, "treatment": {}}
+    (tmp_path / "key.json").write_text(json.dumps(sound))
+    assert load_key(tmp_path).classes == ["a"]
+    for content in ({"reading": "x"}, sound | {"more": 1}, sound | {"classes": 5}, sound | {"lesions": ["a"]}, 5):
+        (tmp_path / "key.json").write_text(json.dumps(content))
+        with pytest.raises(DataError, match=r"key\.json: is no key"):
+            load_key(tmp_path)
     with pytest.raises(UsageError, match="read make"):
         load_key(tmp_path / "none")

@@ -426,3 +426,15 @@ def test_interpolations_are_shown_a_row_a_class(tmp_path):
     page = Page(report([run], run))
     shown = [image["alt"] for image in page.attributes("img") if "on the way" in (image["alt"] or "")]
     assert shown == [f"{label}, step {step} on the way" for label in "ab" for step in range(1, 9)]
+
+
+def test_a_page_of_a_run_tells_no_folder_above_its_files(tmp_path):
+    run = write_evaluation(
+        write_run(tmp_path / "ward-of-dr-smith" / "run", np.random.default_rng(0)), np.random.default_rng(0)
+    )
+    splits = json.loads((run / "splits.json").read_text())
+    (run / "splits.json").write_text(json.dumps(splits | {"source": str(run / "data")}))
+    left = [report([run], tmp_path / "report"), *(tmp_path / "report").rglob("*.csv")]
+    assert any(file.name == "pairs.csv" for file in left)
+    assert "Source: data" in left[0].read_text()
+    assert not [file for file in left if "smith" in file.read_text()]

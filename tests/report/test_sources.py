@@ -61,6 +61,16 @@ def test_a_folder_without_anything_is_refused_with_the_next_step(tmp_path, name,
 
 def test_a_damaged_file_is_named(tmp_path):
     run = write_run(tmp_path / "run", np.random.default_rng(0), steps=10)
-    (run / "run.json").write_text("{")
-    with pytest.raises(UsageError, match=r"run.json: is no JSON"):
-        find_sources([run]).shown[0].summary  # noqa: B018
+    for content in ("{", "null", '["chosen"]'):
+        (run / "run.json").write_text(content)
+        with pytest.raises(UsageError, match=r"run.json: is damaged"):
+            find_sources([run]).shown[0].summary  # noqa: B018
+
+
+@pytest.mark.parametrize(("name", "content"), [("summary.json", "{}"), ("results.csv", "a,b\n"), ("results.csv", "")])
+def test_a_benchmark_that_holds_something_else_is_named(tmp_path, name, content):
+    folder = write_benchmark(tmp_path / "benchmark")
+    (folder / name).write_text(content)
+    (benchmark,) = find_sources([folder]).benchmarks
+    with pytest.raises(UsageError, match=f"{name}: is damaged"):
+        _ = benchmark.summary, benchmark.results

@@ -31,7 +31,7 @@ def _warnings(sources: Sources) -> list[str]:
 def _folds(benchmark: Benchmark) -> list[Block]:
     found = benchmark.summary["data"]
     return [
-        Text(f"Source: {found['source']}"),
+        Text(f"Source: {Path(found['source']).name}"),  # where it lies is nobody's who is sent the page
         tables.classes_table(found),
         tables.folds_table(found),
         tables.sets_table(benchmark.results),
@@ -39,4 +39,4 @@ def _folds(benchmark: Benchmark) -> list[Block]:
 
 
 def _sides(fit: Fit) -> list[Block]:
-    return [Text(f"Source: {fit.run.splits['source']}"), tables.sides_table(fit.run)]
+    return [Text(f"Source: {Path(fit.run.splits['source']).name}"), tables.sides_table(fit.run)]

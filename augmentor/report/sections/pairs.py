@@ -29,7 +29,7 @@ def pairs(sources: Sources, out: Path) -> Section | None:
 def _of(fit: Fit, nearest: list[dict[str, Any]], out: Path) -> list[Block]:
     shown = _pictures(fit, len(nearest))
     if columns := [*zip(*shown, strict=True)]:
-        numbers = pd.DataFrame(nearest).rename_axis("column").reset_index()
+        numbers = pd.DataFrame([_by_name(copy) for copy in nearest]).rename_axis("column").reset_index()
         save(mosaic(columns), fit.figure(out, "pairs"), numbers.assign(column=numbers["column"] + 1))
     real = fit.compared_with
     groups = [_group(place, copy, pair, real) for place, (copy, pair) in enumerate(zip(nearest, shown, strict=True), 1)]
@@ -39,6 +39,11 @@ def _of(fit: Fit, nearest: list[dict[str, Any]], out: Path) -> list[Block]:
         "nearest: a copy has 0, also if it was mirrored, turned, shifted or brightened."
     )
     return [Text(told), Lesions(groups, f"The {len(nearest)} closest pairs.")]
+
+
+def _by_name(copy: dict[str, Any]) -> dict[str, Any]:
+    """Without the folders that its files lie in: the page is sent to others."""
+    return copy | {key: Path(copy[key]).name for key in ("path", "nearest") if key in copy}
 
 
 def _group(place: int, copy: dict[str, Any], pair: Pair, real: str) -> Tiles:
