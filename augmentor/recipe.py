@@ -260,8 +260,10 @@ class Recipe(_Section):
 
     @property
     def cutting(self) -> ExtractSection:
-        """`extract`, at the network's size where it names none."""
-        return self.extract.model_copy(update={"size": self.extract.size or self.model.size})
+        """`extract`, at the network's size and in its dimensions where it names none. Raises UsageError where its other
+        settings do not go with these."""
+        dims = self.extract.dims if "dims" in self.extract.model_fields_set else self.model.spatial_dims
+        return self.with_options(extract={"dims": dims, "size": self.extract.size or self.model.size}).extract
 
     @property
     def named_size(self) -> int | None:
@@ -280,9 +282,11 @@ class Recipe(_Section):
         return make_recipe(content, _COMMAND_LINE)
 
     def to_toml(self) -> str:
-        """Every choice, so that it is the same recipe for a later version; no size where none was named."""
+        """Every choice, so that it is the same recipe for a later version; no size where none was named, and as little
+        in how many dimensions lesions are cut."""
         content = self.model_dump(mode="json")
         content["model"]["size"] = self.named_size
+        content["extract"]["dims"] = self.extract.dims if "dims" in self.extract.model_fields_set else None
         return tomli_w.dumps(_without_none(content))
 
     def save(self, file: Path) -> None:
@@ -333,6 +337,7 @@ def _option_of(place: tuple[str | int, ...]) -> str:
 def make_quick(recipe: Recipe) -> Recipe:
     """The same steps, arms and classifiers on a few small lesions, for a minute or two: to see that a recipe runs."""
     few: dict[str, Any] = {"folds": 2, "seeds": 1, "minutes": None, "kimg": 0.096, "steps": 4}
+    few |= {"workers": 1}  # others would take longer to start than to work
     few |= {"synthetic_curve": recipe.benchmark.synthetic_curve[:1], "real_curve": ()}
     content = recipe.model_dump()
     content["data"]["max_per_class"] = min(18, recipe.data.max_per_class or 18)

@@ -172,8 +172,9 @@ def test_missing_data_leave_no_folder_behind(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["paper_protocol", "strong_baselines"])
-def test_the_long_recipes_run_in_quick(tmp_path, name):
+def test_the_long_recipes_run_in_quick(tmp_path, monkeypatch, name):
     """All arms and classifiers of the claim, on phantom lesions where the recipe's own data are not there."""
+    monkeypatch.setattr("augmentor.benchmarking.classifiers._VIEWS", 2)  # of each lesion, by feature classifiers
     recipe = make_quick(load_recipe(RECIPES[0].parent / f"{name}.toml"))
     content = recipe.model_dump() | {"out": str(tmp_path / "out")}
     if not Path(recipe.data.path).exists():

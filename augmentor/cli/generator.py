@@ -209,6 +209,8 @@ def evaluate(
         ),
     ] = None,
     patient_pattern: Pattern = None,
+    window: Window = None,
+    fov: Fov = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Judge synthetic lesions against held-out patients, beside what real lesions score, and look for copies.
@@ -224,22 +226,27 @@ def evaluate(
     if synthetic and per_class:
         raise UsageError("--per-class goes with --run; of --synthetic all lesions are judged. Leave it out.")
     require_real(real, columns, patient_pattern)
+    if not real and (window or fov):
+        raise UsageError("--window and --fov tell how to cut the lesions of --real. Give --real, or leave them out.")
     from dataclasses import asdict
 
+    from augmentor.data.windows import parse_window
     from augmentor.evaluation import evaluate as evaluation
     from augmentor.files import require_own, to_json
     from augmentor.report.html import report
     from augmentor.training.run import open_run
 
+    cutting = recipe_with(extract={"window": window, "fov": fov})
+    parse_window(window)  # which is told before anything is read
     progress = TerminalProgress(err)
     if synthetic and real:
         folder = out_folder or Path("evaluation")
         require_own(folder, evaluation.OWN)
         folder = folder.resolve()
-        plain = recipe_with()
         of_synthetic = _columns_of_it(Path(synthetic).expanduser(), columns)
-        sets = read_data(synthetic, of_synthetic, None, plain), read_data(real, columns, patient_pattern, plain)
-        found = evaluation.evaluate_sets(*sets, folder, progress, features)
+        made = read_data(synthetic, of_synthetic, None, recipe_with())
+        theirs = read_data(real, columns, patient_pattern, _cut_as_made(made, real, columns, cutting))
+        found = evaluation.evaluate_sets(made, theirs, folder, progress, features)
     else:
         opened = open_run(run)
         folder = opened.folder
@@ -259,6 +266,18 @@ def _columns_of_it(table: Path, columns: str | None) -> str | None:
     pairs = columns_of(columns).items()
     names = table_columns(table) if pairs and exists(table) and table.is_file() else set()
     return ",".join(f"{ours}={theirs}" for ours, theirs in pairs if theirs in names) or None
+
+
+def _cut_as_made(made: Any, real: str, columns: str | None, recipe: Any) -> Any:
+    """The recipe, by which lesions of a table of scans have the dimensions and the size of the synthetic ones."""
+    from augmentor.data.images import read_image
+    from augmentor.data.sources import is_scan_table
+
+    if not is_scan_table(real, columns_of(columns)):
+        return recipe
+    first = read_image(made.paths[0])
+    side = min(1024, max(8, *first.pixels.shape[1:]))  # as far as `extract` can
+    return recipe.with_options(extract={"dims": first.dims, "size": side})
 
 
 def _choose_factor(run: Any, classifier: str) -> dict[str, Any]:

@@ -24,6 +24,10 @@ from augmentor.version import VERSION
 
 CUT_FOLDER = Path("extracted")
 _READERS = {".csv": read_scan_csv, ".json": read_scan_datalist}
+_TAKEN_FOR_SCANS = (
+    "has boxes, or masks and volumes, and so was taken for a table of scans, out of which lesions are cut. If its "
+    f"images are lesions, call it {' or '.join(LESION_TABLES)}, or give it a column origin or {CUT_COLUMN}."
+)
 
 
 @checked
@@ -100,7 +104,7 @@ def open_lesions(
 
     They lie in `extracted/<table>-<hash>` from then on, and are taken from there while the table, its files, the
     settings and this version stay the same. What `extract` doubts is said to `progress`, and kept nowhere: it names
-    files. Raises DataError or UsageError.
+    files. Raises DataError or UsageError; that of a table which was cut says so, since it may be one of lesions.
     """
     section, progress = section or ExtractSection(), progress or Progress()
     if not is_scan_table(data, columns):
@@ -110,12 +114,15 @@ def open_lesions(
                 "Leave them out, or cut with `augmentor extract`."
             )
         return read_lesions(data, columns, patient_pattern)
-    scans, notes = read_scans(data, columns, patient_pattern=patient_pattern)
-    folder = CUT_FOLDER / f"{Path(data).stem}-{_state(scans, section)}"
-    if (folder / "lesions.csv").exists():
-        progress.say(f"Lesions of an earlier cut: {folder}")
-        return read_lesions(folder)
-    cut = extract(scans, folder, section, progress=progress, notes=notes)
+    try:
+        scans, notes = read_scans(data, columns, patient_pattern=patient_pattern)
+        folder = CUT_FOLDER / f"{Path(data).stem}-{_state(scans, section)}"
+        if (folder / "lesions.csv").exists():
+            progress.say(f"Lesions of an earlier cut: {folder}")
+            return read_lesions(folder)
+        cut = extract(scans, folder, section, progress=progress, notes=notes)
+    except DataError as error:
+        raise DataError([*error.problems, f"{data}: {_TAKEN_FOR_SCANS}"]) from error
     for line in cut.doubts:
         progress.say(f"Warning: {line}")
     progress.say(f"Cut {len(cut.lesions)} lesions into {folder}; look at {folder / 'extracted.png'}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +26,10 @@ NAMED = {
     "subdural": (75, 215),
 }
 RECORD = "extract.toml"  # what `extract` leaves beside its lesions
+DESCRIPTION = "dataset_description.json"  # and `expand` beside its own
 DEEPEST = 65535  # of a 16-bit picture, over which a window is spread
 _MOST_SAMPLES = 100_000
+_GREYS = ("uint8", "uint16")  # of pictures, in no units
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,30 @@ class Window:
         """The smallest and largest value that `apply` gives."""
         return (0.0, 1.0) if self.percentile else (self.low, self.high)
 
+    def __str__(self) -> str:
+        """As a reader says it: `lung (-1350 to 150)`, `percentiles 1 to 99`."""
+        if self.percentile:
+            return f"percentiles {self.low:g} to {self.high:g}"
+        limits = f"{self.low:g} to {self.high:g}"
+        names = [name for name in NAMED if parse_window(name) == self]
+        return f"{names[0]} ({limits})" if names else limits
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the numbers of a lesion image mean: value = stored x slope + intercept, in the scan's units or, for
+    percentiles, 0..1.
+
+    window: what of the values was kept; None: all of them, or where `recorded` is False nobody knows. dtype: how a file
+    that holds the values themselves has them, "" where none does.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    window: Window | None = None
+    recorded: bool = True
+    dtype: str = ""
+
 
 def parse_window(text: str | None) -> Window | None:
     """`liver`, `-160,240` (lowest and highest value), `percentile` (1 to 99), `p0.5,p99.5`; `none` and None give None.
@@ -110,10 +138,50 @@ def units_of(image: str) -> tuple[float, float]:
     (1, 0) for images that hold units themselves: all but the 16-bit pictures over which a window was spread.
     """
     record = Path(image).parent.parent / RECORD
-    if not image.lower().endswith(".png") or not record.is_file():
+    if not _is_png(image) or not record.is_file():
         return 1.0, 0.0
+    return _extracted(record)[:2]
+
+
+def scale_of(image: str) -> Scale | None:
+    """What a lesion image's numbers mean, by what `extract` or `expand` left beside its set; None where nothing says
+    it, or where they are greys."""
+    home = Path(image).parent.parent
+    if ".npz#" in image.lower():
+        return None
+    if (home / RECORD).is_file():
+        slope, intercept, window = _extracted(home / RECORD)
+        if not _is_png(image):
+            return Scale(1.0, 0.0, window, dtype="float32")
+        return Scale(slope, intercept, window, window is not None) if window or slope != 1 else None
+    return _expanded(image, home / DESCRIPTION) if (home / DESCRIPTION).is_file() else None
+
+
+def _is_png(image: str) -> bool:
+    return image.lower().endswith(".png")
+
+
+def _extracted(record: Path) -> tuple[float, float, Window | None]:
+    """Slope and intercept of a PNG, and the window. Raises DataError where they can't be read."""
     try:
-        spread = tomllib.loads(record.read_text(encoding="utf-8")).get("png", {"slope": 1.0, "intercept": 0.0})
-        return float(spread["slope"]), float(spread["intercept"])
+        content = tomllib.loads(record.read_text(encoding="utf-8"))
+        spread, kept = content.get("png", {"slope": 1.0, "intercept": 0.0}), content.get("window")
+        window = Window(float(kept["low"]), float(kept["high"]), bool(kept["percentile"])) if kept else None
+        return float(spread["slope"]), float(spread["intercept"]), window
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{record}: can't be read ({error}). Restore it, or extract the lesions again.") from error
+
+
+def _expanded(image: str, description: Path) -> Scale | None:
+    """By `Intensity` of an enlarged set; its window is not in it. A DICOM file's own slope is applied as it is read."""
+    try:
+        content: Any = json.loads(description.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or "Intensity" not in content:  # of a data set of others
+            return None
+        told = content["Intensity"]
+        slope, intercept, dtype = float(told["slope"]), float(told["intercept"]), str(told["original_dtype"])
+    except (UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{description}: can't be read ({error}). Restore it, or expand the lesions again.") from error
+    if dtype in _GREYS:
+        return None
+    return Scale(*((slope, intercept) if _is_png(image) else (1.0, 0.0)), recorded=False, dtype=dtype)

@@ -11,6 +11,10 @@ from augmentor.evaluation.sides import Sides
 from augmentor.model.memorisation import CopyCheck, distance_of, make_copy_check, views
 
 MOST_NEAR, MOST_AUC = 0.05, 0.8  # above which the alarm is raised, beyond chance
+_BLIND = (
+    "Near-copies can't be judged: nothing says that the numbers of the synthetic and of the real files mean the same, "
+    "and a copy on another scale is not recognised (see the notes)."
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Audit:
     authenticity: share of synthetic lesions that are farther from the nearest training lesion than that is from its own
     nearest other one (Alaa et al. 2022, section 3); authenticity_held_out is the same of held-out lesions.
     membership_auc: that a training lesion is nearer to its nearest synthetic lesion than a held-out one is (Chen et al.
-    2020, GAN-Leaks, section 5.2); 0.5 gives nothing away. finished: as in `Sides`.
+    2020, GAN-Leaks, section 5.2); 0.5 gives nothing away. finished and guessed: as in `Sides`.
     """
 
     ratios: np.ndarray
@@ -32,10 +36,21 @@ class Audit:
     authenticity_held_out: Bounded
     membership_auc: Bounded
     finished: bool = False
+    guessed: bool = False
 
     @property
     def near_copies(self) -> Bounded:
         return share(self.near)
+
+    @property
+    def blind(self) -> bool:
+        """Whether copies may have been missed: none, or few, were seen on a scale that is a guess."""
+        return self.guessed and not self.reasons
+
+    @property
+    def alarm(self) -> bool:
+        """Raised for a reason, and where there can be none: what was not judged is not harmless."""
+        return self.blind or bool(self.reasons)
 
     @property
     def reasons(self) -> list[str]:
@@ -71,7 +86,9 @@ def _of_generator(found: Audit) -> str:
 def _of_set(found: Audit) -> str:
     """What its files show, of which nothing is refused any more."""
     count, told = int(found.near.sum()), []
-    if found.reasons:
+    if found.blind:
+        told.append(f"{_BLIND} Seen even so: {count} of {len(found.near)}." if count else _BLIND)
+    elif found.reasons:
         told.append(f"Memorisation: {'; '.join(found.reasons)}.")
     else:
         told.append(f"No alarm: {count / len(found.near):.1%} of the synthetic lesions are near-copies of real ones.")
@@ -108,6 +125,7 @@ def audit(sides: Sides) -> Audit:
         authenticity_held_out,
         membership,
         sides.finished,
+        sides.guessed,
     )
 
 

@@ -18,7 +18,7 @@ from augmentor.errors import UsageError
 from augmentor.evaluation.audit import Audit, audit
 from augmentor.evaluation.fidelity import FID_CAVEAT, MEAN, Fidelity, Scores, measure_fidelity
 from augmentor.evaluation.gallery import CLOSEST, FOLDER, INTERPOLATIONS, PAIRS, interpolate, save_mosaic
-from augmentor.evaluation.intervals import Bounded
+from augmentor.evaluation.intervals import UNKNOWN, Bounded
 from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
 from augmentor.evaluation.note import note_of
 from augmentor.evaluation.plane import EMBEDDING, first_of_each, plane_of
@@ -50,10 +50,11 @@ class Evaluation:
     augmented: the same of the training lesions under classic augmentation, which a generator has to beat. floor: of the
     training lesions as they are, which none can be expected to beat. training: of one half of the training
     lesions against the other. kid_low and kid_high are KID's 95 % interval. The numbers about the whole set are told in
-    `Usefulness` and `Audit`; near_copies is the share that `expand` refuses. copies: the near-copies, and the ten
-    closest in any case, the closest first, each with the file of the synthetic lesion, of the real one nearest to it,
-    and how near they are (1: as near as another patient's lesion typically comes, 0: the same). masks: whether they lie
-    where their images show lesions; None where the run makes none.
+    `Usefulness` and `Audit`; near_copies is the share that `expand` refuses, None where copies can't be judged, as
+    authenticity and membership_auc then are. copies: the near-copies, and the ten closest in any case, the closest
+    first, each with the file of the synthetic lesion, of the real one nearest to it, and how near they are (1: as near
+    as another patient's lesion typically comes, 0: the same). masks: whether they lie where their images show lesions;
+    None where the run makes none.
     """
 
     spaces: dict[str, Scores]
@@ -64,7 +65,7 @@ class Evaluation:
     trts: Bounded
     trtr: Bounded
     real_or_synthetic_auc: Bounded
-    near_copies: float
+    near_copies: float | None
     authenticity: Bounded
     authenticity_held_out: Bounded
     membership_auc: Bounded
@@ -217,11 +218,11 @@ def _evaluation(found: _Found, files: list[str]) -> Evaluation:
     return Evaluation(
         *sides_scored,
         **asdict(found.usefulness),
-        near_copies=float(audited.near.mean()),
-        authenticity=audited.authenticity,
+        near_copies=None if audited.blind else float(audited.near.mean()),
+        authenticity=UNKNOWN if audited.blind else audited.authenticity,
         authenticity_held_out=audited.authenticity_held_out,
-        membership_auc=audited.membership_auc,
-        alarm=bool(audited.reasons),
+        membership_auc=UNKNOWN if audited.blind else audited.membership_auc,
+        alarm=audited.alarm,
         alarm_sentence=audited.sentence,
         copies=copies,
         counts=sides.counts,

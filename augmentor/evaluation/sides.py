@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from augmentor.data.check import inspect
+from augmentor.data.check import Inspection, inspect
 from augmentor.data.images import load_images, read_image
 from augmentor.data.lesions import Lesions
 from augmentor.data.masks import load_mask_channels
 from augmentor.data.splits import groups, guard, holdout
 from augmentor.errors import DataError, UsageError
+from augmentor.evaluation.scales import common_ground, held_by
 from augmentor.model.checkpoint import Card, load_checkpoint
 from augmentor.progress import Update
 from augmentor.sampling import draw, seed_of
@@ -58,6 +59,7 @@ class Sides:
     known: whether the generator was fitted on `training` and on nothing of `held_out`. Where that is not known, both
     are halves of the real lesions, any of which it may have seen. notes: what a reader must know. finished: whether
     the synthetic lesions are files that stay as they are, rather than fresh ones, of which `expand` refuses some.
+    guessed: whether nothing says that the numbers of synthetic and of real files mean the same.
     """
 
     synthetic: Side
@@ -66,6 +68,7 @@ class Sides:
     known: bool = True
     notes: tuple[str, ...] = ()
     finished: bool = False
+    guessed: bool = False
 
     @property
     def seen(self) -> Side:
@@ -115,8 +118,10 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
     """Two sets of lesions. Of an enlarged set (as `expand` writes it) each side takes what is of its origin.
 
     Where the real set brings a split, its training rows are taken for those that the generator was fitted on, and the
-    others are held out; else its patients are halved. Images of both are brought to the synthetic ones' size.
-    Raises UsageError where a set is empty, or the synthetic one has a class that the real one lacks.
+    others are held out; else its patients are halved. Images of both are brought to the synthetic ones' size, and to
+    one scale of intensities (`common_ground`).
+    Raises UsageError where a set is empty, where the synthetic one has a class that the real one lacks, or where the
+    windows of both have too little in common.
     """
     synthetic, real = _of_origin(synthetic, "synthetic"), _of_origin(real, "real")
     missing = set(synthetic.classes) - set(real.classes)
@@ -127,7 +132,8 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
         )
     left_out = sorted(set(real.classes) - set(synthetic.classes))
     real = real.rows(~real.table["label"].isin(left_out).to_numpy())
-    real, synthetic = _readable(real), _readable(synthetic)
+    found, found_made = _readable(real), _readable(synthetic)
+    real, synthetic = found.lesions, found_made.lesions
     training, held_out, known = _halves(real, seed)
     first, theirs_first = read_image(synthetic.paths[0]), read_image(real.paths[0])
     if first.dims != theirs_first.dims:
@@ -135,14 +141,9 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
             f"--synthetic holds {_KINDS[first.dims]} and --real {_KINDS[theirs_first.dims]}. Give two sets of one kind."
         )
     size = min(_LARGEST, max(first.pixels.shape[1:]))
-    images, intensity = load_images(real.paths, size)
-    theirs, own = load_images(synthetic.paths, size)[1], tuple[str, ...]()
-    if theirs.dtype != intensity.dtype:
-        own = (
-            f"The synthetic files hold {theirs.dtype} values and the real ones {intensity.dtype}: each set's own range "
-            "was taken for full scale. Brightness is compared only as far as that holds.",
-        )
-    made, _ = load_images(synthetic.paths, size, theirs if own else intensity)
+    ground = common_ground(held_by(found, "--real"), held_by(found_made, "--synthetic"))
+    images, _ = load_images(real.paths, size, ground.real)
+    made, _ = load_images(synthetic.paths, size, ground.synthetic)
     if made.shape[1] != images.shape[1]:
         raise UsageError(
             f"--synthetic has {made.shape[1]} channels and --real {images.shape[1]}. Convert one of them: grey and "
@@ -150,10 +151,10 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
         )
     whole, made_side = _side(real, images), _side(synthetic, made)
     made_side = replace(made_side, groups=np.arange(len(made_side)))
-    notes = own if known else (_UNKNOWN, *own)
+    notes = ground.notes if known else (_UNKNOWN, *ground.notes)
     if left_out:
         notes += (f"Classes without synthetic lesions are left out: {', '.join(left_out)}.",)
-    return Sides(made_side, whole.rows(training), whole.rows(held_out), known, notes, finished=True)
+    return Sides(made_side, whole.rows(training), whole.rows(held_out), known, notes, True, ground.guessed)
 
 
 def require_two_of_a_class(sides: Sides) -> None:
@@ -201,8 +202,8 @@ def _of_origin(lesions: Lesions, origin: str) -> Lesions:
     return chosen
 
 
-def _readable(lesions: Lesions) -> Lesions:
-    """With the hash of each image's pixels. Raises DataError where images can't be compared with each other."""
+def _readable(lesions: Lesions) -> Inspection:
+    """Raises DataError where images can't be compared with each other."""
     found = inspect(lesions)
     if found.unreadable:
         raise DataError(found.unreadable)
@@ -212,7 +213,7 @@ def _readable(lesions: Lesions) -> Lesions:
         if len(kinds) > 1:
             told = ", ".join(f"{count} with {kind}" for kind, count in kinds.items())
             raise DataError(f"{lesions.source}: images of different {what}: {told}. Convert them to one.")
-    return found.lesions
+    return found
 
 
 def _halves(real: Lesions, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:

@@ -141,6 +141,6 @@ def test_an_interval_is_held_against_the_truth_of_its_own_classifier():
 @pytest.mark.slow
 def test_the_verdict_is_silent_where_the_arms_are_the_same():
     """The null study in small; docs/results/calibration.md has it with 200 benchmarks."""
-    table = simulate(Study(size=16), 12, workers=2)
+    table = simulate(Study(size=16, per_class=18), 12)
     found = describe(table)
     assert found["gain"] + found["harm"] <= 2 / 12  # more has a chance of 2 % where the true rate is 5 %

@@ -263,7 +263,7 @@ def tensors(patients, per_class, seed):
     return images, torch.tensor([CLASSES.index(lesion.label) for lesion in drawn])
 
 
-def train_small_cnn(images, labels, seed, steps=600):
+def train_small_cnn(images, labels, seed, steps=400):
     torch.manual_seed(seed)
     layers = []
     for inputs, outputs, stride in ((1, 16, 2), (16, 32, 1), (32, 64, 1)):
