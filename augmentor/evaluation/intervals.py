@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.stats import binomtest
-from sklearn.metrics import roc_auc_score
 
 _DRAWS = 500
 Bounded = dict[str, float | None]  # value, low, high; None where it can't be told
@@ -33,7 +32,15 @@ def macro_sensitivity(truth: np.ndarray, predicted: np.ndarray, groups: np.ndarr
 
 def auc(positive: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Bounded:
     """AUC of (N,) scores for (N,) bool, with a bootstrap interval over groups."""
-    return _bootstrap(lambda weights: float(roc_auc_score(positive, scores, sample_weight=weights)), groups, positive)
+    levels, level = np.unique(scores, return_inverse=True)
+
+    def measure(weights: np.ndarray) -> float:
+        """The chance that a positive row has the higher score, half of it where both have one (Mann and Whitney 1947):
+        scikit-learn's number in a hundredth of its time, which five hundred draws take seconds of."""
+        hits, misses = (np.bincount(level, weights * rows, len(levels)) for rows in (positive, ~positive))
+        return float((hits * (misses.cumsum() - misses / 2)).sum() / (hits.sum() * misses.sum()))
+
+    return _bootstrap(measure, groups, positive)
 
 
 def _bootstrap(measure: Callable[[np.ndarray], float], groups: np.ndarray, strata: np.ndarray | None = None) -> Bounded:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
+from augmentor.evaluation import intervals
 from augmentor.evaluation.intervals import auc, macro_sensitivity, share
 
 RNG = np.random.default_rng(0)
@@ -27,6 +28,14 @@ def test_an_auc_is_scikit_learns_and_few_patients_widen_it():
     by_patient, by_lesion = auc(truth, scores, patients), auc(truth, scores, np.arange(120))
     assert by_patient["value"] == pytest.approx(roc_auc_score(truth, scores))
     assert by_patient["high"] - by_patient["low"] > by_lesion["high"] - by_lesion["low"]
+
+
+def test_each_draws_auc_is_scikit_learns_of_lesions_drawn_more_than_once(monkeypatch):
+    monkeypatch.setattr(intervals, "_DRAWS", 40)
+    truth, patients = np.arange(60) % 3 == 0, np.arange(60) // 2
+    scores = np.round(truth + RNG.normal(0, 1, 60), 1)  # some alike
+    theirs = intervals._bootstrap(lambda drawn: roc_auc_score(truth, scores, sample_weight=drawn), patients, truth)
+    assert auc(truth, scores, patients) == pytest.approx(theirs)
 
 
 def test_one_patient_of_a_kind_has_no_interval():
