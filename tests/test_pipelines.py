@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from augmentor.benchmarking.comparison import Comparison
 from augmentor.benchmarking.screening import SETTINGS
 from augmentor.data.readers import read_lesions
 from augmentor.errors import ShortfallError, UsageError
-from augmentor.evaluation.evaluate import Evaluation
+from augmentor.evaluation.evaluate import Evaluation, evaluate
 from augmentor.evaluation.gallery import INTERPOLATIONS, PAIRS
 from augmentor.pipeline import demo_recipe, run_recipe
 from augmentor.progress import Progress
@@ -28,6 +29,11 @@ TINY = {
     "benchmark": {"steps": 2, "folds": 2, "kimg": 0.016, "classifiers": ["logistic"], "screen": "off"},
     "expand": {"factor": 1},
 }
+
+
+@pytest.fixture(autouse=True)
+def _few_lesions_are_judged(monkeypatch):
+    monkeypatch.setattr("augmentor.pipeline.evaluate", partial(evaluate, per_class=20))
 
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda f: f.stem)
