@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,10 +30,14 @@ else:
         fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
+_WITHOUT = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
 @contextmanager
 def locked(file: Path, refuse: str | None = None) -> Iterator[None]:
     """Hold an exclusive lock, which the system releases when the process ends, however it ends.
 
+    A file system that has no locks is used without: two processes in one folder are the user's to avoid there.
     Waits where another process holds it; with `refuse` it raises UsageError with that text instead.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -41,4 +46,7 @@ def locked(file: Path, refuse: str | None = None) -> Iterator[None]:
             _lock(stream, wait=not refuse)
         except BlockingIOError as error:
             raise UsageError(str(refuse)) from error
+        except OSError as error:
+            if error.errno not in _WITHOUT:
+                raise
         yield
