@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from augmentor import cli
+from augmentor.data.images import read_image
+from augmentor.data.windows import Window, scale_of
 from augmentor.pipeline import Outcome
 from tests.scan_sets import write_case
 
@@ -337,6 +339,9 @@ def test_a_folder_that_is_no_run(augmentor, command, lesion_folder):
         (("--synthetic", "made", "--real", "lesions", "--per-class", "20"), "--per-class goes with --run"),
         (("--run", "runs/latest", "--columns", "path=file"), "--columns and --patient-pattern tell how to read --real"),
         (("--patient-pattern", "<patient>_x"), "--columns and --patient-pattern tell how to read --real"),
+        (("--window", "lung"), "--window and --fov tell how to cut the lesions of --real"),
+        (("--fov", "60mm"), "--window and --fov tell how to cut the lesions of --real"),
+        (("--synthetic", "made", "--real", "lesions", "--window", "lnug"), "--window 'lnug' is no window"),
     ],
 )
 def test_what_is_judged_must_be_one_thing(augmentor, arguments, told):
@@ -590,6 +595,33 @@ def test_a_window_for_a_lesion_set(augmentor, command, option, lesion_folder):
     assert outcome.says("is no table of scans", "--window and --fov have nothing to cut")
 
 
+@pytest.mark.parametrize("option", [("--window", "liver"), ("--fov", "60mm")])
+def test_a_window_for_real_lesions_that_are_cut_already(augmentor, option, lesion_folder):
+    outcome = augmentor("evaluate", "--synthetic", lesion_folder, "--real", lesion_folder, *option)
+    assert outcome.code == 2
+    assert outcome.says("is no table of scans", "--window and --fov have nothing to cut")
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (16, 16, 16)])
+def test_real_scans_are_cut_by_the_window_and_as_the_synthetic_lesions_are(augmentor, tmp_path, monkeypatch, shape):
+    judged = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("augmentor.evaluation.evaluate.evaluate_sets", lambda *sets: judged.append(sets[:2]))
+    monkeypatch.setattr("augmentor.report.html.report", lambda *_: None)
+    monkeypatch.setattr("augmentor.cli.generator.show_evaluation", lambda *_: None)
+    (tmp_path / "made" / "cyst").mkdir(parents=True)
+    np.save(tmp_path / "made" / "cyst" / "1.npy", np.zeros(shape, np.float32))
+    write_case(tmp_path / "in", "c1")
+    (tmp_path / "scans.csv").write_text("image,mask,label\nin/c1_image.nii.gz,in/c1_label.nii.gz,cyst\n")
+    sets = ("--synthetic", tmp_path / "made", "--real", tmp_path / "scans.csv")
+    outcome = augmentor("evaluate", *sets, "--window", "soft-tissue", "--fov", "20mm")
+    assert outcome.code == 0, outcome.err
+    (real,) = judged[0][1].paths
+    assert read_image(real).pixels.shape[1:] == shape
+    assert scale_of(real).window == Window(-160, 240)
+    assert judged[0][1].table["roi_side_mm"].tolist() == ["20"]
+
+
 @pytest.mark.parametrize("command", COMMANDS + GROUPED)
 def test_the_help_of_every_command_has_an_example(augmentor, command):
     outcome = augmentor(*command.split(), "--help")
@@ -605,7 +637,7 @@ def test_the_help_of_every_command_has_an_example(augmentor, command):
         ("screens", ["the first of the two to be", "screen.csv", "gans/", "--window", "--fov"]),
         ("expand", ["[0<=x<=1048575]"]),
         ("demo", ["[0<=x<=1048575]"]),
-        ("evaluate", ["for the table of --real"]),
+        ("evaluate", ["for the table of --real", "--window", "--fov"]),
         ("calibrate", ["16 to 256, a multiple of 4"]),
         ("report", ["evaluate", "demo"]),
     ],

@@ -222,3 +222,23 @@ def test_quick_keeps_arms_and_classifiers_and_makes_all_else_small(size, quick):
     assert (small.benchmark.arms, small.benchmark.classifiers) == (whole.benchmark.arms, whole.benchmark.classifiers)
     assert (small.model.size, small.benchmark.seeds, small.data.max_per_class) == (quick, 1, 18)
     assert small.out != whole.out
+
+
+@pytest.mark.parametrize(
+    ("extract", "spatial_dims", "dims"),
+    [({}, 2, 2), ({}, 3, 3), ({"dims": 2}, 3, 2), ({"dims": 3}, 2, 3), ({"format": "nifti"}, 3, 3)],
+)
+def test_lesions_are_cut_in_the_dimensions_and_size_of_the_model_where_nothing_else_is_said(
+    tmp_path, extract, spatial_dims, dims
+):
+    recipe = make_recipe({"extract": extract, "model": {"spatial_dims": spatial_dims, "size": 32}}, "test")
+    recipe.save(tmp_path / "recipe.toml")
+    for found in (recipe, load_recipe(tmp_path / "recipe.toml")):
+        assert (found.cutting.dims, found.cutting.size) == (dims, 32)
+        assert found.hash() == recipe.hash()
+
+
+def test_settings_that_do_not_go_with_the_dimensions_of_the_model_are_told():
+    recipe = make_recipe({"extract": {"every": 3}, "model": {"spatial_dims": 3, "size": 32}}, "test")
+    with pytest.raises(UsageError, match=r"every 3 \(--sections\) is for dims 2"):
+        _ = recipe.cutting

@@ -189,7 +189,10 @@ def evaluate(
     ] = None,
     real: Annotated[
         str | None,
-        typer.Option(help="The real lesions to judge them by. A column `split` tells training from held-out ones."),
+        typer.Option(
+            help="The real lesions to judge them by. A column `split` tells training from held-out ones. From a table "
+            "of scans the lesions are cut first, at the size of the synthetic ones."
+        ),
     ] = None,
     features: Annotated[
         Path | None,

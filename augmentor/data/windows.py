@@ -167,7 +167,10 @@ def _extracted(record: Path) -> tuple[float, float, Window | None]:
         content = tomllib.loads(record.read_text(encoding="utf-8"))
         spread, kept = content.get("png", {"slope": 1.0, "intercept": 0.0}), content.get("window")
         window = Window(float(kept["low"]), float(kept["high"]), bool(kept["percentile"])) if kept else None
-        return float(spread["slope"]), float(spread["intercept"]), window
+        slope, intercept = float(spread["slope"]), float(spread["intercept"])
+        if not slope > 0:
+            raise ValueError(f"slope {slope:g} must be above 0")
+        return slope, intercept, window
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{record}: can't be read ({error}). Restore it, or extract the lesions again.") from error
 
@@ -182,6 +185,6 @@ def _expanded(image: str, description: Path) -> Scale | None:
         slope, intercept, dtype = float(told["slope"]), float(told["intercept"]), str(told["original_dtype"])
     except (UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{description}: can't be read ({error}). Restore it, or expand the lesions again.") from error
-    if dtype in _GREYS:
+    if dtype in _GREYS or not slope > 0:  # of images of one value
         return None
     return Scale(*((slope, intercept) if _is_png(image) else (1.0, 0.0)), recorded=False, dtype=dtype)

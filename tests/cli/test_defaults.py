@@ -13,6 +13,7 @@ SECTIONS = {  # of the recipe, whose settings a command has as options; the firs
     "check": ("data", "extract"),
     "fit": ("model", "training", "data", "extract"),
     "expand": ("expand",),
+    "evaluate": ("extract",),
     "benchmark": ("benchmark", "model", "training", "data", "extract"),
     "calibrate": ("benchmark", "model"),
     "screens": ("benchmark", "model", "training", "data", "extract"),

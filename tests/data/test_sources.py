@@ -171,6 +171,28 @@ def test_a_bad_scan_stops_it_and_nothing_is_left(table, tmp_path):
     assert not list((tmp_path / "extracted").iterdir())
 
 
+def test_the_error_of_a_table_that_was_cut_says_so_and_how_one_of_lesions_is_told(table, tmp_path):
+    (tmp_path / "in" / "c3_image.nii.gz").write_bytes(b"broken")
+    rule = r"scans.csv: has boxes, or masks and volumes.* call it lesions.csv or manifest.csv, .* origin or roi_side_mm"
+    with pytest.raises(DataError, match=rule) as raised:
+        open_lesions(table)
+    assert len(raised.value.problems) == 2
+    table.rename(tmp_path / "lesions.csv")
+    assert len(open_lesions(tmp_path / "lesions.csv")) == 6
+
+
+def test_a_fit_of_volumes_takes_a_table_of_scans(table):
+    from augmentor.cli.options import read_data, recipe_with
+    from augmentor.data.check import prepare
+    from augmentor.data.masks import load_mask_channels
+
+    recipe = recipe_with(model={"spatial_dims": 3, "size": 16, "with_mask": True})
+    lesions = read_data(str(table), None, None, recipe)
+    assert [read_image(path).pixels.shape for path in lesions.paths] == [(1, 16, 16, 16)] * 6
+    prepared = prepare(lesions, recipe).lesions
+    assert load_mask_channels(prepared, 16).shape == (6, 1, 16, 16, 16)
+
+
 @pytest.mark.slow
 def test_check_and_fit_take_a_table_of_scans(table, tmp_path, monkeypatch, capsys):
     import sys

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from augmentor.data.windows import NAMED, Window, parse_window
-from augmentor.errors import UsageError
+from augmentor.data.windows import DESCRIPTION, NAMED, RECORD, Scale, Window, parse_window, scale_of, units_of
+from augmentor.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -83,3 +83,60 @@ def test_a_scan_without_contrast_has_finite_limits_and_becomes_flat(values):
     limits = Window(1, 99, True).limits(values)
     assert np.isfinite(limits).all()
     assert np.isfinite(Window(1, 99, True).apply(np.array([7.0]), limits)).all()
+
+
+# What the numbers of a lesion mean
+
+SPREAD = "[window]\nlow = -160.0\nhigh = 240.0\npercentile = false\n[png]\nslope = 0.5\nintercept = -160.0\n"
+INTENSITY = '{"Intensity": {"slope": 0.5, "intercept": -160.0, "original_dtype": "%s"}}'
+
+
+@pytest.mark.parametrize(
+    ("record", "text", "name", "scale"),
+    [
+        (RECORD, SPREAD, "1.png", Scale(0.5, -160.0, Window(-160, 240))),
+        (RECORD, SPREAD, "1.nii.gz", Scale(1.0, 0.0, Window(-160, 240), dtype="float32")),
+        (RECORD, "version = '1'\n", "1.npy", Scale(dtype="float32")),
+        (RECORD, "version = '1'\n", "1.png", None),
+        (DESCRIPTION, INTENSITY % "int16", "1.PNG", Scale(0.5, -160.0, None, False, "int16")),
+        (DESCRIPTION, INTENSITY % "int16", "1.dcm", Scale(1.0, 0.0, None, False, "int16")),
+        (DESCRIPTION, INTENSITY % "uint8", "1.png", None),
+        (DESCRIPTION, INTENSITY % "uint16", "1.png", None),
+        (DESCRIPTION, INTENSITY.replace("0.5", "0.0") % "int16", "1.png", None),
+        (DESCRIPTION, '{"Name": "a data set of others"}', "1.png", None),
+        (DESCRIPTION, INTENSITY % "int16", "set.npz#train_images/1", None),
+        ("notes.txt", "", "1.png", None),
+    ],
+)
+def test_what_stands_beside_a_set_says_what_its_numbers_mean(tmp_path, record, text, name, scale):
+    (tmp_path / record).write_text(text)
+    assert scale_of(str(tmp_path / "cyst" / name)) == scale
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        (RECORD, "[window]\nlow = 'x'\n"),
+        (RECORD, SPREAD.replace("0.5", "0.0")),
+        (DESCRIPTION, '{"Intensity": 1}'),
+        (DESCRIPTION, '{"Intensity"'),
+    ],
+)
+def test_a_damaged_record_is_named_with_the_next_step(tmp_path, record, text):
+    (tmp_path / record).write_text(text)
+    with pytest.raises(DataError, match=rf"{record}: can't be read .*Restore it, or"):
+        scale_of(str(tmp_path / "cyst" / "1.png"))
+
+
+def test_the_units_of_pictures_are_those_of_their_scale(tmp_path):
+    (tmp_path / RECORD).write_text(SPREAD)
+    assert units_of(str(tmp_path / "cyst" / "1.png")) == (0.5, -160.0)
+    assert units_of(str(tmp_path / "cyst" / "1.npy")) == units_of(str(tmp_path / "1.png")) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("lung", "lung (-1350 to 150)"), ("-160,200", "-160 to 200"), ("p0.5,p99.5", "percentiles 0.5 to 99.5")],
+)
+def test_a_window_is_told_by_its_name_and_limits(text, told):
+    assert str(parse_window(text)) == told

@@ -87,3 +87,19 @@ def test_where_members_are_not_known_copies_of_either_side_are_found():
 
 def test_a_few_near_copies_are_no_alarm_while_chance_can_explain_them():
     assert not audit(make_sides(copied=0.06, per_class=20)).reasons
+
+
+def test_on_a_guessed_scale_the_absence_of_copies_is_no_relief():
+    blind = audit(replace(make_sides(finished=True), guessed=True))
+    assert not blind.reasons
+    assert blind.blind
+    assert blind.alarm
+    assert blind.sentence.startswith("Near-copies can't be judged: ")
+    assert "No alarm" not in blind.sentence
+    assert "Seen even so" not in replace(blind, near=np.zeros_like(blind.near)).sentence
+    two = replace(blind, near=np.arange(len(blind.near)) < 2).sentence
+    assert "Seen even so: 2 of 120. These 2 files are in the set" in two
+    copied = audit(replace(make_sides(copied=0.5, finished=True), guessed=True))
+    assert copied.alarm
+    assert not copied.blind
+    assert copied.sentence.startswith("Memorisation: ")

@@ -1,3 +1,4 @@
+import html
 import json
 import os
 import resource
@@ -12,11 +13,13 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from augmentor.cli.show import show_evaluation
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import UsageError
 from augmentor.evaluation.evaluate import OWN, evaluate, evaluate_sets
 from augmentor.files import require_own
+from augmentor.report.html import report
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
 
@@ -160,6 +163,26 @@ def test_planted_copies_in_a_folder_are_listed_with_their_origins(tmp_path):
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["copies"] == found.copies
     assert {file.name for file in (tmp_path / "out").iterdir()} <= set(OWN)
     require_own(tmp_path / "out", OWN)
+
+
+@pytest.mark.slow
+def test_what_a_guessed_scale_hides_is_told_on_the_terminal_and_on_the_page(tmp_path, capsys):
+    write_smooth(tmp_path / "made", 24, 1)
+    for file in (tmp_path / "made").glob("*/*.png"):
+        Image.fromarray(np.asarray(Image.open(file)).astype(np.uint16) * 97).save(file)
+    write_smooth(tmp_path / "real", 24, 0)
+    found = evaluate_sets(*(read_lesions(tmp_path / name) for name in ("made", "real")), tmp_path / "out")
+    assert found.alarm
+    assert found.near_copies is None
+    assert found.authenticity == found.membership_auc == {"value": None, "low": None, "high": None}
+    show_evaluation(found)
+    printed = " ".join(capsys.readouterr().out.split())
+    page = report([tmp_path / "out"], tmp_path / "out").read_text()
+    for told in (printed, html.unescape(page)):
+        assert "Near-copies can't be judged" in told
+        assert "each set's own range was taken for full scale" in told
+        assert "No alarm" not in told
+    assert "Share of near-copies" not in page
 
 
 def test_files_of_others_are_not_overwritten(tmp_path):
