@@ -11,11 +11,11 @@ from augmentor.version import VERSION
 
 if TYPE_CHECKING:
     from augmentor.benchmarking.benchmark import benchmark
-    from augmentor.data.extract import extract
     from augmentor.data.readers import read_lesions
-    from augmentor.data.sources import read_scans
     from augmentor.evaluation.evaluate import evaluate
     from augmentor.expansion.expand import expand
+    from augmentor.extraction.extract import extract
+    from augmentor.extraction.sources import read_scans
     from augmentor.recipe import Recipe, load_recipe
     from augmentor.training.fit import fit
 
@@ -26,12 +26,12 @@ _HOMES = {
     "benchmark": "augmentor.benchmarking.benchmark",
     "evaluate": "augmentor.evaluation.evaluate",
     "expand": "augmentor.expansion.expand",
-    "extract": "augmentor.data.extract",
+    "extract": "augmentor.extraction.extract",
     "fit": "augmentor.training.fit",
     "load_recipe": "augmentor.recipe",
     "Recipe": "augmentor.recipe",
     "read_lesions": "augmentor.data.readers",
-    "read_scans": "augmentor.data.sources",
+    "read_scans": "augmentor.extraction.sources",
 }
 
 

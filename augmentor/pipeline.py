@@ -11,10 +11,10 @@ from augmentor.data.check import Inspection, require_usable
 from augmentor.data.lesions import Lesions
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
-from augmentor.data.sources import open_lesions
 from augmentor.errors import ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Evaluation, evaluate
 from augmentor.expansion.expand import expand
+from augmentor.extraction.sources import open_lesions
 from augmentor.files import require_empty, write_atomically
 from augmentor.model.checkpoint import file_hash
 from augmentor.progress import Progress

@@ -702,7 +702,7 @@ def test_ctrl_c_is_answered_in_a_word(monkeypatch, capsys):
     def interrupted(*_arguments, **_names):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("augmentor.data.sources.open_lesions", interrupted)
+    monkeypatch.setattr("augmentor.extraction.sources.open_lesions", interrupted)
     monkeypatch.setattr(sys, "argv", ["augmentor", "check", "--data", "lesions"])
     with pytest.raises(SystemExit) as end:
         cli.main()

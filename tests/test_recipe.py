@@ -2,8 +2,9 @@ import pytest
 from pydantic import ValidationError
 
 from augmentor.cli import options
-from augmentor.data import readers, scan_tables
+from augmentor.data import readers
 from augmentor.errors import UsageError
+from augmentor.extraction import scan_tables
 from augmentor.recipe import (
     COLUMNS,
     LARGEST_SEED,

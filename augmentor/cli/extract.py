@@ -15,7 +15,7 @@ from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
 if TYPE_CHECKING:
-    from augmentor.data.extract import Extraction
+    from augmentor.extraction.extract import Extraction
 
 
 def extract(
@@ -76,9 +76,9 @@ def extract(
 
     Example: `augmentor extract --data scans.csv --window liver --out lesions/`
     """
-    from augmentor.data.extract import extract as extract_lesions
-    from augmentor.data.sources import read_scans
     from augmentor.data.windows import parse_window
+    from augmentor.extraction.extract import extract as extract_lesions
+    from augmentor.extraction.sources import read_scans
 
     cut: dict[str, Any] = {"dims": dims, "size": size, "margin": margin, "fov": fov, "every": _every(sections)}
     cut |= {"per": per, "values": _values_of(values), "min_voxels": min_voxels, "window": window}

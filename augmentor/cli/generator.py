@@ -263,7 +263,7 @@ def evaluate(
 
 def _columns_of_it(table: Path, columns: str | None) -> str | None:
     """Of `ours=theirs,ours=theirs`, which tells how to read --real, the pairs whose theirs a table has too."""
-    from augmentor.data.sources import table_columns
+    from augmentor.extraction.sources import table_columns
     from augmentor.files import exists
 
     pairs = columns_of(columns).items()
@@ -274,7 +274,7 @@ def _columns_of_it(table: Path, columns: str | None) -> str | None:
 def _cut_as_made(made: Any, real: str, columns: str | None, recipe: Any) -> Any:
     """The recipe, by which lesions of a table of scans have the dimensions and the size of the synthetic ones."""
     from augmentor.data.images import read_image
-    from augmentor.data.sources import is_scan_table
+    from augmentor.extraction.sources import is_scan_table
 
     if not is_scan_table(real, columns_of(columns)):
         return recipe

@@ -101,7 +101,7 @@ def typed(context: typer.Context) -> set[str]:
 
 def read_data(data: str, columns: str | None, pattern: str | None, recipe: Any) -> Any:
     """The lesions; where `data` is a table of scans, cut by the recipe's `extract` section."""
-    from augmentor.data.sources import open_lesions
+    from augmentor.extraction.sources import open_lesions
 
     return open_lesions(data, columns_of(columns), pattern, recipe.cutting, TerminalProgress(err))
 

@@ -8,8 +8,8 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from augmentor.data import dicom, extras
 from augmentor.data.dicom import is_dicom, read_dicom, read_segmentation
-from augmentor.data.volumes import read_volume
 from augmentor.errors import DataError
+from augmentor.extraction.volumes import read_volume
 from tests.scan_sets import (
     CT_AFFINE,
     LPS_TO_RAS,

@@ -8,8 +8,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from augmentor.data.cut_scan import cut_scan
-from augmentor.data.scans import Scan
+from augmentor.extraction.cut_scan import cut_scan
+from augmentor.extraction.scans import Scan
 from augmentor.recipe import ExtractSection
 from tests.scan_sets import CT_AFFINE, enhanced, save_dicom, scan_array, write_case, write_nifti, write_series
 

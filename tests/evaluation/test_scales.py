@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augmentor.data.extract import extract
 from augmentor.data.readers import read_lesions
-from augmentor.data.sources import read_scans
 from augmentor.errors import DataError, UsageError
 from augmentor.evaluation.audit import audit
 from augmentor.evaluation.scales import Held, common_ground
 from augmentor.evaluation.sides import sides_of_sets
+from augmentor.extraction.extract import extract
+from augmentor.extraction.sources import read_scans
 from augmentor.recipe import ExtractSection
 from tests.scan_sets import write_nifti
 

@@ -15,11 +15,11 @@ from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
 
 import augmentor.expansion.screen as screening
-from augmentor.data.extract import extract
 from augmentor.data.readers import read_lesions
-from augmentor.data.scans import Scan
 from augmentor.errors import UsageError
 from augmentor.expansion.expand import expand
+from augmentor.extraction.extract import extract
+from augmentor.extraction.scans import Scan
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.recipe import ExpandSection, ExtractSection
 from augmentor.sampling import draw

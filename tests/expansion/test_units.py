@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from augmentor.data.extract import extract
-from augmentor.data.sources import read_scans
 from augmentor.data.windows import units_of
 from augmentor.errors import DataError
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.expand import expand
+from augmentor.extraction.extract import extract
+from augmentor.extraction.sources import read_scans
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.recipe import ExpandSection, ExtractSection
 from augmentor.training.fit import fit

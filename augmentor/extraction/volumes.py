@@ -14,8 +14,8 @@ from augmentor.data.dicom import is_dicom, read_dicom, read_segmentation
 from augmentor.data.extras import need
 from augmentor.data.geometry import LPS_TO_RAS, Grid, Volume, check_grid, nifti_grid, three, whole
 from augmentor.data.images import read_image
-from augmentor.data.packed import MOST_PACKING, is_gzip, unpacked, unpacked_size
 from augmentor.errors import DataError
+from augmentor.extraction.packed import MOST_PACKING, is_gzip, unpacked, unpacked_size
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image, PngImagePlugin
 
-from augmentor.data import extract as module
-from augmentor.data.extract import extract
 from augmentor.data.images import read_image
 from augmentor.data.masks import read_mask
-from augmentor.data.scans import Scan
-from augmentor.data.sources import read_scans
 from augmentor.errors import DataError, UsageError
+from augmentor.extraction import extract as module
+from augmentor.extraction.extract import extract
+from augmentor.extraction.scans import Scan
+from augmentor.extraction.sources import read_scans
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
 from tests.scan_sets import (

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from augmentor.data.geometry import Grid, Placed
-from augmentor.data.roi import Region, View, box_of, cut, region_of_box, regions_of, touches, views_of
 from augmentor.errors import DataError
+from augmentor.extraction.roi import Region, View, box_of, cut, region_of_box, regions_of, touches, views_of
 from tests.scan_sets import CT_AFFINE, LPS_TO_RAS, ball
 
 SHAPE = (40, 36, 12)

@@ -13,13 +13,24 @@ import numpy as np
 from PIL import Image
 
 from augmentor.data.geometry import EmptyMaskError, Volume, place
-from augmentor.data.identity import pseudonym
 from augmentor.data.images import SUFFIX, file_name
-from augmentor.data.roi import Cut, Region, View, box_of, cut, leaves, region_of_box, regions_of, touches, views_of
-from augmentor.data.scans import Box, Scan
-from augmentor.data.volumes import read_mask, read_volume
 from augmentor.data.windows import DEEPEST, Window, parse_window
 from augmentor.errors import DataError
+from augmentor.extraction.identity import pseudonym
+from augmentor.extraction.roi import (
+    Cut,
+    Region,
+    View,
+    box_of,
+    cut,
+    leaves,
+    region_of_box,
+    regions_of,
+    touches,
+    views_of,
+)
+from augmentor.extraction.scans import Box, Scan
+from augmentor.extraction.volumes import read_mask, read_volume
 from augmentor.recipe import ExtractSection
 
 CUT_COLUMN = "roi_side_mm"  # a table that has it holds lesions already

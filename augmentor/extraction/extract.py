@@ -14,14 +14,14 @@ import tomli_w
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from augmentor.arguments import checked
-from augmentor.data.cut_scan import CUT_COLUMN, Found, cut_scan
-from augmentor.data.identity import key_of
 from augmentor.data.lesions import Lesions
 from augmentor.data.readers import read_lesions
-from augmentor.data.scans import Scan
-from augmentor.data.sheet import write_sheet
 from augmentor.data.windows import DEEPEST, RECORD, Window, parse_window
 from augmentor.errors import AugmentorError, DataError
+from augmentor.extraction.cut_scan import CUT_COLUMN, Found, cut_scan
+from augmentor.extraction.identity import key_of
+from augmentor.extraction.scans import Scan
+from augmentor.extraction.sheet import write_sheet
 from augmentor.files import require_empty, whole_folder
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection

@@ -3,8 +3,8 @@ import gzip
 import numpy as np
 import pytest
 
-from augmentor.data.packed import is_gzip, unpacked, unpacked_size
 from augmentor.errors import DataError
+from augmentor.extraction.packed import is_gzip, unpacked, unpacked_size
 
 CONTENT = np.random.default_rng(0).integers(0, 64, 3_000_000).astype(np.uint8).tobytes()
 

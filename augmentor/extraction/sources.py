@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from augmentor.arguments import checked
-from augmentor.data.extract import CUT_COLUMN, extract
 from augmentor.data.images import DICOM_SUFFIXES
 from augmentor.data.lesions import Lesions
 from augmentor.data.name_patterns import name_pattern
 from augmentor.data.readers import LESION_TABLES, csv_rows, read_json, read_lesions
-from augmentor.data.scan_folders import read_scan_folder
-from augmentor.data.scan_tables import read_scan_csv, read_scan_datalist, scan_images
-from augmentor.data.scans import Scan
-from augmentor.data.volumes import ITK_SUFFIXES, NIFTI_SUFFIXES, read_volume
 from augmentor.errors import DataError, UsageError, first_of
+from augmentor.extraction.extract import CUT_COLUMN, extract
+from augmentor.extraction.scan_folders import read_scan_folder
+from augmentor.extraction.scan_tables import read_scan_csv, read_scan_datalist, scan_images
+from augmentor.extraction.scans import Scan
+from augmentor.extraction.volumes import ITK_SUFFIXES, NIFTI_SUFFIXES, read_volume
 from augmentor.files import exists
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection

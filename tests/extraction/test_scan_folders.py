@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from augmentor.data.scan_folders import read_scan_folder
 from augmentor.errors import DataError, UsageError
+from augmentor.extraction.scan_folders import read_scan_folder
 from tests.scan_sets import ball, write_segmentation, write_series
 
 

@@ -1,4 +1,7 @@
-"""How long extraction takes beside reading the same files; `python -m tests.data.test_extract_speed 100` measures."""
+"""How long extraction takes beside reading the same files.
+
+`python -m tests.extraction.test_extract_speed 100` measures.
+"""
 
 import sys
 import tempfile
@@ -10,8 +13,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from augmentor.data.extract import extract
-from augmentor.data.sources import read_scans
+from augmentor.extraction.extract import extract
+from augmentor.extraction.sources import read_scans
 from augmentor.recipe import ExtractSection
 from tests.scan_sets import ball, write_nifti
 

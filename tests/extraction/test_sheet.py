@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augmentor.data.sheet import write_sheet
+from augmentor.extraction.sheet import write_sheet
 
 CELL, GAP = 96, 4
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from augmentor.data.dicom_folders import pairs_of
-from augmentor.data.scans import Scan
 from augmentor.errors import DataError, UsageError, first_of
+from augmentor.extraction.dicom_folders import pairs_of
+from augmentor.extraction.scans import Scan
 
 # How image and mask are called in folders that are met often.
 _CONVENTIONS = (

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from augmentor.data.dicom_folders import pairs_of
+from augmentor.extraction.dicom_folders import pairs_of
 from tests.scan_sets import ball, dicom_image, save_dicom, write_segmentation, write_series
 
 SHAPE = (16, 14, 6)

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from augmentor.data.scan_tables import read_scan_csv, read_scan_datalist
 from augmentor.errors import DataError
+from augmentor.extraction.scan_tables import read_scan_csv, read_scan_datalist
 
 
 def write(file, text):

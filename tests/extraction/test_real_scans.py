@@ -10,8 +10,8 @@ from PIL import Image
 
 from augmentor import cli
 from augmentor.data.dicom import read_dicom
-from augmentor.data.volumes import read_volume
 from augmentor.errors import DataError
+from augmentor.extraction.volumes import read_volume
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_segmentation_and_its_nrrd_are_the_same_voxels(shared_data):
     pytest.importorskip("highdicom")
     pytest.importorskip("SimpleITK")
     from augmentor.data.geometry import place
-    from augmentor.data.volumes import read_mask
+    from augmentor.extraction.volumes import read_mask
 
     home = shared_data("dicom-samples/dcmqi/segmentations")
     image = read_volume([home / "ct-3slice"]).grid

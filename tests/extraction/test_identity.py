@@ -3,8 +3,8 @@ import stat
 
 import pytest
 
-from augmentor.data.identity import key_of, pseudonym
 from augmentor.errors import UsageError
+from augmentor.extraction.identity import key_of, pseudonym
 
 KEY = b"k" * 32
 

@@ -18,9 +18,9 @@ from augmentor.data.readers import (
     split_name,
     with_slashes,
 )
-from augmentor.data.scans import Box, Scan, checked
-from augmentor.data.volumes import is_scan
 from augmentor.errors import DataError, first_of
+from augmentor.extraction.scans import Box, Scan, checked
+from augmentor.extraction.volumes import is_scan
 
 _ALIASES = {
     "image": ("image", "path", "file", "filename", "file_name", "image_path", "scan", "series"),

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from augmentor.data import extras
-from augmentor.data.volumes import is_scan, read_mask, read_volume
 from augmentor.errors import DataError
+from augmentor.extraction.volumes import is_scan, read_mask, read_volume
 from tests.scan_sets import CT_AFFINE, dicom_image, save_dicom, write_nifti, write_series
 
 

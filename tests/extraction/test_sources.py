@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from augmentor.data.images import read_image
-from augmentor.data.sources import is_scan_table, open_lesions, read_scans
 from augmentor.errors import DataError, UsageError
+from augmentor.extraction.sources import is_scan_table, open_lesions, read_scans
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
 from tests.lesion_sets import write_set
