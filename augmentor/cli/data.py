@@ -32,7 +32,7 @@ def check(
     lesions = read_data(data, columns, patient_pattern, recipe_with(extract={"window": window, "fov": fov}))
     progress = TerminalProgress(err)
     with progress.task("Reading", len(lesions)) as update:
-        found = inspect(lesions, lambda done, _: update(done, ""))
+        found = inspect(lesions, update)
     content = found.as_dict()
     if as_json:
         print(json.dumps(content, indent=1))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from augmentor.data.extras import install
 from augmentor.errors import UsageError
 from augmentor.version import VERSION
 
@@ -32,8 +33,8 @@ def require_highdicom() -> Any:
         import highdicom  # noqa: PLC0415  takes a second to import, and an extra brings it
     except ImportError as error:
         raise UsageError(
-            "Writing DICOM needs highdicom, which is not installed. Add it with: "
-            'pip install "lesion-augmentor[dicom]", or choose --format nifti, png or npy.'
+            f"Writing DICOM needs highdicom, which is not installed. Add it with: {install('dicom')}, "
+            "or choose --format nifti, png or npy."
         ) from error
     return highdicom
 

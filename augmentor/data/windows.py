@@ -166,7 +166,7 @@ def _extracted(record: Path) -> tuple[float, float, Window | None]:
     try:
         content = tomllib.loads(record.read_text(encoding="utf-8"))
         spread, kept = content.get("png", {"slope": 1.0, "intercept": 0.0}), content.get("window")
-        window = Window(float(kept["low"]), float(kept["high"]), bool(kept["percentile"])) if kept else None
+        window = _window(kept)
         slope, intercept = float(spread["slope"]), float(spread["intercept"])
         if not slope > 0:
             raise ValueError(f"slope {slope:g} must be above 0")
@@ -176,15 +176,21 @@ def _extracted(record: Path) -> tuple[float, float, Window | None]:
 
 
 def _expanded(image: str, description: Path) -> Scale | None:
-    """By `Intensity` of an enlarged set; its window is not in it. A DICOM file's own slope is applied as it is read."""
+    """By `Intensity` of an enlarged set, with its window where one was on record beside the real lesions. (A DICOM
+    file's own slope is applied as it is read.)"""
     try:
         content: Any = json.loads(description.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or "Intensity" not in content:  # of a data set of others
             return None
         told = content["Intensity"]
         slope, intercept, dtype = float(told["slope"]), float(told["intercept"]), str(told["original_dtype"])
+        window, recorded = _window(told.get("window")), "window" in told
     except (UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{description}: can't be read ({error}). Restore it, or expand the lesions again.") from error
     if dtype in _GREYS or not slope > 0:  # of images of one value
         return None
-    return Scale(*((slope, intercept) if _is_png(image) else (1.0, 0.0)), recorded=False, dtype=dtype)
+    return Scale(*((slope, intercept) if _is_png(image) else (1.0, 0.0)), window, recorded, dtype)
+
+
+def _window(told: Any) -> Window | None:
+    return Window(float(told["low"]), float(told["high"]), bool(told["percentile"])) if told else None

@@ -204,7 +204,7 @@ def _of_origin(lesions: Lesions, origin: str) -> Lesions:
 
 def _readable(lesions: Lesions) -> Inspection:
     """Raises DataError where images can't be compared with each other."""
-    found = inspect(lesions)
+    found = inspect(lesions, masks=False)
     if found.unreadable:
         raise DataError(found.unreadable)
     if len(found.dims) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 
 from augmentor.data.images import SUFFIX, FileFormat, Intensity, file_name, slope_intercept, storage, write_image
 from augmentor.data.secondary_capture import require_highdicom, write_secondary_capture
+from augmentor.data.windows import Scale
 from augmentor.errors import UsageError
 from augmentor.model.checkpoint import Card
 
@@ -32,7 +33,8 @@ class SetWriter:
     """Writes one set into a folder; `rows` becomes the manifest.
 
     units: (slope, intercept) from what the training files hold to the modality's units. A PNG holds what they hold;
-    every other format, which can, the units themselves.
+    every other format, which can, the units themselves. scale: what is recorded of the training files' numbers; its
+    window goes on record here too.
 
     Nothing is copied from a source: a file holds pixels, spacing and a note. Files are written in a thread beside the
     caller's, a few behind: use it as a context, which ends when all are written. What a file can't be written for is
@@ -43,6 +45,7 @@ class SetWriter:
     form: FileFormat
     card: Card
     units: tuple[float, float] = (1.0, 0.0)
+    scale: Scale | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), init=False, compare=False)
     _unwritten: deque[Future[None]] = field(default_factory=deque, init=False, compare=False)
@@ -140,10 +143,17 @@ class SetWriter:
             "GeneratedBy": [made_by],
             "Warning": "Rows of origin 'synthetic' are no patients. Never test or validate on them.",
             "Counts": manifest.groupby(["label", "origin"]).size().unstack(fill_value=0).to_dict("index"),
-            "Intensity": {"slope": slope, "intercept": intercept, "original_dtype": self.original.dtype},
+            "Intensity": {"slope": slope, "intercept": intercept, "original_dtype": self.original.dtype} | self._kept,
             "Screen": screen,
         }
         (self.folder / "dataset_description.json").write_text(json.dumps(description, indent=1))
+
+    @property
+    def _kept(self) -> dict[str, Any]:
+        """The window, null for none; nothing where nobody knows."""
+        if self.scale is None or not self.scale.recorded:
+            return {}
+        return {"window": asdict(self.scale.window) if self.scale.window else None}
 
     def _datalist(self) -> dict[str, Any]:
         """Paths are relative to the file; MONAI's loader joins those of `image`, and of `mask` where it is there."""

@@ -13,7 +13,7 @@ from augmentor.data.lesions import Lesions, is_known_by_file_alone
 from augmentor.data.masks import read_mask
 from augmentor.data.readers import read_lesions
 from augmentor.data.sizes import spacing_at
-from augmentor.data.windows import units_of
+from augmentor.data.windows import scale_of, units_of
 from augmentor.errors import ShortfallError
 from augmentor.evaluation.note import note_of
 from augmentor.expansion.enlarged_set import SetWriter
@@ -61,7 +61,7 @@ def _write_set(
     generator, card = load_checkpoint(run.chosen_checkpoint)
     first = run.training.paths[0]
     form = section.format or file_format(first, card.model.spatial_dims)
-    writer = SetWriter(folder, form, card, units_of(first))
+    writer = SetWriter(folder, form, card, units_of(first), scale_of(first))
     screen = screen_of(run, card, section.screen)
     source = {"checkpoint": file_hash(run.chosen_checkpoint), "recipe": card.recipe_hash}
     with writer:

