@@ -86,7 +86,7 @@ def test_the_runs_own_held_out_lesions_are_taken_each_image_once():
 def without_files(monkeypatch):
     """Every lesion is a readable one of 8 bits."""
     told = {"unreadable": [], "dtypes": {"uint8": 2}, "examples": {}}
-    monkeypatch.setattr(choice, "inspect", lambda brought, masks: SimpleNamespace(lesions=brought, **told))
+    monkeypatch.setattr(choice, "inspect", lambda brought, **_: SimpleNamespace(lesions=brought, **told))
     monkeypatch.setattr(choice, "read_image", lambda _: SimpleNamespace(pixels=np.zeros((1, 2, 2), np.uint8)))
 
 
