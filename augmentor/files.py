@@ -65,6 +65,20 @@ def write_table(file: Path, table: pd.DataFrame | None, **how: Any) -> None:
         write_atomically(file, table.to_csv(index=False, lineterminator="\n", **how))
 
 
+def read_table(file: Path, *needed: str, **how: Any) -> pd.DataFrame:
+    """What `write_table` wrote, with the columns that are needed. Raises UsageError where it holds less.
+
+    how: for `pandas.read_csv`.
+    """
+    try:
+        table = pd.read_csv(file, **how)
+    except ValueError as error:  # pandas' errors, and bytes that are no UTF-8
+        raise damaged(file, error) from error
+    if missing := set(needed) - set(table):
+        raise damaged(file, f"no column {', '.join(sorted(missing))}")
+    return table
+
+
 @contextmanager
 def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     """A folder beside `out` that takes its name when everything is written in it.

@@ -15,7 +15,7 @@ from augmentor.errors import ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Evaluation, evaluate
 from augmentor.expansion.expand import expand
 from augmentor.extraction.sources import open_lesions
-from augmentor.files import require_empty, write_atomically
+from augmentor.files import read_json, require_empty, write_atomically
 from augmentor.model.checkpoint import file_hash
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe, load_recipe, make_recipe
@@ -112,7 +112,7 @@ def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
     made_for = outcome.out / "expanded.json"
     asked = {"expand": recipe.expand.model_dump(mode="json"), "checkpoint": file_hash(run.chosen_checkpoint)}
     if out.exists():
-        found = json.loads(made_for.read_text(encoding="utf-8")) if made_for.exists() else {}
+        found = read_json(made_for) if made_for.exists() else {}
         if asked.items() <= found.items():
             outcome.expanded = read_lesions(out / "manifest.csv")
             outcome.shortfall = ShortfallError(found["shortfall"]) if found.get("shortfall") else None

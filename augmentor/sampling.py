@@ -14,12 +14,18 @@ from torch import Tensor
 from augmentor.data.masks import from_channel
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card
+from augmentor.version import VERSION
 
 # Kernels may sum in another order at another batch size, so the network always sees batches of this many.
 BATCH = 32
 _NUMBERS = 2**32  # lesions of one base and class, see `seed_of`
 _PLASTIC = 1.32471795724474602596  # the real root of x^3 = x + 1
 _STEPS = np.array([1 / _PLASTIC, 1 / _PLASTIC**2])
+
+
+def note_of(checkpoint: str, seed: int) -> str:
+    """What a lesion's file says of itself, whoever writes it. checkpoint: its hash."""
+    return f"SYNTHETIC lesion by augmentor {VERSION}, checkpoint {checkpoint}, seed {seed}"
 
 
 def latents_of(seeds: Sequence[int], dim: int) -> Tensor:

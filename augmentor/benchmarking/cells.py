@@ -27,7 +27,7 @@ _PACKAGE = Path(__file__).parent.parent
 _READ = tuple(f"data/{name}.py" for name in ("dicom", "extras", "geometry", "images", "lesions"))
 _DATA = (*_READ, *(f"data/{name}.py" for name in ("masks", "sizes", "splits")))
 FIT_CODE = ("model/*.py", "training/*.py", *_DATA, "measures.py", "sampling.py")
-SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "evaluation/note.py", "data/windows.py")
+SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "data/windows.py")
 _OURS = tuple(
     f"benchmarking/{name}.py" for name in ("arms", "auto", "classifiers", "crossval", "networks", "pool", "statistics")
 )
@@ -103,7 +103,7 @@ class Cell:
         """The key is in its name, so that a cell of another recipe in the same folder is left alone."""
         spec = self.spec
         size = f"-x{spec.factor:g}" + (f"-n{spec.per_class}" if spec.per_class else "")
-        name = f"{spec.arm}-{spec.classifier}-fold{file_name(spec.fold)[:60]}-seed{spec.seed}{size}-{self.key}.json"
+        name = f"{spec.arm}-{spec.classifier}-fold{file_name(spec.fold)}-seed{spec.seed}{size}-{self.key}.json"
         return folder / name
 
     def save(self, folder: Path) -> None:

@@ -115,7 +115,7 @@ class FoldData:
 
     def gan_folder(self, model: ModelName) -> Path:
         size = f"-n{self.per_class}" if self.per_class else ""
-        name = f"fold{file_name(self.fold.name)[:60]}-seed{self.seed}{size}-{model}-{self.gan_key(model)}"
+        name = f"fold{file_name(self.fold.name)}-seed{self.seed}{size}-{model}-{self.gan_key(model)}"
         return self.folder / "gans" / name
 
 

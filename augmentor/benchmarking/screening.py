@@ -24,7 +24,7 @@ from augmentor.evaluation.fidelity import MEAN, measure_fidelity
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import screen_of
-from augmentor.files import write_table
+from augmentor.files import read_table, write_table
 from augmentor.locks import locked
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.model.features import Embedder
@@ -55,7 +55,7 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     _require_synthetic([gan.data for gan in design.gans], recipe.benchmark.factor)
     file = out / "screen.csv"
     with locked(out / ".lock", f"{out}: a study is at work in this folder. Wait for it, or give another --out."):
-        rows: list[Any] = pd.read_csv(file, dtype={"fold": str, "key": str}).to_dict("records") if file.exists() else []
+        rows = _rows_in(file)
         known = {(row.get("key"), row["setting"]) for row in rows}
         folds = {_key(gan.data, recipe): gan.data for gan in design.gans}
         with progress.task("Studying the screen", len(folds) * (1 + len(SETTINGS))) as update:
@@ -85,6 +85,10 @@ def _key(data: FoldData, recipe: Recipe) -> str:
     asked = recipe.benchmark
     content = {"gan": data.gan_key("cgan"), "test": data_of(data.test), "factor": asked.factor, "steps": asked.steps}
     return result_key(content | {"classifiers": asked.classifiers}, (*CELL_CODE, *SCREEN_CODE))
+
+
+def _rows_in(file: Path) -> list[Any]:
+    return read_table(file, "setting", dtype={"fold": str, "key": str}).to_dict("records") if file.exists() else []
 
 
 def summarise_study(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from augmentor.data.dicom import header_of, is_dicom
+from augmentor.data.lesions import BY_DICOM
 from augmentor.errors import DataError
 
 Headers = dict[Path, Dataset]
@@ -28,7 +29,7 @@ def patients_of(headers: Headers) -> tuple[dict[Path, str], list[str]]:
     if len(set(ids.values())) < 2:
         return dict.fromkeys(headers, ""), []
     names: dict[str, str] = {"": ""}
-    patients = {file: names.setdefault(own, f"dicom:{file}") for file, own in ids.items()}
+    patients = {file: names.setdefault(own, f"{BY_DICOM}{file}") for file, own in ids.items()}
     told = f"{len(names) - 1} patients are told apart by PatientID in the DICOM headers"
     return patients, [f"{told}; if that is no patient's, name them with --patient-pattern."]
 

@@ -35,6 +35,8 @@ _TURNS = {
 }  # by EXIF's orientation
 _UNEVEN = 1.01  # the longest edge of a voxel over its shortest
 _MOST_CUBES = 512  # along a side that is made of cubes, unless the file has more
+_TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.(csv|json)", re.IGNORECASE)  # by Windows; by tables
+_LONGEST = 60  # bytes of a file name: systems take 255 and paths of 260, into which others' folders go too
 _NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$", re.IGNORECASE)
 
 
@@ -55,11 +57,6 @@ class LesionImage:
     @property
     def dims(self) -> int:
         return self.pixels.ndim - 1
-
-
-_TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.(csv|json)", re.IGNORECASE)  # by Windows; by tables
-
-_LONGEST = 60  # bytes of a file name: systems take 255 and paths of 260, into which others' folders go too
 
 
 def file_name(text: str) -> str:

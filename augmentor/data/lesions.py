@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from augmentor.errors import DataError
-from augmentor.files import damaged, write_atomically
+from augmentor.files import read_table, write_atomically
 
 COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin", "content")
+BY_IMAGE, BY_DICOM = "image:", "dicom:"  # and a file: the name of a patient who has none
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _positions(chosen: np.ndarray | Sequence[int]) -> np.ndarray:
 
 def is_known_by_file_alone(patient: str) -> bool:
     """Whether a patient's name is one that was made of a file's, since none was given: it says where the file lies."""
-    return patient.startswith(("image:", "dicom:"))
+    return patient.startswith((BY_IMAGE, BY_DICOM))
 
 
 def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence[str] = ()) -> Lesions:
@@ -105,10 +106,10 @@ def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence
         table = table[~again].reset_index(drop=True)
     unknown = (table["patient"] == "") & (table["origin"] == "real")
     if unknown.any():
-        table.loc[unknown, "patient"] = ["image:" + Path(p).name for p in table.loc[unknown, "path"]]
+        table.loc[unknown, "patient"] = [BY_IMAGE + Path(p).name for p in table.loc[unknown, "path"]]
         clash = table["patient"].where(unknown).dropna().duplicated(keep=False)
         for row in clash[clash].index:
-            table.loc[row, "patient"] = "image:" + table.loc[row, "path"]
+            table.loc[row, "patient"] = BY_IMAGE + table.loc[row, "path"]
         notes.append(
             f"No patient is known for {int(unknown.sum())} of {len(table)} images: each counts as its own patient. "
             "If one patient owns several of them, scores on 'unseen patients' will be too good. "
@@ -122,11 +123,6 @@ def load_lesions(file: Path) -> Lesions:
 
     Raises UsageError where the file is damaged.
     """
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except ValueError as error:  # pandas' errors, and bytes that are no UTF-8
-        raise damaged(file, error) from error
-    if missing := {"path", "label", "patient"} - set(table):
-        raise damaged(file, f"no column {', '.join(sorted(missing))}")
+    table = read_table(file, "path", "label", "patient", dtype=str, keep_default_na=False)
     table = table.assign(**{name: "" for name in COLUMNS if name not in table})[list(COLUMNS)]
     return Lesions(table, file)

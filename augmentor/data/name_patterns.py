@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from augmentor.data.images import stem
-from augmentor.errors import DataError, UsageError
+from augmentor.errors import DataError, UsageError, first_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,18 @@ class NamePattern:
                 f"{name}: --{self.group}-pattern fits in two ways, with the {self.group} {found!r} or {other!r}. Give "
                 f"the one that is meant as a regular expression: '{self.first.pattern}' or '{self.last.pattern}'."
             )
+        return found
+
+    def find_all(self, names: Iterable[str]) -> list[str]:
+        """Raises DataError of all names in which `find` finds none."""
+        found, problems = [], []
+        for name in names:
+            try:
+                found.append(self.find(name))
+            except DataError as error:
+                problems.append(str(error))
+        if problems:
+            raise DataError(first_of(problems, "files"))
         return found
 
 

@@ -21,6 +21,7 @@ from augmentor.data.dicom_lesions import Headers, patients_of, read_headers, req
 from augmentor.data.images import SUFFIXES, is_image, names_dicom, stem
 from augmentor.data.lesions import COLUMNS, Lesions, make_lesions
 from augmentor.data.name_patterns import NamePattern, name_pattern
+from augmentor.data.windows import DESCRIPTION
 from augmentor.errors import SHOWN, DataError, UsageError, first_of
 from augmentor.files import exists
 from augmentor.recipe import COLUMNS as _READ_COLUMNS
@@ -31,7 +32,6 @@ _NOT_CLASSES = {"masks"}
 # One of these lies in whatever the commands write: runs, enlarged sets, benchmarks, evaluations, lesions cut out and
 # readings. A report has its figures beside it; alone, `report.html` may be anybody's.
 _WRITTEN = ("recipe.toml", "benchmark.toml", "evaluation.json", "extract.toml", "key.json")
-_DESCRIPTION = "dataset_description.json"  # of any BIDS set, and so of an enlarged one
 _REPORT = ("report.html", "figures")
 _MASK_ENDINGS = ("_mask", "-mask", "_seg", "_segmentation")  # of the name of a lesion's mask, beside the lesion
 # What people and systems keep beside images; files of other kinds could be images that are not read.
@@ -166,7 +166,7 @@ def _is_ours(folder: Path) -> bool:
     """Whether a command wrote what it holds."""
     if all((folder / name).exists() for name in _REPORT) or any((folder / name).exists() for name in _WRITTEN):
         return True
-    description = folder / _DESCRIPTION
+    description = folder / DESCRIPTION  # of any BIDS set, and so of an enlarged one
     return description.is_file() and '"augmentor"' in description.read_text(encoding="utf-8", errors="ignore")
 
 
@@ -224,18 +224,6 @@ def _left_out(name: str) -> bool:
 def _masked(name: str) -> list[str]:
     """The lesion whose mask a file of this name is, by its ending: `x` for `x_mask`."""
     return [name[: -len(ending)] for ending in _MASK_ENDINGS if name.lower().endswith(ending)]
-
-
-def _all_patients(names: Sequence[str], pattern: NamePattern) -> list[str]:
-    patients, problems = [], []
-    for name in names:
-        try:
-            patients.append(pattern.find(name))
-        except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError(first_of(problems, "files"))
-    return patients
 
 
 def _read_csv(file: Path, columns: dict[str, str], pattern: NamePattern | None) -> Lesions:
@@ -416,7 +404,7 @@ def _set_patients(
     if not pattern:
         return _set_patients_of_headers(columns, headers)
     before = columns.get("patient", [])
-    columns["patient"] = _all_patients([Path(p).name for p in columns["path"]], pattern)
+    columns["patient"] = pattern.find_all([Path(p).name for p in columns["path"]])
     if not any(before) or before == columns["patient"]:
         return []
     return ["The table's column of patients is left aside: --patient-pattern takes them from the file names instead."]

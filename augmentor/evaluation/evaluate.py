@@ -20,7 +20,6 @@ from augmentor.evaluation.fidelity import FID_CAVEAT, MEAN, Fidelity, Scores, me
 from augmentor.evaluation.gallery import CLOSEST, FOLDER, INTERPOLATIONS, PAIRS, interpolate, save_mosaic
 from augmentor.evaluation.intervals import UNKNOWN, Bounded
 from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
-from augmentor.evaluation.note import note_of
 from augmentor.evaluation.plane import EMBEDDING, first_of_each, plane_of
 from augmentor.evaluation.sides import Sides, require_two_of_a_class, sides_of_run, sides_of_sets
 from augmentor.evaluation.usefulness import Usefulness, measure_usefulness
@@ -29,6 +28,7 @@ from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
 from augmentor.model.features import Embedder
 from augmentor.model.own_weights import fixed_spaces
 from augmentor.progress import Progress
+from augmentor.sampling import note_of
 from augmentor.training.encoder import fit_encoder
 from augmentor.training.run import Run, as_run
 
@@ -91,9 +91,8 @@ def evaluate(
     Raises UsageError where the run held no lesions out, or `features` is not known.
     """
     run, progress, spaces = as_run(run), progress or Progress(), fixed_spaces(features)
-    with whole_folder(
-        run.folder / FOLDER, replace=True
-    ) as part:  # first: where nothing can be written, that is told now
+    # First of all, so that a run that can't be written into is told at once.
+    with whole_folder(run.folder / FOLDER, replace=True) as part:
         with progress.task(f"Drawing {per_class} lesions a class", 1.0) as update:
             sides = sides_of_run(run, per_class, update)
         found = _judge(sides, spaces, progress)

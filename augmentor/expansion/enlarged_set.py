@@ -14,7 +14,7 @@ import pandas as pd
 
 from augmentor.data.images import SUFFIX, FileFormat, Intensity, file_name, slope_intercept, storage, write_image
 from augmentor.data.secondary_capture import require_highdicom, write_secondary_capture
-from augmentor.data.windows import Scale
+from augmentor.data.windows import DESCRIPTION, Scale
 from augmentor.errors import UsageError
 from augmentor.model.checkpoint import Card
 
@@ -146,7 +146,7 @@ class SetWriter:
             "Intensity": {"slope": slope, "intercept": intercept, "original_dtype": self.original.dtype} | self._kept,
             "Screen": screen,
         }
-        (self.folder / "dataset_description.json").write_text(json.dumps(description, indent=1))
+        (self.folder / DESCRIPTION).write_text(json.dumps(description, indent=1))
 
     @property
     def _kept(self) -> dict[str, Any]:

@@ -9,13 +9,12 @@ import numpy as np
 
 from augmentor.arguments import checked
 from augmentor.data.images import file_format, read_image, to_square
-from augmentor.data.lesions import Lesions, is_known_by_file_alone
+from augmentor.data.lesions import BY_IMAGE, Lesions, is_known_by_file_alone
 from augmentor.data.masks import read_mask
 from augmentor.data.readers import read_lesions
 from augmentor.data.sizes import spacing_at
 from augmentor.data.windows import scale_of, units_of
 from augmentor.errors import ShortfallError
-from augmentor.evaluation.note import note_of
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.rules import ALWAYS, REASONS, Synthetic
@@ -24,6 +23,7 @@ from augmentor.files import require_empty, whole_folder
 from augmentor.model.checkpoint import file_hash, load_checkpoint
 from augmentor.progress import Progress
 from augmentor.recipe import ExpandSection
+from augmentor.sampling import note_of
 from augmentor.training.run import Run, as_run
 from augmentor.version import VERSION
 
@@ -88,7 +88,7 @@ def _write_real(training: Lesions, writer: SetWriter) -> None:
         writer.add(pixels, mask, str(row.label), "real", number, note, spacing)
         patient = str(row.patient)
         if is_known_by_file_alone(patient):
-            patient = unnamed.setdefault(patient, f"image:{len(unnamed) + 1}")
+            patient = unnamed.setdefault(patient, f"{BY_IMAGE}{len(unnamed) + 1}")
         writer.rows[-1]["patient"] = patient
 
 

@@ -193,10 +193,8 @@ def cut(voxels: np.ndarray, first: np.ndarray, grid: Grid, region: Region, view:
     mask = None if mask is None else nibabel.apply_orientation(mask, turn)
     centre = np.linalg.solve(affine, np.append(grid.world(view.centre), 1))[:3]
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    step = np.array([view.side / size / s for s in spacing])
-    if view.section is None:
-        return _cube(voxels, mask, affine, centre, step, size, view.side)
-    return _square(voxels, mask, affine, centre, step, size, view.side, axis)
+    place = _Place(affine, centre, view.side / size / spacing, size, view.side / size)
+    return _cube(voxels, mask, place) if view.section is None else _square(voxels, mask, place, axis)
 
 
 @lru_cache(maxsize=64)  # all lesions of a scan are turned alike
@@ -207,37 +205,37 @@ def _turn_to(axes: str, directions: bytes) -> np.ndarray:
     return nibabel.orientations.ornt_transform(nibabel.io_orientation(affine), nibabel.orientations.axcodes2ornt(axes))
 
 
-def _cube(
-    voxels: np.ndarray,
-    mask: np.ndarray | None,
-    affine: np.ndarray,
-    centre: np.ndarray,
-    step: np.ndarray,
-    size: int,
-    side: float,
-) -> Cut:
-    origin = centre - step * (size - 1) / 2
+@dataclass(frozen=True)
+class _Place:
+    """Of a cut among the voxels: `size` pixels of `spacing` mm along each axis, `step` voxels apart, around `centre`.
+
+    affine: of the voxels. centre and step: (3,) float64."""
+
+    affine: np.ndarray
+    centre: np.ndarray
+    step: np.ndarray
+    size: int
+    spacing: float
+
+    @property
+    def origin(self) -> np.ndarray:
+        """The voxel of the first pixel."""
+        return self.centre - self.step * (self.size - 1) / 2
+
+
+def _cube(voxels: np.ndarray, mask: np.ndarray | None, place: _Place) -> Cut:
+    origin, step, size = place.origin, place.step, place.size
     image = _sampled(voxels, origin, step, size)
     inside = None if mask is None else _mask_sampled(mask, origin, step, size)
-    return Cut(image, inside, affine @ _shift(origin) @ np.diag([*step, 1.0]), side / size)
+    return Cut(image, inside, place.affine @ _shift(origin) @ np.diag([*step, 1.0]), place.spacing)
 
 
-def _square(
-    voxels: np.ndarray,
-    mask: np.ndarray | None,
-    affine: np.ndarray,
-    centre: np.ndarray,
-    step: np.ndarray,
-    size: int,
-    side: float,
-    axis: int,
-) -> Cut:
+def _square(voxels: np.ndarray, mask: np.ndarray | None, place: _Place, axis: int) -> Cut:
     """In the plane across `axis`: the first of the other axes runs across, the second down (from head to feet)."""
     across, down = (a for a in range(3) if a != axis)
     upright = axis != 2 and down == 2  # S counts upwards, rows count downwards
     plane, inside = voxels.take(0, axis=axis), None if mask is None else mask.take(0, axis=axis)
-    origin = (centre - step * (size - 1) / 2)[[across, down]]
-    scale = step[[across, down]]
+    origin, scale, size = place.origin[[across, down]], place.step[[across, down]], place.size
     colours = [plane] if plane.ndim == 2 else np.moveaxis(plane, -1, 0)
     image = np.stack([_sampled(c, origin, scale, size).T for c in colours], axis=-1)
     outline = None if inside is None else _mask_sampled(inside, origin, scale, size).T
@@ -248,7 +246,7 @@ def _square(
     if upright:
         image, outline = image[::-1], None if outline is None else outline[::-1]
         way[down, 1], way[down, 3] = -scale[1], origin[1] + scale[1] * (size - 1)
-    return Cut(image[..., 0] if plane.ndim == 2 else image, outline, affine @ way, side / size)
+    return Cut(image[..., 0] if plane.ndim == 2 else image, outline, place.affine @ way, place.spacing)
 
 
 def _fitted(mask: np.ndarray, offset: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -11,7 +11,7 @@ from augmentor.data.images import DICOM_SUFFIXES
 from augmentor.data.lesions import Lesions
 from augmentor.data.name_patterns import name_pattern
 from augmentor.data.readers import LESION_TABLES, csv_rows, read_json, read_lesions
-from augmentor.errors import DataError, UsageError, first_of
+from augmentor.errors import DataError, UsageError
 from augmentor.extraction.extract import CUT_COLUMN, extract
 from augmentor.extraction.scan_folders import read_scan_folder
 from augmentor.extraction.scan_tables import read_scan_csv, read_scan_datalist, scan_images
@@ -166,14 +166,8 @@ def _found(scans: list[Scan], home: Path, pattern: str | None, group: str) -> li
     """What the pattern finds in each scan's path below the folder, or in its name."""
     if not pattern:
         return [""] * len(scans)
-    compiled, found, problems = name_pattern(pattern, group), [], []
+    compiled, names = name_pattern(pattern, group), []
     for image in (scan.image[0] for scan in scans):
         below = image.relative_to(home).as_posix() if image.is_relative_to(home) else image.as_posix()
-        try:
-            name = below if compiled.first.match(below) and "/" in pattern else image.name
-            found.append(compiled.find(name))
-        except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError(first_of(problems, "files"))
-    return found
+        names.append(below if compiled.first.match(below) and "/" in pattern else image.name)
+    return compiled.find_all(names)

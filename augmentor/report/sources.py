@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Self, TypeVar
 import pandas as pd
 
 from augmentor.data.images import file_name
+from augmentor.data.windows import DESCRIPTION
 from augmentor.errors import UsageError
 from augmentor.evaluation.plane import EMBEDDING
-from augmentor.files import damaged, read_json
+from augmentor.files import read_json, read_table
 from augmentor.report import evaluation
 from augmentor.training.run import Run
 
@@ -129,11 +130,11 @@ class Benchmark(Source):
 class Enlarged(Source):
     """An enlarged training set, as `augmentor expand` writes it."""
 
-    marks = ("manifest.csv", "dataset_description.json")
+    marks = ("manifest.csv", DESCRIPTION)
 
     @cached_property
     def screen(self) -> dict[str, Any]:
-        return self.json("dataset_description.json").get("Screen") or {}
+        return self.json(DESCRIPTION).get("Screen") or {}
 
 
 class Reading(Source):
@@ -242,10 +243,4 @@ def read_cells(path: Path, *needed: str) -> pd.DataFrame:
 
     Raises UsageError where it is damaged, or lacks a column that is needed."""
     names = dict.fromkeys(["arm", "classifier", "fold", "label", "predicted"], str)
-    try:
-        table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
-    except ValueError as error:  # pandas' errors, and bytes that are no UTF-8
-        raise damaged(path, error) from error
-    if missing := set(needed) - set(table):
-        raise damaged(path, f"no column {', '.join(sorted(missing))}")
-    return table
+    return read_table(path, *needed, dtype=names, keep_default_na=False, na_values=[""])

@@ -19,16 +19,7 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def lesions(tmp_path):
-    return write_set(tmp_path / "lesions")
-
-
-def snapshots_of(run):
-    return [m for m in run.metrics if m["kind"] == "snapshot"]
-
-
-def test_a_run_folder_holds_what_was_promised(tmp_path, lesions, monkeypatch):
+def test_a_run_folder_holds_what_was_promised(tmp_path, lesions, monkeypatch, snapshots_of):
     monkeypatch.chdir(tmp_path)
     run = fit(lesions, tiny_recipe())
     assert {f.name for f in run.folder.iterdir()} == {

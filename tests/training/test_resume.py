@@ -13,12 +13,6 @@ from augmentor.training.run import Run, at_work_in
 from tests.lesion_sets import tiny_recipe, write_set
 
 
-@pytest.fixture
-def lesions(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return write_set(tmp_path / "lesions")
-
-
 def kill_at(step: int, lesions, out, monkeypatch) -> Run:
     """A fit whose process ended before its run.json was written."""
     before = Trainer.train_step

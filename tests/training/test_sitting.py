@@ -10,21 +10,11 @@ from augmentor.model.checkpoint import load_tensors
 from augmentor.training.fit import fit, resume_fit
 from augmentor.training.loop import Trainer
 from augmentor.training.run import Run, open_run
-from tests.lesion_sets import tiny_recipe, write_set
-
-
-@pytest.fixture
-def lesions(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return write_set(tmp_path / "lesions")
-
-
-def snapshots_of(run):
-    return [m for m in run.metrics if m["kind"] == "snapshot"]
+from tests.lesion_sets import tiny_recipe
 
 
 @pytest.mark.parametrize("stop", [3, 4, 6])
-def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monkeypatch, stop):
+def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monkeypatch, stop, snapshots_of):
     whole = fit(lesions, tiny_recipe(), tmp_path / "whole")
     step = Trainer.train_step
 

@@ -12,16 +12,6 @@ from augmentor.training.snapshots import choose, next_due
 from tests.lesion_sets import tiny_recipe, write_set
 
 
-@pytest.fixture
-def lesions(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return write_set(tmp_path / "lesions")
-
-
-def snapshots_of(run):
-    return [m for m in run.metrics if m["kind"] == "snapshot"]
-
-
 def judged_as(monkeypatch, *by_heart):
     """The monitor's snapshots, one after another, get these marks."""
     marks, measure = iter(by_heart), Monitor.measure
@@ -38,7 +28,7 @@ def judged_as(monkeypatch, *by_heart):
     ],
 )
 def test_of_the_snapshots_nearest_to_the_held_out_lesions_the_latest_is_chosen(
-    tmp_path, lesions, monkeypatch, mmd, chosen
+    tmp_path, lesions, monkeypatch, snapshots_of, mmd, chosen
 ):
     given, measure = iter(mmd), Monitor.measure
     monkeypatch.setattr(Monitor, "measure", lambda *a: replace(measure(*a), mmd=next(given), by_heart=False))
@@ -46,7 +36,7 @@ def test_of_the_snapshots_nearest_to_the_held_out_lesions_the_latest_is_chosen(
     assert run.summary["chosen"] == snapshots_of(run)[chosen]["checkpoint"]
 
 
-def test_a_fit_ends_when_two_snapshots_in_a_row_know_the_lesions_by_heart(tmp_path, lesions, monkeypatch):
+def test_a_fit_ends_when_two_snapshots_in_a_row_know_the_lesions_by_heart(tmp_path, lesions, monkeypatch, snapshots_of):
     judged_as(monkeypatch, False, True, False, True, True)
     run = fit(lesions, tiny_recipe(training={"snapshots": 8}), tmp_path / "run")
     assert len(snapshots_of(run)) == 5
@@ -63,7 +53,7 @@ def test_a_fit_that_reaches_its_end_was_not_stopped(tmp_path, lesions, monkeypat
     assert run.summary["stopped_early"] is None
 
 
-def test_a_run_that_was_killed_as_it_stopped_is_trained_no_further(tmp_path, lesions, monkeypatch):
+def test_a_run_that_was_killed_as_it_stopped_is_trained_no_further(tmp_path, lesions, monkeypatch, snapshots_of):
     def killed(_under_way):
         raise OSError("power cut")
 

@@ -7,13 +7,7 @@ import pytest
 from augmentor.errors import UsageError
 from augmentor.training.fit import fit, resume_fit
 from augmentor.training.run import open_run
-from tests.lesion_sets import tiny_recipe, write_set
-
-
-@pytest.fixture
-def lesions(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return write_set(tmp_path / "lesions")
+from tests.lesion_sets import tiny_recipe
 
 
 def test_an_aborted_start_leaves_no_folder(tmp_path, lesions, monkeypatch):

@@ -20,7 +20,7 @@ Pair = tuple[Pixels, ...]  # synthetic, real; none where the picture is not ther
 def pairs(sources: Sources, out: Path) -> Section | None:
     blocks: list[Block] = []
     for fit in sources.evaluated:
-        if nearest := (fit.evaluation.get("copies") or [])[:CLOSEST]:
+        if nearest := [_by_name(copy) for copy in (fit.evaluation.get("copies") or [])[:CLOSEST]]:
             found = _of(fit, nearest, out)
             blocks += [Part(fit.name, found)] if fit.name else found
     return Section("The closest pairs of a synthetic and a real lesion", blocks) if blocks else None
@@ -29,7 +29,7 @@ def pairs(sources: Sources, out: Path) -> Section | None:
 def _of(fit: Fit, nearest: list[dict[str, Any]], out: Path) -> list[Block]:
     shown = _pictures(fit, len(nearest))
     if columns := [*zip(*shown, strict=True)]:
-        numbers = pd.DataFrame([_by_name(copy) for copy in nearest]).rename_axis("column").reset_index()
+        numbers = pd.DataFrame(nearest).rename_axis("column").reset_index()
         save(mosaic(columns), fit.figure(out, "pairs"), numbers.assign(column=numbers["column"] + 1))
     real = fit.compared_with
     groups = [_group(place, copy, pair, real) for place, (copy, pair) in enumerate(zip(nearest, shown, strict=True), 1)]
@@ -48,14 +48,14 @@ def _by_name(copy: dict[str, Any]) -> dict[str, Any]:
 
 def _group(place: int, copy: dict[str, Any], pair: Pair, real: str) -> Tiles:
     ratio = number(copy.get("ratio"), ".2f")
-    names = (_name(copy), f"{real} {Path(copy['nearest']).name}")
+    names = (_name(copy), f"{real} {copy['nearest']}")
     tiles = [make_tile(pixels, f"pair {place}, {name}") for name, pixels in zip(names, pair, strict=False)]
     label = f", {copy['label']}" if copy.get("label") else ""
-    return Tiles(f"{place}. {ratio}{label}: {Path(copy['nearest']).name}", tiles)
+    return Tiles(f"{place}. {ratio}{label}: {copy['nearest']}", tiles)
 
 
 def _name(copy: dict[str, Any]) -> str:
-    return f"synthetic lesion {Path(copy['path']).name if 'path' in copy else copy['seed']}"
+    return f"synthetic lesion {copy.get('path', copy.get('seed'))}"
 
 
 def _pictures(fit: Fit, count: int) -> list[Pair]:
