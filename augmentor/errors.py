@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
 
 SHOWN = 5
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # no more can be written
+INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
+OF_A_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+OF_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
+OF_THE_DISK = (*OF_A_FULL_DISK, *OF_RIGHTS)  # no more can be written
 
 
 class AugmentorError(Exception):
@@ -37,11 +41,20 @@ class LeakageError(AugmentorError):
 
 
 class InterruptedFitError(AugmentorError):
-    """Ctrl-C during a fit; the state is saved, or the run is complete, and the message says how to go on."""
+    """Ctrl-C during a fit; the state is saved, or the run is complete, and the message says how to go on. The command
+    line exits with 130."""
+
+    exit_code = INTERRUPTED
 
 
 class ShortfallError(AugmentorError):
     """Too few synthetic lesions passed the screen for the factor; what passed is written."""
+
+
+def with_point(text: object) -> str:
+    """Advice on a number that is written with a decimal comma; "" on anything else."""
+    found = isinstance(text, str) and re.fullmatch(r"\s*([+-]?\d*),(\d+)\s*", text)
+    return f" Write {found[1] or 0}.{found[2]}." if found else ""
 
 
 def first_of(problems: list[str], what: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from augmentor.errors import UsageError
+from augmentor.errors import OF_A_FULL_DISK, UsageError
 
 
 def exists(file: Path) -> bool:
@@ -34,8 +34,17 @@ def write_atomically(file: Path, content: str | bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(file)
+    except OSError as error:
+        _name_place(error, file)
+        raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def _name_place(error: OSError, place: Path) -> None:
+    """What could not be written, on the error of a full disk: the system does not say it."""
+    if error.errno in OF_A_FULL_DISK and error.filename is None:
+        error.filename = str(place)
 
 
 def damaged(file: Path, why: object) -> UsageError:
@@ -97,6 +106,9 @@ def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
         if out.exists() and replace:
             out.rename(old)
         part.rename(out)
+    except OSError as error:
+        _name_place(error, out)
+        raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

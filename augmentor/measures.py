@@ -13,6 +13,7 @@ from scipy.stats import t
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel
 
 NEIGHBOURS = 5
+LEAST_DEVIATION = 0.1  # of a feature, as a share of the median one's, where few real lesions say how much it varies
 _CHUNK_NUMBERS = 4_000_000  # distances held at a time: 32 MB
 _MOST_PAIRED = 1000  # points whose median distance sets a kernel's width
 
@@ -160,39 +161,42 @@ def mmd(real: np.ndarray, synthetic: np.ndarray) -> float:
     return within - 2 * total(real, synthetic) / (n * m)
 
 
-def radii(points: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
+def radii(points: np.ndarray) -> np.ndarray:
     """(N,): each point's distance to its k-th nearest other point (k is lowered where there are fewer)."""
-    place = min(neighbours, len(points) - 1)
+    place = min(NEIGHBOURS, len(points) - 1)
     found = np.empty(len(points))
     for rows, distances in _distances(points, points):
         found[rows] = np.partition(distances, place, axis=1)[:, place]
     return found
 
 
-def coverage(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
-    """Share of real points with a synthetic one within their k-th neighbour's distance (Naeem et al. 2020, eq. 7)."""
+def coverage(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Share of real points with a synthetic one within their k-th neighbour's distance.
+
+    Naeem et al. 2020, section 3."""
     nearest = np.concatenate([distances.min(1) for _, distances in _distances(real, synthetic)])
-    return float((nearest <= radii(real, neighbours)).mean())
+    return float((nearest <= radii(real)).mean())
 
 
-def density(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
-    """Mean number of real neighbourhoods that a synthetic point lies in, over k (Naeem et al. 2020, eq. 6), which is
-    lowered as by `radii`."""
-    return float(_inside(real, synthetic, neighbours).mean() / min(neighbours, len(real) - 1))
+def density(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Mean number of real neighbourhoods that a synthetic point lies in, over k, which is lowered as by `radii`.
+
+    Naeem et al. 2020, section 3."""
+    return float(_inside(real, synthetic).mean() / min(NEIGHBOURS, len(real) - 1))
 
 
-def precision(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
-    """Share of synthetic points inside the union of real neighbourhoods (Kynkaanniemi et al. 2019, eq. 1)."""
-    return float((_inside(real, synthetic, neighbours) > 0).mean())
+def precision(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Share of synthetic points inside the union of real neighbourhoods (Kynkaanniemi et al. 2019, eq. 2)."""
+    return float((_inside(real, synthetic) > 0).mean())
 
 
-def recall(real: np.ndarray, synthetic: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
+def recall(real: np.ndarray, synthetic: np.ndarray) -> float:
     """Share of real points inside the union of synthetic neighbourhoods (Kynkaanniemi et al. 2019, eq. 2)."""
-    return precision(synthetic, real, neighbours)
+    return precision(synthetic, real)
 
 
-def _inside(real: np.ndarray, synthetic: np.ndarray, neighbours: int) -> np.ndarray:
+def _inside(real: np.ndarray, synthetic: np.ndarray) -> np.ndarray:
     """(M,): how many neighbourhoods of real points each synthetic point lies in."""
-    reach = radii(real, neighbours)
+    reach = radii(real)
     counts = [(distances <= reach).sum(1) for _, distances in _distances(synthetic, real)]
     return np.concatenate(counts)

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Task, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Column
+from rich.text import Text
 
 Update = Callable[[float, str], None]
 _SECONDS_BETWEEN_LINES = 15.0
+_WIDE = 60  # columns of a terminal that has room for a bar
+_BAR = 10
+_NUMBERS = 18  # columns of the percentage, the time left and what stands between
 _TELLING_SHARE = 0.01  # before it, what has been done says nothing about how long the rest takes
 
 
@@ -29,6 +33,15 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line that stays."""
+
+
+class _Note(TextColumn):
+    """What a terminal has no room for is cut off here, at the least important end: the one column that gives way."""
+
+    def render(self, task: Task) -> Text:
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "crop"
+        return text
 
 
 class TerminalProgress(Progress):
@@ -59,14 +72,17 @@ class TerminalProgress(Progress):
             self._bars = None if outermost else self._bars
 
     def _new_bars(self) -> Bars:
+        width = self._console.width
+        bar = [BarColumn(bar_width=_BAR)] if width >= _WIDE else []
+        room = width - _NUMBERS - (_BAR + 1) * len(bar)
+        name = Column(no_wrap=True, min_width=min(22, room), max_width=room)
         columns = (
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, min_width=22)),
-            BarColumn(bar_width=10),
+            TextColumn("{task.description}", markup=False, table_column=name),
+            *bar,
             TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
             TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
             TextColumn("left", table_column=Column(no_wrap=True, min_width=4)),
-            # What an 80-column terminal has no room for is cut off here, at the least important end.
-            TextColumn("{task.fields[note]}", style="dim", markup=False, table_column=Column(no_wrap=True)),
+            _Note("{task.fields[note]}", style="dim", markup=False, table_column=Column()),
         )
         return Bars(*columns, console=self._console)
 

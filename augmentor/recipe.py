@@ -16,7 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from augmentor.arguments import checked
-from augmentor.errors import UsageError
+from augmentor.errors import UsageError, with_point
 from augmentor.files import write_atomically
 
 Step = Literal["phantom", "check", "fit", "expand", "evaluate", "benchmark"]
@@ -292,11 +292,14 @@ class Recipe(_Section):
     def save(self, file: Path) -> None:
         write_atomically(file, self.to_toml())
 
+    @property
+    def decisive(self) -> dict[str, dict[str, Any]]:
+        """What decides about the weights: settings by section, in plain values."""
+        return self.model_dump(mode="json", include={"data", "extract", "model", "training"})
+
     def hash(self) -> str:
-        """12 hex digits of what decides about the weights (model, training, data and extract sections)."""
-        sections = ("data", "extract", "model", "training")
-        decisive = {k: v for k, v in self.model_dump(mode="json").items() if k in sections}
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+        """12 hex digits of what decides about the weights."""
+        return hashlib.sha256(json.dumps(self.decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _without_none(value: Any) -> Any:
@@ -323,9 +326,10 @@ def _tell(problem: Any, where: str) -> str:
         return f"{where}: {name} is no setting; see docs/recipes.md for those that there are."
     told = problem["msg"].removeprefix("Value error, ")
     given = f" (given: {problem['input']!r})" if name and not isinstance(problem["input"], dict) else ""
+    advice = with_point(problem["input"]) if problem["type"] == "float_parsing" else ""
     if where == _COMMAND_LINE and len(problem["loc"]) > 1:
-        return f"{_option_of(problem['loc'])}: {told}{given}."
-    return f"{where}: {name + ': ' if name else ''}{told}{given}."
+        return f"{_option_of(problem['loc'])}: {told}{given}.{advice}"
+    return f"{where}: {name + ': ' if name else ''}{told}{given}.{advice}"
 
 
 def _option_of(place: tuple[str | int, ...]) -> str:
@@ -339,12 +343,16 @@ def make_quick(recipe: Recipe) -> Recipe:
     few: dict[str, Any] = {"folds": 2, "seeds": 1, "minutes": None, "kimg": 0.096, "steps": 4}
     few |= {"workers": 1}  # others would take longer to start than to work
     few |= {"synthetic_curve": recipe.benchmark.synthetic_curve[:1], "real_curve": ()}
-    content = recipe.model_dump()
-    content["data"]["max_per_class"] = min(18, recipe.data.max_per_class or 18)
-    content["phantom"] |= {"patients": 9, "per_class": 18}
-    content["model"]["size"] = min(32, recipe.model.size)
-    content["training"] |= {"minutes": None, "kimg": 0.096, "snapshots": 1}
-    content["benchmark"] |= few
+    changes: dict[str, dict[str, Any]] = {
+        "data": {"max_per_class": min(18, recipe.data.max_per_class or 18)},
+        "phantom": {"patients": 9, "per_class": 18},
+        "model": {"size": min(32, recipe.model.size)},
+        "training": {"minutes": None, "kimg": 0.096, "snapshots": 1},
+        "benchmark": few,
+    }
+    content = recipe.model_dump(exclude_unset=True)  # what was not given stays so: the model decides about some of it
+    for name, values in changes.items():
+        content[name] = content.get(name, {}) | values
     return make_recipe(content | {"out": f"{recipe.out}-quick"}, "--quick")
 
 

@@ -20,6 +20,15 @@ def lesion_folder(tmp_path):
 
 
 @pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """The working folder, in which runs/ and outputs go by default, is one of the test's own and nobody's checkout."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
 def shared_data():
     """Gives the path of a file or folder of the real data; skips the test where this machine has none."""
 

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from augmentor.data.lesions import Lesions
+from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.recipe import Recipe, make_recipe
 
@@ -27,6 +28,12 @@ def write_set(
                 picture = Image.fromarray(np.clip(image, 0, 255).astype(np.uint8))
                 picture.save(home / f"{'abcdefgh'[c]}p{patient}_{number}.png")
     return read_lesions(folder, patient_pattern="<patient>_<anything>")
+
+
+def phantom_volumes(folder: Path) -> Lesions:
+    """Six volumes of 16x16x16 of each class, with masks."""
+    write_phantom(folder, patients=6, per_class=6, size=16, dims=3)
+    return read_lesions(folder)
 
 
 def tiny_recipe(**sections: dict) -> Recipe:

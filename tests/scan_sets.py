@@ -159,3 +159,7 @@ def enhanced(array, affine=LPS_TO_RAS @ CT_AFFINE, slopes=None, intercept=0):
         groups.append(group)
     data.PerFrameFunctionalGroupsSequence = groups
     return data
+
+
+def voxels_of(volume):
+    return volume.sections(0, volume.grid.shape[2])

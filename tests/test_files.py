@@ -1,5 +1,6 @@
 """Files and folders appear whole or not at all."""
 
+import errno
 import json
 import math
 from functools import partial
@@ -27,6 +28,19 @@ def test_a_file_that_can_not_be_written_leaves_the_one_of_before(tmp_path):
         write_atomically(file, "\ud800")
     assert file.read_text() == "before"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_full_disk_is_told_with_what_could_not_be_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as told, whole_folder(tmp_path / "out"):
+        full()
+    assert told.value.filename == str(tmp_path / "out")
+    monkeypatch.setattr("augmentor.files.os.fsync", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        write_atomically(tmp_path / "a.txt", "text")
+    assert told.value.filename == str(tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"[1]", b'{"a": 1', b"\xff\xfe", b'{"b": 1}'])

@@ -10,7 +10,7 @@ from augmentor.benchmarking.arms import BASELINE
 from augmentor.benchmarking.comparison import Comparison
 from augmentor.benchmarking.screening import SETTINGS
 from augmentor.data.readers import read_lesions
-from augmentor.errors import ShortfallError, UsageError
+from augmentor.errors import InterruptedFitError, ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Evaluation, evaluate
 from augmentor.evaluation.gallery import INTERPOLATIONS, PAIRS
 from augmentor.pipeline import demo_recipe, run_recipe
@@ -140,6 +140,20 @@ def test_a_recipe_that_was_stopped_goes_on_and_does_nothing_twice(tmp_path, monk
     assert len(run_recipe(recipe, Progress()).expanded) == len(outcome.expanded)
     with pytest.raises(UsageError, match="other \\[expand\\] settings"):
         run_recipe(recipe.with_options(expand={"factor": 2}), Progress())
+
+
+def test_ctrl_c_in_the_fit_of_a_recipe_says_that_the_same_command_goes_on(tmp_path, monkeypatch):
+    def stop(*_arguments, **_names):
+        raise InterruptedFitError("Go on with `augmentor fit --resume`.")
+
+    monkeypatch.setattr("augmentor.pipeline.fit_or_resume", stop)
+    recipe = make_recipe(
+        TINY | {"out": str(tmp_path / "out"), "phantom": {"patients": 9, "per_class": 12}, "steps": ["phantom", "fit"]},
+        "test",
+    )
+    with pytest.raises(InterruptedFitError, match=r"out/run; nothing is lost\. Go on with the same command") as told:
+        run_recipe(recipe, Progress())
+    assert "fit --resume" not in str(told.value)
 
 
 def test_a_recipe_whose_expansion_fell_short_goes_on_and_says_so_again(tmp_path, monkeypatch):

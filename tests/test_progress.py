@@ -1,5 +1,7 @@
 import io
+import re
 
+import pytest
 from rich.console import Console
 
 from augmentor.progress import Progress, TerminalProgress
@@ -36,6 +38,21 @@ def test_a_bar_fits_eighty_columns_and_shows_rate_time_left_and_losses():
     assert "left" in last
     assert "176 images/s, d 1.44" in last
     assert "[inner]" in told.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80])
+@pytest.mark.parametrize("name", ["Fitting cgan (10 min)", "Drawing and screening 30 synthetic lesions"])
+@pytest.mark.parametrize("note", ["", "176 images/s, d 1.44 g 0.88, held-out mmd 0.027"])
+def test_a_narrow_terminal_cuts_the_note_and_keeps_how_much_is_done_and_left(width, name, note):
+    told = io.StringIO()
+    progress = TerminalProgress(Console(file=told, width=width, force_terminal=True, color_system=None))
+    with progress.task(name, 1.0) as update:
+        update(0.3, note)
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told.getvalue()).split("\r")[-1].splitlines()[-1]
+    assert re.search(r" 30% (-:)?--:-- left", last)
+    assert last.startswith(name[:20])
+    assert len(last) <= width
+    assert (note[:8] in last) or width < 80
 
 
 def test_the_silent_one_says_nothing(capsys):

@@ -117,8 +117,8 @@ def test_what_lies_outside_lesions_is_no_lesion_from_python_either(number):
 
 
 def test_columns_are_those_that_the_readers_know():
-    assert COLUMNS == readers._READ_COLUMNS
-    assert set(SCAN_COLUMNS) == set(scan_tables.COLUMNS)
+    assert set(COLUMNS) == set(readers.ALIASES)
+    assert set(SCAN_COLUMNS) == {*scan_tables.ALIASES, "box"}
     for ours in (*COLUMNS, *SCAN_COLUMNS):
         assert make_recipe({"data": {"columns": {ours: "theirs"}}}, "test").data.columns == {ours: "theirs"}
 
@@ -234,9 +234,9 @@ def test_lesions_are_cut_in_the_dimensions_and_size_of_the_model_where_nothing_e
 ):
     recipe = make_recipe({"extract": extract, "model": {"spatial_dims": spatial_dims, "size": 32}}, "test")
     recipe.save(tmp_path / "recipe.toml")
-    for found in (recipe, load_recipe(tmp_path / "recipe.toml")):
+    for found in (recipe, load_recipe(tmp_path / "recipe.toml"), make_quick(recipe)):
         assert (found.cutting.dims, found.cutting.size) == (dims, 32)
-        assert found.hash() == recipe.hash()
+    assert load_recipe(tmp_path / "recipe.toml").hash() == recipe.hash()
 
 
 def test_settings_that_do_not_go_with_the_dimensions_of_the_model_are_told():

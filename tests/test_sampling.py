@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from augmentor.model.gan import build_generator
-from augmentor.model.graft import TrainingLesions
+from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import ModelSection
 from augmentor.sampling import latents_of, sample, seed_of
 

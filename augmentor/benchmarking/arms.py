@@ -33,6 +33,7 @@ class Arm:
     auto: bool = False
 
 
+GAN_ARM: ArmName = "classic+gan"  # the plainest one: synthetic lesions of our GAN beside the real ones
 ARMS: dict[ArmName, Arm] = {
     arm.name: arm
     for arm in (
@@ -40,7 +41,7 @@ ARMS: dict[ArmName, Arm] = {
         Arm("classic"),
         Arm("resampled", resample=True),
         Arm("mixup", mixup=True),
-        Arm("classic+gan", gan="cgan"),
+        Arm(GAN_ARM, gan="cgan"),
         Arm("classic+dcgan", gan="dcgan", screened=False),
         Arm("classic+acgan", gan="acgan", screened=False),
         Arm("gan-only", gan="cgan", use="only"),
@@ -49,7 +50,7 @@ ARMS: dict[ArmName, Arm] = {
     )
 }
 BASELINE: ArmName = "classic"
-CURVE_ARM: ArmName = "classic+gan"  # of the curves of gain against the number of lesions
+CURVE_ARM = GAN_ARM  # of the curves of gain against the number of lesions
 
 
 @dataclass(frozen=True)

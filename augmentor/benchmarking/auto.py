@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from augmentor.benchmarking.arms import ARMS, Labelled, Use, build_training_set
-from augmentor.benchmarking.classifiers import can_pretrain, train_classifier
+from augmentor.benchmarking.arms import ARMS, BASELINE, GAN_ARM, Labelled, Use, build_training_set
+from augmentor.benchmarking.classifiers import can_pretrain, diverged, train_classifier
 from augmentor.benchmarking.pool import pool
-from augmentor.benchmarking.statistics import ALPHA
-from augmentor.data.images import load_images
+from augmentor.benchmarking.statistics import ALPHA, independent_patients
 from augmentor.data.lesions import Lesions, class_numbers
-from augmentor.errors import UsageError
+from augmentor.data.squares import load_images
+from augmentor.errors import AugmentorError, UsageError
 from augmentor.expansion.mix import wanted_counts
-from augmentor.model.checkpoint import Card, load_checkpoint
+from augmentor.model.checkpoint import Card, load_card
 from augmentor.model.devices import device_here
 from augmentor.progress import Update
 from augmentor.recipe import ClassifierName, ScreenLevel
@@ -39,13 +39,18 @@ class Plan:
 @dataclass(frozen=True)
 class Trial:
     """A plan on the held-out patients. gain: the mean over patients by which its Brier score is below that of no
-    synthetic lesions; error: the standard error of that mean; p: of a one-sided paired t-test, not corrected."""
+    synthetic lesions; error: the standard error of that mean; p: of a one-sided paired t-test, not corrected. All but p
+    are NaN where the classifier diverged, which is no reason for the plan nor against another."""
 
     plan: Plan
     brier: float
     gain: float = 0.0
     error: float = 0.0
     p: float = 1.0
+
+    @property
+    def diverged(self) -> bool:
+        return bool(np.isnan(self.brier))
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def choose(run: Run, classifier: ClassifierName, steps: int, seed: int, update: 
     The best plan is taken if it is better than none beyond chance: a one-sided paired t-test over patients, p < 0.05
     after Bonferroni's correction for the plans tried (which holds about, for the last ones are picked on the way).
     Where nothing helps for sure, none is taken, so that `auto` can do little harm. Raises UsageError where nothing is
-    held out.
+    held out, and AugmentorError where the classifier diverges without synthetic lesions.
     """
     inner = _Inner(run, classifier, steps, seed)
     trials = [inner.baseline()]
@@ -77,10 +82,11 @@ def choose(run: Run, classifier: ClassifierName, steps: int, seed: int, update: 
         for plan in plans:
             trials.append(inner.judge(plan))
             update(len(trials) / (count_trials(classifier) + 1), f"{len(trials)} plans tried")
-        return max(trials[1:], key=lambda t: t.gain)
+        measured = [t for t in trials[1:] if not t.diverged]
+        return max(measured, key=lambda t: t.gain, default=trials[0])
 
     best = judge(*(Plan(factor) for factor in FACTORS))
-    if can_pretrain(classifier):
+    if can_pretrain(classifier) and best.plan.factor > 1:
         best = judge(replace(best.plan, use="pretrain"))
     if best.gain > 0:
         best = judge(*(replace(best.plan, screen=screen) for screen in SCREENS if screen != best.plan.screen))
@@ -103,7 +109,7 @@ class _Inner:
                 "Fit with --holdout 0.2, or give --factor a number."
             )
         self.run, self.classifier, self.steps, self.seed = run, classifier, steps, seed
-        card = load_checkpoint(run.chosen_checkpoint)[1]
+        card = load_card(run.chosen_checkpoint)
         self.classes = card.classes
         self.real, self.held_out = (self._load(side, card) for side in (run.training, run.held_out))
 
@@ -113,20 +119,28 @@ class _Inner:
 
     def baseline(self) -> Trial:
         self.without = self._scores(Plan())
+        if self.without.isna().any():
+            raise AugmentorError(
+                f"{self.classifier} diverged without synthetic lesions: its probabilities are not finite. Take another "
+                "classifier."
+            )
         return Trial(Plan(), float(self.without.mean()))
 
     def judge(self, plan: Plan) -> Trial:
         scores = self._scores(plan)
+        if scores.isna().any():
+            return Trial(plan, *[float("nan")] * 3)
         gains = (self.without - scores).to_numpy()
         error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
         p = float(stats.t.sf(gains.mean() / error, len(gains) - 1)) if error else 1.0
         return Trial(plan, float(scores.mean()), float(gains.mean()), error, p)
 
     def _scores(self, plan: Plan) -> pd.Series:
-        """The Brier score of each held-out patient (mean over the patient's lesions)."""
-        arm, synthetic = ARMS["classic"], None
+        """The Brier score of each held-out patient (mean over the patient's lesions); NaN where the classifier
+        diverged."""
+        arm, synthetic = ARMS[BASELINE], None
         if plan.factor > 1:
-            arm = ARMS["pretrain-gan" if plan.use == "pretrain" else "classic+gan"]
+            arm = ARMS["pretrain-gan" if plan.use == "pretrain" else GAN_ARM]
             wanted = wanted_counts(self.run.training.counts(), plan.factor)
             images, labels = pool(self.run, wanted, self.seed, plan.screen)
             synthetic = images, class_numbers(labels, self.classes)
@@ -134,6 +148,7 @@ class _Inner:
         device = device_here(self.run.recipe.training.device)
         model = train_classifier(self.classifier, data, len(self.classes), self.steps, self.seed, device)
         images, truth = self.held_out
-        wrong = model.predict(images) - np.eye(len(self.classes))[truth]
-        patients = self.run.held_out.table["patient"].to_numpy()
-        return pd.Series((wrong**2).sum(1)).groupby(patients).mean()
+        probabilities = model.predict(images)
+        scores = ((probabilities - np.eye(len(self.classes))[truth]) ** 2).sum(1)
+        by_patient = pd.Series(scores).groupby(independent_patients(self.run.held_out)).mean()
+        return by_patient * (np.nan if diverged(probabilities) else 1.0)

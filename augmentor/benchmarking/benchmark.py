@@ -14,16 +14,18 @@ import pandas as pd
 import torch
 
 from augmentor.arguments import checked
+from augmentor.benchmarking.cell_task import CellTask, run_cell
 from augmentor.benchmarking.cells import Cell, done
+from augmentor.benchmarking.comparison import LEAST_PAIRS
 from augmentor.benchmarking.cost import Probe
-from augmentor.benchmarking.crossval import CellTask, Fitted, fit_gan, run_cell
-from augmentor.benchmarking.design import Design, make_design
+from augmentor.benchmarking.design import Design, design_warnings, make_design
 from augmentor.benchmarking.embedding import embed
+from augmentor.benchmarking.gan_task import Fitted, fit_gan
 from augmentor.benchmarking.summary import summarise
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.check import prepare
 from augmentor.data.lesions import Lesions
-from augmentor.data.splits import Fold, brings_test
+from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError
 from augmentor.files import require_empty, to_json, write_atomically, write_table
 from augmentor.locks import locked
@@ -67,7 +69,7 @@ def benchmark(
     design = make_design(lesions, recipe, out)
     if not (out / _RECIPE).exists():
         require_empty(out)
-    warnings += _design_warnings(design, lesions, recipe)
+    warnings += _warnings(design, lesions, recipe)
     for line in warnings:
         progress.say(f"Warning: {line}")
     refusal = f"{out}: another benchmark is at work in this folder. Wait for it, or give another --out."
@@ -103,7 +105,7 @@ def _complete(started: _Started, progress: Progress) -> Results:
     except Exception as error:  # a picture is no reason to lose the figures
         progress.say(f"Warning: no t-SNE picture: {error}")
     warnings = started.warnings + [line for cell in [*main, *curves] for line in cell.warnings]
-    summary = summarise(design, main, curves, predictions, recipe)
+    summary = summarise(design, main, curves, predictions, lesions, recipe)
     summary |= {"data": _describe(lesions, design.folds[0], list(dict.fromkeys(warnings)))}
     summary |= {"fits": [f.record | ({"error": f.error} if f.error else {}) for f in fits]}
     summary |= _provenance(recipe, time.perf_counter() - started.begun, sum(c.seconds for c in cells.values()))
@@ -112,20 +114,13 @@ def _complete(started: _Started, progress: Progress) -> Results:
     return Results(out, table, summary)
 
 
-def _design_warnings(design: Design, lesions: Lesions, recipe: Recipe) -> list[str]:
-    asked, warnings = recipe.benchmark.folds, []
-    if (lesions.table["split"] == "val").any() and not brings_test(lesions):
+def _warnings(design: Design, lesions: Lesions, recipe: Recipe) -> list[str]:
+    """What is odd about the design, and what no verdict can come of."""
+    warnings, tested = design_warnings(design, lesions, recipe), len(set(design.test_sets.values()))
+    if tested < LEAST_PAIRS:
         warnings.append(
-            "The split column is not used: it has val rows and no test rows. What a fold holds out for its GAN is "
-            "drawn from all of its training patients."
-        )
-    if asked and len(design.folds[0]) != asked:
-        warnings.append(f"--folds {asked} is not used: the data brings its own test split, the one fold.")
-    tested = len(set(design.test_sets.values()))
-    if tested < 3:
-        warnings.append(
-            f"With {tested} test set{'s' * (tested != 1)} no verdict is possible, only figures: it takes 3, by more "
-            "--folds, or by --seeds where the data brings no folds of its own."
+            f"With {tested} test set{'s' * (tested != 1)} no verdict is possible, only figures: it takes "
+            f"{LEAST_PAIRS}, by more --folds, or by --seeds where the data brings no folds of its own."
         )
     return warnings
 
@@ -144,7 +139,8 @@ def _run(design: Design, recipe: Recipe, out: Path, progress: Progress) -> tuple
     before = f", {len(cells)} of them done before" if cells else ""
     fits = f", {sum(not g.is_done for g in gans)} GAN fits" if gans else ""
     minutes = sum(seconds.values()) / asked.workers / 60
-    progress.say(f"{len(tasks)} cells{before}{fits}: about {max(1, round(minutes))} min, by a short probe.")
+    long = f": about {max(1, round(minutes))} min, by a short probe" if minutes else ""  # nothing is open
+    progress.say(f"{len(tasks)} cells{before}{fits}{long}.")
     fitted: list[Fitted] = []
     with progress.task("Benchmark", max(sum(seconds.values()), 1e-9)) as update:
         ended = 0.0

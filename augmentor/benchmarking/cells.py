@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from augmentor.data.images import file_name
+from augmentor.data.formats import file_name
 from augmentor.data.lesions import Lesions
 from augmentor.files import to_json, write_atomically
-from augmentor.model.checkpoint import file_hash
 from augmentor.recipe import ArmName, ClassifierName
-
-_PACKAGE = Path(__file__).parent.parent
-# What decides about a cell's figures, beside its recipe and its data: a change of these modules or libraries computes
-# it anew. A test compares the lists with what the modules import.
-_READ = tuple(f"data/{name}.py" for name in ("dicom", "extras", "geometry", "images", "lesions"))
-_DATA = (*_READ, *(f"data/{name}.py" for name in ("masks", "sizes", "splits")))
-FIT_CODE = ("model/*.py", "training/*.py", *_DATA, "measures.py", "sampling.py")
-SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "data/windows.py")
-_OURS = tuple(
-    f"benchmarking/{name}.py" for name in ("arms", "auto", "classifiers", "crossval", "networks", "pool", "statistics")
-)
-_SEEN = ("blocks", "devices", "features", "texture", "volume_features", "warping")
-CELL_CODE = (
-    *_OURS,
-    *(f"model/{name}.py" for name in _SEEN),
-    *_READ,
-    "training/classic.py",
-)
-_LIBRARIES = ("monai", "numpy", "pydicom", "scikit-learn", "scipy", "torch")
 
 
 @dataclass(frozen=True)
@@ -133,43 +108,3 @@ def _cell_of(content: dict[str, Any]) -> Cell:
     scores = {k: v for k, v in content.items() if k not in names and k not in others}
     # A measure that does not exist (an AUC over one class) is null in JSON.
     return Cell(spec, scores={k: float("nan") if v is None else v for k, v in scores.items()}, **rest)
-
-
-def result_key(content: dict[str, Any], code: tuple[str, ...]) -> str:
-    """10 hex digits of everything that decides about a result: recipe, data and code."""
-    versions = [version(library) for library in _LIBRARIES]
-    text = json.dumps([content, code_hash(code), versions], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def data_of(lesions: Lesions) -> list[list[str]]:
-    """What of the lesions decides about a result: which pixels, of which class and patient, and a split they bring."""
-    table: pd.DataFrame = lesions.table[["path", "content", "label", "patient", "split"]]
-    return table.to_numpy().tolist()
-
-
-def beside_of(lesions: Lesions) -> list[list[str]]:
-    """What a lesion has beside its image: its mask and what that holds, and the size of its region."""
-    table = lesions.table[["mask", "roi_side_mm"]].itertuples(index=False)
-    return [[mask, _hash_of_mask(Path(mask)) if mask else "", side] for mask, side in table]
-
-
-def _hash_of_mask(mask: Path) -> str:
-    """Of a file, or of each section in a folder of DICOM; "" where there is none."""
-    files = sorted(mask.iterdir()) if mask.is_dir() else [mask]
-    return "".join(file_hash(file) for file in files if file.is_file())
-
-
-@lru_cache
-def code_hash(patterns: tuple[str, ...]) -> str:
-    """A hash of the package's modules that match; comments and docstrings do not count."""
-    files = sorted({file for pattern in patterns for file in _PACKAGE.glob(pattern)})
-    trees = [ast.dump(_without_docstrings(ast.parse(file.read_text(encoding="utf-8")))) for file in files]
-    return hashlib.sha256("".join(trees).encode()).hexdigest()[:10]
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
-            node.body = node.body[1:]
-    return tree

@@ -85,6 +85,11 @@ def require_classifier(name: ClassifierName) -> None:
         pretrained_weights()
 
 
+def diverged(probabilities: np.ndarray) -> bool:
+    """Whether a classifier said anything that is no number, so that nothing can be measured on what it said."""
+    return not np.isfinite(probabilities).all()
+
+
 def can_pretrain(name: ClassifierName) -> bool:
     """Can it be trained on synthetic lesions first and on real ones then? Networks can, frozen features can't."""
     return name in NETWORKS

@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, CURVE_ARM
+from augmentor.benchmarking.cell_task import CellTask
 from augmentor.benchmarking.cells import Spec
 from augmentor.benchmarking.classifiers import can_pretrain, require_classifier
-from augmentor.benchmarking.crossval import CellTask, FoldData, GanTask
+from augmentor.benchmarking.fold import FoldData
+from augmentor.benchmarking.gan_task import GanTask
 from augmentor.data.lesions import Lesions
-from augmentor.data.splits import Fold, holdout, outer_folds
+from augmentor.data.splits import Fold, brings_test, holdout, outer_folds
 from augmentor.errors import DataError, UsageError
+from augmentor.expansion.mix import wanted_counts
 from augmentor.recipe import ArmName, BenchmarkSection, ClassifierName, Recipe
 
 
@@ -58,8 +61,6 @@ def make_design(lesions: Lesions, recipe: Recipe, out: Path) -> Design:
     for name in asked.classifiers:
         require_classifier(name)
     pairs = _pairs(asked)
-    if "gan-only" in asked.arms and asked.factor == 1:
-        raise UsageError("Arm gan-only has nothing to train on with factor 1. Give --factor 2 or more.")
     folds = {seed: outer_folds(lesions, asked.folds, seed) for seed in range(asked.seeds)}
     cells: list[CellTask] = []
     curves: dict[str, CellTask] = {}
@@ -71,9 +72,39 @@ def make_design(lesions: Lesions, recipe: Recipe, out: Path) -> Design:
                 curves.setdefault(task.key, task)
     main = {task.key for task in cells}
     design = Design(folds, cells, [task for key, task in curves.items() if key not in main])
+    for task in [*design.cells, *design.curves]:
+        _require_synthetic(task)
     for gan in design.gans:
         _require_inner_split(gan, recipe)
     return design
+
+
+def design_warnings(design: Design, lesions: Lesions, recipe: Recipe) -> list[str]:
+    """What of the data or the recipe the folds leave aside."""
+    asked, warnings = recipe.benchmark.folds, []
+    if (lesions.table["split"] == "val").any() and not brings_test(lesions):
+        warnings.append(
+            "The split column is not used: it has val rows and no test rows. What a fold holds out for its GAN is "
+            "drawn from all of its training patients."
+        )
+    if asked and len(design.folds[0]) != asked:
+        warnings.append(f"--folds {asked} is not used: the data brings its own test split, the one fold.")
+    return warnings
+
+
+def _require_synthetic(task: CellTask) -> None:
+    """Raise UsageError where an arm with a GAN would get none of its lesions: what is said of it is said of them."""
+    spec, data, asked = task.spec, task.data, task.data.recipe.benchmark
+    if not task.arm.gan or task.arm.auto or any(wanted_counts(data.train.counts(), spec.factor).values()):
+        return
+    what, way_out = f"--factor {spec.factor:g}", "Give --factor 2 or more."
+    if spec.per_class is not None:
+        what = f"The curve of real lesions at {spec.per_class} a class ({what})"
+        way_out += " Or leave that point out."
+    elif spec.factor != asked.factor:
+        what = f"The curve of synthetic lesions at {spec.factor - 1:g} for each real one"
+        way_out = "Leave that point out."
+    raise UsageError(f"{what} asks for no synthetic lesion in fold {data.fold.name}. {way_out}")
 
 
 def _require_inner_split(gan: GanTask, recipe: Recipe) -> None:
@@ -115,7 +146,7 @@ def _pairs(asked: BenchmarkSection) -> list[tuple[ArmName, ClassifierName]]:
 
 
 def _spec(data: FoldData, arm: ArmName, classifier: ClassifierName, factor: float) -> Spec:
-    enlarged = ARMS[arm].gan or ARMS[arm].resample
+    enlarged = (ARMS[arm].gan and not ARMS[arm].auto) or ARMS[arm].resample  # auto chooses how far
     return Spec(arm, classifier, data.fold.name, data.seed, factor if enlarged else 1.0, data.per_class)
 
 

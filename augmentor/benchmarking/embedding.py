@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from augmentor.benchmarking.crossval import CellTask
+from augmentor.benchmarking.cell_task import CellTask
 from augmentor.benchmarking.design import Design
 from augmentor.evaluation.plane import EMBEDDING, first_of_each, plane_of
 from augmentor.files import write_table
@@ -34,7 +34,7 @@ def _kinds(task: CellTask) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and class names of each origin, at most `_PER_KIND` a class."""
     data, classes = task.data, np.array(task.data.lesions.classes)
     assert task.arm.gan
-    (images, labels), _ = data.synthetic(task.arm.gan, task.spec.factor, task.screen)
+    (images, labels), _ = data.synthetic(task.arm.gan, data.recipe.benchmark.factor, task.screen)
     test = data.test_images, data.test.table["label"].to_numpy(str)
     kinds = {"train": (data.real[0], classes[data.real[1]]), "test": test, "synthetic": (images, classes[labels])}
     return {name: _first(*kind) for name, kind in kinds.items()}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
 
-from augmentor.benchmarking.cells import SCREEN_CODE, result_key
+from augmentor.benchmarking.keys import SCREEN_CODE, result_key
 from augmentor.expansion.screen import synthesise
+from augmentor.files import write_atomically
 from augmentor.recipe import ScreenLevel
 from augmentor.training.run import Run
 
@@ -26,8 +28,10 @@ def pool(run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel) -> tu
         return kept
     images, labels = synthesise(run, wanted, seed, screen)
     file.parent.mkdir(exist_ok=True)
-    part = file.with_name(f".{key}-{uuid4().hex}.npz")
-    np.savez(part, images=images, labels=np.array(labels, dtype=str))
+    content = BytesIO()
+    np.savez(content, images=images, labels=np.array(labels, dtype=str))
+    part = file.with_name(f".{key}-{uuid4().hex}.npz")  # processes of two machines can have one number
+    write_atomically(part, content.getvalue())
     part.replace(file)
     return images, labels
 

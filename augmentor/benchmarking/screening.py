@@ -10,21 +10,22 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from augmentor.benchmarking.arms import ARMS, BASELINE, Labelled, build_training_set
-from augmentor.benchmarking.cells import CELL_CODE, SCREEN_CODE, data_of, result_key
+from augmentor.benchmarking.arms import ARMS, BASELINE, GAN_ARM, Labelled, build_training_set
 from augmentor.benchmarking.classifiers import train_classifier
-from augmentor.benchmarking.crossval import FoldData, GanTask, fit_gan
-from augmentor.benchmarking.design import make_design
+from augmentor.benchmarking.design import design_warnings, make_design
+from augmentor.benchmarking.fold import FoldData
+from augmentor.benchmarking.gan_task import GanTask, fit_gan
+from augmentor.benchmarking.keys import CELL_CODE, SCREEN_CODE, data_of, result_key
 from augmentor.benchmarking.statistics import measure
 from augmentor.data.check import prepare
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import groups
-from augmentor.errors import AugmentorError, UsageError
+from augmentor.errors import AugmentorError
 from augmentor.evaluation.fidelity import MEAN, measure_fidelity
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import screen_of
-from augmentor.files import read_table, write_table
+from augmentor.files import read_table, require_folder, write_table
 from augmentor.locks import locked
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.model.features import Embedder
@@ -36,7 +37,6 @@ from augmentor.training.run import Run
 
 Setting = Literal["none", "off", "label", "realism", "diversity", "light", "strict"]
 SETTINGS: tuple[Setting, ...] = ("none", "off", "label", "realism", "diversity", "light", "strict")
-_ARM = "classic+gan"
 
 
 def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress | None = None) -> pd.DataFrame:
@@ -50,9 +50,11 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     Raises DataError and UsageError before anything is trained, and AugmentorError where a GAN fails.
     """
     progress = progress or Progress()
-    lesions, recipe, _ = prepare(lesions, recipe)
-    design = make_design(lesions, recipe.with_options(benchmark={"arms": [BASELINE, _ARM]}), out)
-    _require_synthetic([gan.data for gan in design.gans], recipe.benchmark.factor)
+    require_folder(out)
+    lesions, recipe, warnings = prepare(lesions, recipe)
+    design = make_design(lesions, recipe.with_options(benchmark={"arms": [BASELINE, GAN_ARM]}), out)
+    for line in warnings + design_warnings(design, lesions, recipe):
+        progress.say(f"Warning: {line}")
     file = out / "screen.csv"
     with locked(out / ".lock", f"{out}: a study is at work in this folder. Wait for it, or give another --out."):
         rows = _rows_in(file)
@@ -71,20 +73,12 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     return table[table["key"].isin(folds)].dropna(axis=1, how="all").reset_index(drop=True)
 
 
-def _require_synthetic(folds: Sequence[FoldData], factor: float) -> None:
-    for data in folds:
-        if not any(wanted_counts(data.train.counts(), factor).values()):
-            raise UsageError(
-                f"--factor {factor:g} asks for no synthetic lesion in fold {data.fold.name}, so that the screen has "
-                "none to choose from. Give --factor 2 or more."
-            )
-
-
 def _key(data: FoldData, recipe: Recipe) -> str:
     """Of a fold's rows."""
     asked = recipe.benchmark
     content = {"gan": data.gan_key("cgan"), "test": data_of(data.test), "factor": asked.factor, "steps": asked.steps}
-    return result_key(content | {"classifiers": asked.classifiers}, (*CELL_CODE, *SCREEN_CODE))
+    content |= {"classifiers": asked.classifiers, "arithmetic": data.arithmetic}
+    return result_key(content, (*CELL_CODE, *SCREEN_CODE))
 
 
 def _rows_in(file: Path) -> list[Any]:
@@ -171,7 +165,7 @@ def _spaces() -> list[Embedder]:
 
 
 def _sensitivities(data: FoldData, recipe: Recipe, synthetic: Labelled | None) -> dict[str, float]:
-    arm, asked = ARMS[BASELINE if synthetic is None else "classic+gan"], recipe.benchmark
+    arm, asked = ARMS[BASELINE if synthetic is None else GAN_ARM], recipe.benchmark
     training = build_training_set(arm, data.real, synthetic, asked.factor, data.seed)
     classes, found = len(data.lesions.classes), {}
     for name in asked.classifiers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augmentor.benchmarking.arms import ARMS, BASELINE, Arm, Labelled, build_training_set
+from augmentor.benchmarking.arms import ARMS, BASELINE, GAN_ARM, Arm, Labelled, build_training_set
 from augmentor.benchmarking.classifiers import require_classifier, train_classifier
-from augmentor.benchmarking.comparison import compare, mcnemar
+from augmentor.benchmarking.comparison import LEAST_PAIRS, compare, mcnemar
 from augmentor.benchmarking.design import name_test_sets
 from augmentor.benchmarking.statistics import ALPHA, differences, measure
 from augmentor.benchmarking.summary import VERDICT_METRIC
@@ -72,10 +73,13 @@ def simulate(
 
     `out` becomes a CSV of them, written anew after each simulation.
 
-    Raises UsageError where what a classifier needs is not installed, or `perfect` means under three lesions a class.
+    Raises UsageError where what a classifier needs is not installed, where the design has too few test sets for any
+    verdict, or where `perfect` means under three lesions a class.
     """
     for name in study.classifiers:
         require_classifier(name)
+    _require_verdicts(study)
+    _require_shares(study)
     smallest = study.perfect * study.per_class * (1 - 1 / study.folds)
     if study.perfect and smallest < _FEWEST:
         raise UsageError(
@@ -95,10 +99,26 @@ def simulate(
     return table
 
 
+def _require_verdicts(study: Study) -> None:
+    if study.folds * study.seeds < LEAST_PAIRS:
+        raise UsageError(
+            f"--folds {study.folds} with --seeds {study.seeds} has {study.folds * study.seeds} test sets, and a "
+            f"verdict needs at least {LEAST_PAIRS}. Raise one of them."
+        )
+
+
+def _require_shares(study: Study) -> None:
+    for name, value, most in (("perfect", study.perfect, math.inf), ("mislabelled", study.mislabelled, 1.0)):
+        if not (math.isfinite(value) and 0 <= value <= most):
+            top = "or more" if most == math.inf else f"to {most:g}"
+            raise UsageError(f"--{name} is {value:g}; it must be a number, 0 {top}. Give another one.")
+
+
 def describe(table: pd.DataFrame) -> dict[str, float]:
     """What a study found. gain, harm: the share of benchmarks with such a verdict for any classifier; mcnemar: that of
     rows whose second opinion has p < 0.05; by_patient: that of rows whose interval by patient excludes zero; covered,
-    covered_by_patient: that of intervals that hold the mean truth of their classifier."""
+    covered_by_patient: that of intervals that hold the mean truth of their classifier. covered and detectable are NaN
+    where no arm differed by more than the others' folds: there is no interval then."""
     spoken = table.assign(gain=table["verdict"] == "gain", harm=table["verdict"] == "harm")
     whole = spoken.groupby("simulation")[["gain", "harm"]].any()
     truth = table.groupby("classifier")["truth"].transform("mean")
@@ -123,7 +143,7 @@ def _simulate_one(task: _Task, _progress: Progress) -> list[dict[str, Any]]:
     lesions, images, folds = _draw_set(study, task.number)
     test_sets = name_test_sets(folds)
     learned = _mislabel(lesions.targets, study.mislabelled, task.number)
-    arms = (ARMS[BASELINE], ARMS["classic+gan" if study.perfect else "resampled"])
+    arms = (ARMS[BASELINE], ARMS[GAN_ARM if study.perfect else "resampled"])
     patients = groups(lesions)
     cells, predictions, shares = [], [], []
     for seed, cuts in folds.items():
@@ -152,7 +172,8 @@ def _conclude(
         told = {"simulation": task.number, "truth": truths[ours] - truths[base]}
         _, low, high = differences(called[ours], called[base], list(CLASSES))[VERDICT_METRIC]
         opinions = {"mcnemar": mcnemar(called[ours], called[base]).p, "patients_low": low, "patients_high": high}
-        made.append(told | opinions | asdict(found))
+        unknown = float("nan")  # not None, which would make a column of no numbers where all of it is unknown
+        made.append(told | opinions | {k: unknown if v is None else v for k, v in asdict(found).items()})
     return made
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augmentor.data.lesions import class_numbers
+from augmentor.data.lesions import Lesions, class_numbers
+from augmentor.data.splits import groups
 
 METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "brier", "ece")
 LOWER_IS_BETTER = frozenset({"brier", "ece"})
@@ -110,6 +111,12 @@ def measure(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     found = _from_sums(sums, probabilities.shape[1])
     found["auc"] = auc(truth, probabilities, np.ones((len(truth), 1)))[0]
     return {metric: float(found[metric]) for metric in METRICS}
+
+
+def independent_patients(lesions: Lesions) -> np.ndarray:
+    """(N,) the patient of each row as statistics count them: patients who share an image are one, under the first of
+    their names."""
+    return lesions.table["patient"].groupby(groups(lesions)).transform("min").to_numpy()
 
 
 def patient_weights(patients: np.ndarray, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

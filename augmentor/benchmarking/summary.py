@@ -12,22 +12,31 @@ import pandas as pd
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, CURVE_ARM
 from augmentor.benchmarking.cells import Cell
-from augmentor.benchmarking.comparison import Comparison, compare, mcnemar, paired_scores, sentence
+from augmentor.benchmarking.comparison import Comparison, compare, mcnemar, paired_scores
 from augmentor.benchmarking.design import Design
-from augmentor.benchmarking.statistics import METRICS, class_intervals, differences, intervals
+from augmentor.benchmarking.statistics import METRICS, class_intervals, differences, independent_patients, intervals
+from augmentor.benchmarking.verdict import sentence
+from augmentor.data.lesions import Lesions
 from augmentor.recipe import BenchmarkSection, Recipe
 
 VERDICT_METRIC = "sensitivity"
 
 
 def summarise(
-    design: Design, main: Sequence[Cell], curves: Sequence[Cell], predictions: pd.DataFrame, recipe: Recipe
+    design: Design,
+    main: Sequence[Cell],
+    curves: Sequence[Cell],
+    predictions: pd.DataFrame,
+    lesions: Lesions,
+    recipe: Recipe,
 ) -> dict[str, Any]:
     """What summary.json holds of the results. Cells that failed are named and left out of every figure.
 
-    predictions: the rows of predictions.csv, of the main cells that did not fail.
+    predictions: the rows of predictions.csv, of the main cells that did not fail. lesions: those of the benchmark.
     """
     asked = recipe.benchmark
+    patient = dict(zip(lesions.paths, independent_patients(lesions), strict=True))
+    predictions = predictions.assign(patient=predictions["path"].map(patient))
     scored = [c for c in main if not c.error]
     table = _table(scored, design)
     arms, classes = _intervals(predictions, scored[0].classes)

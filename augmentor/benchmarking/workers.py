@@ -1,4 +1,5 @@
-"""Tasks on one process, on several, or on a cluster: the same tasks, the same results."""
+"""Tasks on one process, on several, or on a cluster: the same tasks, the same results, but for how networks are rounded
+with another number of threads."""
 
 from __future__ import annotations
 
@@ -33,9 +34,10 @@ def run_tasks(
     workers: processes on this machine, which share its cores. scheduler: "tcp://HOST:PORT" of a Dask scheduler, whose
     workers must see the same files under the same paths (images and results go by path, tables by value); a task
     whose worker dies is given to another one. One worker runs here, and shows the progress of each task.
+    Each of several has its share of the cores, also if there is a single task: it must not be rounded otherwise.
     Raises UsageError where the scheduler does not answer.
     """
-    if scheduler is None and min(workers, len(tasks)) <= 1:
+    if not tasks or (scheduler is None and workers <= 1):
         return (function(task, progress) for task in tasks)
     threads = 1 if scheduler else max(1, (os.cpu_count() or 1) // workers)
     jobs = (joblib.delayed(_in_worker)(function, task, threads) for task in tasks)

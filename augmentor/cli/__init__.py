@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import warnings
 from io import TextIOWrapper
+from pathlib import Path
 
 import typer
 
@@ -18,7 +20,8 @@ from augmentor.cli.recipes import demo, run
 from augmentor.cli.reports import report
 from augmentor.cli.speed import bench
 from augmentor.cli.trial import benchmark, calibrate, screens
-from augmentor.errors import OF_THE_DISK, AugmentorError
+from augmentor.errors import INTERRUPTED, OF_A_FULL_DISK, OF_RIGHTS, AugmentorError, InterruptedFitError
+from augmentor.files import exists
 
 app = typer.Typer(
     name="augmentor",
@@ -31,7 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-_INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
+_ON_CTRL_C = (
+    "Interrupted. Nothing was left half-written. Start the same command again; what a benchmark or a recipe had done "
+    "by then is kept."
+)
 COMMANDS = (extract, check, fit, expand, evaluate, benchmark, calibrate, screens, report, bench, demo, run)
 for command in COMMANDS:
     app.command()(command)
@@ -48,14 +54,31 @@ def main() -> None:
     try:
         app()
     except AugmentorError as error:
-        err.print(f"Error: {error}", style="red", **PLAIN)
+        failed = "" if isinstance(error, InterruptedFitError) else "Error: "
+        err.print(f"{failed}{error}", style="red", **PLAIN)
         sys.exit(error.exit_code)
     except OSError as error:
-        advice = " Free space, or choose a writable --out." if error.errno in OF_THE_DISK else ""
-        told = f"{error.filename or 'disk'}: {error.strerror or error}.{advice}"
-        err.print(f"Error: {told}", style="red", **PLAIN)
+        err.print(f"Error: {_told(error)}", style="red", **PLAIN)
         sys.exit(1)
     except SystemExit as end:
-        if end.code == _INTERRUPTED:  # typer's, for Ctrl-C
-            err.print("Interrupted.", style="red")
+        if end.code == INTERRUPTED:  # typer's, for Ctrl-C
+            err.print(_ON_CTRL_C, style="red", **PLAIN)
         raise
+
+
+def _told(error: OSError) -> str:
+    """What the system refused, where, and what to do. Of a file that is not there, its folder: files and folders are
+    written under names that nobody has heard of (see `files`)."""
+    said = f"{error.strerror or error}."
+    if not isinstance(error.filename, str | os.PathLike):
+        return f"{said} Free space where the command writes to." if error.errno in OF_A_FULL_DISK else said
+    file = Path(error.filename)
+    place = next((there for there in (file, *file.absolute().parents) if exists(there)), file)
+    if error.errno in OF_A_FULL_DISK:
+        folder = place if place.is_dir() else place.parent
+        return f"{folder}: {said} Free space on the disk that holds this folder, or write to another one."
+    if error.errno not in OF_RIGHTS:
+        return f"{file}: {said}"
+    if not os.access(place, os.R_OK):
+        return f"{place}: {said} Make it readable for you, or leave it out."
+    return f"{place}: {said} Make it writable for you, or write to another folder."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from augmentor.cli.console import PLAIN, err, out
-from augmentor.cli.options import Fov, Window, columns_of, recipe_with
+from augmentor.cli.options import Fov, Window, columns_of, number, recipe_with
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
@@ -49,7 +50,9 @@ def extract(
     dims: Annotated[int, typer.Option(help="2: sections; 3: cubes.")] = 2,
     sections: Annotated[str, typer.Option(help="In 2-D: the `largest` of a lesion, or every k-th (`3`).")] = "largest",
     size: Annotated[int, typer.Option(help="Pixels a side.")] = 64,
-    margin: Annotated[float, typer.Option(help="On each side of a lesion, as a share of its diameter.")] = 0.25,
+    margin: Annotated[
+        float, typer.Option(parser=number, help="On each side of a lesion, as a share of its diameter.")
+    ] = 0.25,
     fov: Fov = None,
     window: Window = None,
     rescale: Annotated[
@@ -91,7 +94,7 @@ def extract(
 
 def _show(extraction: Extraction) -> None:
     lesions = extraction.lesions
-    for line in (*extraction.doubts, *lesions.warnings):
+    for line in extraction.doubts:
         err.print(f"Warning: {line}", style="yellow", **PLAIN)
     table = Table("class", "images", "patients")
     for name, row in lesions.per_class().iterrows():
@@ -99,7 +102,7 @@ def _show(extraction: Extraction) -> None:
     out.print(table)
     folder = lesions.source.parent
     out.print(
-        f"Wrote {folder}. Look at {folder / 'extracted.png'}   Next: augmentor check --data {folder}",
+        f"Wrote {folder}. Look at {folder / 'extracted.png'}   Next: augmentor check --data {shlex.quote(str(folder))}",
         **PLAIN,
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 from rich.table import Table
 
-from augmentor.cli.console import err, out
+from augmentor.cli.console import PLAIN, err, out
 from augmentor.cli.options import (
     LARGEST_SEED,
     Columns,
@@ -28,12 +29,13 @@ from augmentor.cli.options import (
     WithMask,
     columns_of,
     data_section,
+    number,
     read_data,
     recipe_with,
     require_real,
     typed,
 )
-from augmentor.cli.show import show_counts, show_evaluation, show_fit
+from augmentor.cli.show import next_of_run, show_evaluation, show_expanded, show_fit
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
@@ -58,7 +60,8 @@ def fit(
     minutes: Minutes = None,
     kimg: Kimg = None,
     holdout: Annotated[
-        float, typer.Option(help="Share of patients that judge and are never trained on, at most 0.5.")
+        float,
+        typer.Option(parser=number, help="Share of patients that judge and are never trained on, at most 0.5."),
     ] = 0.2,
     seed: Seed = 0,
     device: Device = "auto",
@@ -151,14 +154,14 @@ def expand(
 
     A manifest and a MONAI datalist come with them.
 
-    Held-out patients are never in it, and no synthetic lesion that is nearly a copy of a training one.
+    Held-out patients are never in it, and no synthetic lesion that is nearly a copy of a training one, be it mirrored,
+    turned by any angle, zoomed by up to 12 % or shifted by up to 2 pixels of 64.
 
     Example: `augmentor expand --factor 3`
     """
     from augmentor.expansion.expand import expand as expand_run
     from augmentor.files import require_empty
     from augmentor.recipe import ClassifierName
-    from augmentor.training.run import open_run
 
     asked = {"balance": balance or None, "format": image_format, "seed": seed, "screen": screen}
     asked["factor"] = None if factor == "auto" else factor
@@ -171,14 +174,14 @@ def expand(
         raise UsageError(
             "--factor auto chooses the screen and keeps the classes' shares. Leave --balance and --screen out."
         )
-    chosen = open_run(run)
+    chosen = _opened(run)
     if factor == "auto":
         out_folder = out_folder or Path("lesions-auto")
         require_empty(out_folder)  # before the search, which takes minutes
         asked |= _choose_factor(chosen, classifier or _ASKED)
     section = chosen.recipe.with_options(expand=asked).expand
     lesions = expand_run(chosen, out=out_folder, section=section, progress=TerminalProgress(err))
-    show_counts(lesions)
+    show_expanded(chosen, lesions)
 
 
 def evaluate(
@@ -237,11 +240,10 @@ def evaluate(
     from augmentor.evaluation import evaluate as evaluation
     from augmentor.files import require_own, to_json
     from augmentor.report.html import report
-    from augmentor.training.run import open_run
 
     cutting = recipe_with(extract={"window": window, "fov": fov})
     parse_window(window)  # which is told before anything is read
-    progress = TerminalProgress(err)
+    progress, following = TerminalProgress(err), None
     if synthetic and real:
         folder = out_folder or Path("evaluation")
         require_own(folder, evaluation.OWN)
@@ -251,14 +253,26 @@ def evaluate(
         theirs = read_data(real, columns, patient_pattern, _cut_as_made(made, real, columns, cutting))
         found = evaluation.evaluate_sets(made, theirs, folder, progress, features)
     else:
-        opened = open_run(run)
-        folder = opened.folder
+        opened = _opened(run)
+        folder, following = opened.folder, next_of_run(opened.folder)
         found = evaluation.evaluate(opened, per_class or 200, progress, features)
     page = report([folder], folder)
     if as_json:
         print(to_json(asdict(found)))
         return
-    show_evaluation(found, page)
+    show_evaluation(found, page, following)
+
+
+def _opened(folder: Path | None) -> Any:
+    """The run in a folder, or the latest one, with a warning where a fit that has not ended is newer."""
+    from augmentor.training.run import newer_unfinished, open_run
+
+    if folder is None and (unfinished := newer_unfinished()):
+        again = shlex.join(["augmentor", "fit", "--resume", "--out", str(unfinished)])
+        err.print(
+            f"Warning: {unfinished} is newer than runs/latest, and has not ended: {again}", style="yellow", **PLAIN
+        )
+    return open_run(folder)
 
 
 def _columns_of_it(table: Path, columns: str | None) -> str | None:
@@ -293,8 +307,9 @@ def _choose_factor(run: Any, classifier: str) -> dict[str, Any]:
     table = Table("factor", "use", "screen", "Brier score, held-out patients", "better than none by")
     for trial in choice.trials:
         plan = trial.plan
-        told = f"{trial.gain:+.3f} +- {trial.error:.3f}" if plan.factor > 1 else ""
-        table.add_row(f"{plan.factor:g}", plan.use, plan.screen, f"{trial.brier:.3f}", told)
+        told = f"{trial.gain:+.3f} +- {trial.error:.3f}" if plan.factor > 1 and not trial.diverged else ""
+        brier = "diverged" if trial.diverged else f"{trial.brier:.3f}"
+        table.add_row(f"{plan.factor:g}", plan.use, plan.screen, brier, told)
     out.print(table)
     if choice.plan.factor == 1:
         out.print(

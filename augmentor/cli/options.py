@@ -8,11 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from augmentor.cli.console import err
-from augmentor.errors import UsageError
+from augmentor.errors import UsageError, with_point
 from augmentor.progress import TerminalProgress
 
 _TYPED = ("COMMANDLINE", "ENVIRONMENT")
 LARGEST_SEED = 2**20 - 1  # the recipe's, which takes half a second to import
+
+
+def number(text: str) -> float:
+    """Parses an option that takes one."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a valid number.{with_point(text)}") from error
+
 
 Data = Annotated[
     str,
@@ -27,7 +36,10 @@ Columns = Annotated[
 ]
 Pattern = Annotated[
     str | None,
-    typer.Option(help="Where the patient stands in a file name: `<patient>_<anything>`, or a regular expression."),
+    typer.Option(
+        help="Where the patient stands in a file name: `<patient>_<anything>`, or a regular expression. With a slash, "
+        "in the path below the data: `<class>/<patient>/<anything>`."
+    ),
 ]
 PerClass = Annotated[int | None, typer.Option(help="Take at most this many lesions of each class.")]
 Seed = Annotated[
@@ -46,11 +58,17 @@ Screen = Annotated[
 ]
 Steps = Annotated[int | None, typer.Option(help="Optimiser steps of a network, in every arm. Default: 900.")]
 Minutes = Annotated[
-    float | None, typer.Option(help="How long to train each GAN. Default: 5, without --kimg.", show_default=False)
+    float | None,
+    typer.Option(
+        parser=number,
+        help="How long to train each GAN, judging it not counted. Default: 5, without --kimg.",
+        show_default=False,
+    ),
 ]
 Kimg = Annotated[
     float | None,
     typer.Option(
+        parser=number,
         help="How many thousand images to train each GAN on. With --minutes too, the first of the two to be reached "
         "ends it.",
         show_default=False,

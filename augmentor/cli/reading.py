@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,9 @@ read = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+
+_NAME = 6  # letters of a reader's name on a line, at least
+_BESIDE = 3  # what a column has beside its text: a line and a space on either side
 
 
 @read.command()
@@ -68,7 +72,8 @@ def make(
     pages = ", ".join(str(out_folder / f"{reader}.html") for reader in key.orders)
     out.print(f"Wrote {pages}, and {out_folder / 'key.json'}, which readers must not see.", **PLAIN)
     out.print(
-        f"Put the answers-<reader>.csv that they save into {out_folder}, then: augmentor read score {out_folder}",
+        f"Put the answers-<reader>.csv that they save into {out_folder}, then: augmentor read score "
+        f"{shlex.quote(str(out_folder))}",
         **PLAIN,
     )
 
@@ -105,14 +110,10 @@ def show_reading(result: dict[str, Any]) -> None:
     """What `score_reading` returns: a row a reader, the agreement, and the verdicts."""
     from augmentor.reading.score import agreement_sentence, several_people
 
-    heads = ("reader", "right (95 %)", "p", "d'", "class: real", "synthetic", "seconds")
-    table = Table(*(Column(head, no_wrap=True) for head in heads))
-    for reader in result["readers"]:
-        table.add_row(*_row(reader))
-    if several_people(result):
-        table.add_section()
-        table.add_row(*_row(result["all"]))
-    out.print(table)
+    told = [*result["readers"], *([result["all"]] if several_people(result) else [])]
+    table = _numbers_whole([reader["reader"] for reader in told], [_numbers(reader) for reader in told])
+    table.rows[len(result["readers"]) - 1].end_section = True
+    out.print(table, crop=False)
     if agreement := agreement_sentence(result):
         out.print(agreement, **PLAIN)
     if result["awaited"]:
@@ -121,13 +122,27 @@ def show_reading(result: dict[str, Any]) -> None:
     out.print(result["verdict"], style="bold", **PLAIN)
 
 
-def _row(reader: dict[str, Any]) -> list[str]:
+def _numbers_whole(names: list[str], numbers: list[list[str]]) -> Table:
+    """A table that folds long names, and no number: where a terminal is too narrow for these, a line runs over it."""
+    heads = ("right (95 %)", "p", "d'", "class: real", "synthetic", "seconds")
+    columns = [[head, *column] for head, column in zip(heads, zip(*numbers, strict=True), strict=True)]
+    room = out.width - sum(max(map(len, column)) + _BESIDE for column in columns) - _BESIDE - 1
+    folded = Column("reader", overflow="fold", max_width=max(room, _NAME))
+    table = Table(folded, *(Column(head, no_wrap=True) for head in heads))
+    for name, row in zip(names, numbers, strict=True):
+        table.add_row(escape(name), *row)
+    if room < _NAME:
+        table.width = out.width - room + _NAME
+    return table
+
+
+def _numbers(reader: dict[str, Any]) -> list[str]:
     from augmentor.benchmarking.rounding import tell_p
+    from augmentor.reading.score import told_share
 
     kind, label = reader["kind"], reader["label"]
     return [
-        escape(reader["reader"]),
-        f"{kind['accuracy'] * 100:.0f} % ({kind['low'] * 100:.0f} to {kind['high'] * 100:.0f})",
+        told_share(kind),
         tell_p(kind["p"]).removeprefix("= "),
         f"{reader['dprime']:.2f}",
         f"{label['real']['accuracy'] * 100:.0f} %",

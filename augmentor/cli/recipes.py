@@ -9,7 +9,7 @@ import typer
 
 from augmentor.cli.console import PLAIN, err, out, typed_command
 from augmentor.cli.options import OwnSeed
-from augmentor.cli.show import show_counts, show_evaluation, show_fit, show_inspection, show_results
+from augmentor.cli.show import show_counts, show_drawn, show_evaluation, show_fit, show_inspection, show_results
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
@@ -60,6 +60,8 @@ def _run(recipe: Any) -> None:
     from augmentor.pipeline import run_recipe
 
     outcome = run_recipe(recipe, TerminalProgress(err), typed_command())
+    if outcome.drawn:
+        show_drawn(outcome.drawn, outcome.drawn_before, alone=recipe.steps == ("phantom",))
     if outcome.inspection:
         show_inspection(outcome.inspection.as_dict())
     if outcome.run and outcome.report:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,13 @@ from rich.table import Table
 
 from augmentor.cli.console import PLAIN, out
 
+_SHOWN = 8  # sizes, folds and so on of a data set
+
 
 def show_inspection(content: dict[str, Any]) -> None:
     out.print(content["source"], **PLAIN)
+    if content["columns"]:
+        out.print(f"columns: {', '.join(f'{ours}={theirs}' for ours, theirs in content['columns'].items())}", **PLAIN)
     table = Table("class", "images", "patients")
     for name, count in content["classes"].items():
         table.add_row(escape(name), str(count["images"]), str(count["patients"]))
@@ -20,15 +27,32 @@ def show_inspection(content: dict[str, Any]) -> None:
     table.add_row("all", str(content["lesions"]["images"]), str(content["lesions"]["patients"]))
     out.print(table)
     for name in ("sizes", "dtypes", "channels", "intensity", "splits", "folds"):
-        told = ", ".join(f"{k}: {v:g}" for k, v in list(content[name].items())[:8])
-        if told:
-            out.print(f"{name}: {told}", highlight=False)
+        if found := content[name]:
+            told = [f"{k}: {_number(v)}" for k, v in list(found.items())[:_SHOWN]]
+            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            out.print(f"{name}: {', '.join(told)}{more}", **PLAIN)
     out.print(f"exact duplicates: {len(content['exact_duplicates'])} sets", highlight=False)
     for line in content["warnings"]:
         out.print(f"Warning: {line}", style="yellow", **PLAIN)
     for line in content["problems"]:
         out.print(f"Problem: {line}", style="red", **PLAIN)
-    out.print("It can't be fitted before these are mended." if content["problems"] else "It can be fitted.")
+    volumes = any(size.count("x") == 2 for size in content["sizes"])
+    fitted = f"It can be fitted{', with --spatial-dims 3 --size 32' if volumes else ''}."
+    out.print("It can't be fitted before these are mended." if content["problems"] else fitted, **PLAIN)
+
+
+def show_drawn(lesions: Any, before: bool, alone: bool) -> None:
+    """Of phantom lesions. before: by an earlier start. alone: nothing else was to be done."""
+    folder = lesions.source.parent
+    told = f"{folder} has its {len(lesions)} lesions since an earlier start" if before else ""
+    told = told or f"Drew {len(lesions)} lesions into {folder}"
+    following = f"   Next: {shlex.join(['augmentor', 'check', '--data', str(folder)])}" if alone else ""
+    out.print(f"{told}.{following}", **PLAIN)
+
+
+def _number(value: float) -> str:
+    """With all digits before its point."""
+    return f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
 
 
 def show_fit(run: Any, report: Path) -> None:
@@ -39,7 +63,11 @@ def show_fit(run: Any, report: Path) -> None:
     out.print(f"Fitted {run.folder}: {shown}{near}.", **PLAIN)
     if moved := summary.get("lesions_moved"):  # a run of an earlier version has none
         out.print(f"Training lesions are moved: {moved} (measured on them).", **PLAIN)
-    out.print(f"Report: {report}   Next: augmentor expand --run {run.folder} --factor 3", **PLAIN)
+    out.print(f"Report: {report}   Next: {next_of_run(run.folder)}", **PLAIN)
+
+
+def next_of_run(folder: Path) -> str:
+    return shlex.join(["augmentor", "expand", "--run", str(folder), "--factor", "3"])
 
 
 def show_counts(lesions: Any) -> None:
@@ -51,10 +79,42 @@ def show_counts(lesions: Any) -> None:
     out.print(table)
 
 
-def show_evaluation(found: Any, report: Path | None = None) -> None:
+def show_expanded(run: Any, lesions: Any) -> None:
+    """The counts, the run that they come from, what its screen refused, and what comes next."""
+    from augmentor.data.windows import DESCRIPTION
+    from augmentor.expansion.rules import REASONS
+    from augmentor.files import read_json
+
+    show_counts(lesions)
+    screen = read_json(lesions.source.parent / DESCRIPTION, "Screen")["Screen"]
+    if screen.get("warning"):
+        out.print(f"Warning: {screen['warning']}", style="yellow", **PLAIN)
+    refused: Counter[str] = sum(map(Counter, screen["refused"].values()), Counter())
+    told = ", ".join(f"{refused[rule]} {reason}" for rule, reason in REASONS.items() if refused[rule])
+    out.print(f"From {run.folder} (fitted on {run.splits['source']}); refused: {told or 'none'}.", **PLAIN)
+    out.print(f"Next: {_benchmark_of(run)}", **PLAIN)
+
+
+def _benchmark_of(run: Any) -> str:
+    """The benchmark of the lesions that a run was fitted on, read as it read them."""
+    data, extract, dims = run.recipe.data, run.recipe.extract, run.recipe.model.spatial_dims
+    options = {
+        "--data": data.path or run.splits["source"],
+        "--columns": ",".join(f"{ours}={theirs}" for ours, theirs in data.columns.items()),
+        "--patient-pattern": data.patient_pattern,
+        "--window": extract.window,
+        "--fov": extract.fov,
+        "--spatial-dims": dims if dims != 2 else None,
+    }
+    words = [word for name, value in options.items() if value not in (None, "") for word in (name, str(value))]
+    return shlex.join(["augmentor", "benchmark", *words])
+
+
+def show_evaluation(found: Any, report: Path | None = None, following: str | None = None) -> None:
+    """following: the command that comes next."""
     from dataclasses import asdict
 
-    from augmentor.report.evaluation import MEANINGS, NAMES, SIDES, compared_with, whole
+    from augmentor.report.evaluation import BETTER, MEANINGS, NAMES, SIDES, compared_with, whole
     from augmentor.report.numbers import bounded
 
     for space, scores in found.spaces.items():
@@ -63,7 +123,8 @@ def show_evaluation(found: Any, report: Path | None = None) -> None:
         table = Table("", *heads, title=f"{space} features, mean over classes", title_justify="left")
         for measure in [name for name in scores["mean"] if not name.endswith(("_low", "_high"))]:
             ends = {"value": measure, "low": f"{measure}_low", "high": f"{measure}_high"}
-            table.add_row(measure, *(bounded({k: side.get(name) for k, name in ends.items()}) for side in sides))
+            name = f"{measure} ({BETTER[measure]} is better)" if measure in BETTER else measure
+            table.add_row(name, *(bounded({k: side.get(name) for k, name in ends.items()}) for side in sides))
         out.print(table)
     table, content = Table("the synthetic lesions as a whole", "value (95 % interval)"), asdict(found)
     for name, value in whole(content).items():
@@ -81,13 +142,15 @@ def show_evaluation(found: Any, report: Path | None = None) -> None:
     for line in found.notes:
         out.print(f"Note: {line}", **PLAIN)
     if report:
-        out.print(f"Report: {report}", **PLAIN)
+        out.print(f"Report: {report}{f'   Next: {following}' if following else ''}", **PLAIN)
 
 
 def show_results(summary: dict[str, Any], report: Path) -> None:
     from augmentor.report.numbers import interval
 
-    table = Table("classifier", "arm", "macro sensitivity (95 % CI)", "specificity", "AUC")
+    pooled = "Of all test sets pooled; the differences below are means over test sets."
+    table = Table("classifier", "arm", "macro sensitivity (95 % CI)", "specificity", "AUC", caption=pooled)
+    table.caption_justify = "left"
     values = {(r["classifier"], r["arm"], r["metric"]): r for r in summary["arms"]}
     for classifier, arm in dict.fromkeys((c, a) for c, a, _ in values):
         told = [interval(values[classifier, arm, m]) for m in ("sensitivity", "specificity", "auc")]
@@ -99,15 +162,17 @@ def show_results(summary: dict[str, Any], report: Path) -> None:
 
 def show_study(found: dict[str, float]) -> None:
     table = Table("", f"{found['simulations']:.0f} simulated benchmarks")
-    table.add_row("verdict was gain", f"{found['gain']:.1%}")
-    table.add_row("verdict was harm", f"{found['harm']:.1%}")
-    table.add_row("McNemar's p was under 0.05 (of all classifiers)", f"{found['mcnemar']:.1%}")
-    table.add_row("intervals by patient excluded zero (of all classifiers)", f"{found['by_patient']:.1%}")
+    shares = {k: "-" if math.isnan(v) else f"{v:.1%}" for k, v in found.items()}  # NaN: a share of none
+    table.add_row("verdict was gain", shares["gain"])
+    table.add_row("verdict was harm", shares["harm"])
+    table.add_row("McNemar's p was under 0.05 (of all classifiers)", shares["mcnemar"])
+    table.add_row("intervals by patient excluded zero (of all classifiers)", shares["by_patient"])
     table.add_row("true difference of macro sensitivity", f"{found['truth'] * 100:+.2f} points")
     table.add_row("mean difference found", f"{found['difference'] * 100:+.2f} points")
-    table.add_row("intervals that hold the true difference", f"{found['covered']:.1%}")
-    table.add_row("intervals by patient that hold it", f"{found['covered_by_patient']:.1%}")
-    table.add_row("smallest effect seen with 80 % power (median)", f"{found['detectable'] * 100:.1f} points")
+    table.add_row("intervals that hold the true difference", shares["covered"])
+    table.add_row("intervals by patient that hold it", shares["covered_by_patient"])
+    seen = "none, however large" if found["detectable"] > 1 else f"{found['detectable'] * 100:.1f} points"
+    table.add_row("smallest effect seen with 80 % power (median)", "-" if math.isnan(found["detectable"]) else seen)
     out.print(table)
 
 

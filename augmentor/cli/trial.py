@@ -25,6 +25,7 @@ from augmentor.cli.options import (
     Window,
     data_section,
     names_of,
+    number,
     read_data,
     recipe_with,
 )
@@ -52,7 +53,9 @@ def benchmark(
     ] = "paper-cnn,densenet,logistic,svm",
     folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.")] = 1,
-    factor: Annotated[float, typer.Option(help="Size of the enlarged training sets, in real ones.")] = 3.0,
+    factor: Annotated[
+        float, typer.Option(parser=number, help="Size of the enlarged training sets, in real ones.")
+    ] = 3.0,
     minutes: Minutes = None,
     kimg: Kimg = None,
     steps: Steps = None,
@@ -128,7 +131,7 @@ def calibrate(
         ),
     ] = 0.0,
     folds: Annotated[int, typer.Option(help="Folds by patient of each benchmark.", min=2)] = 3,
-    seeds: Annotated[int, typer.Option(help="Repeats with other folds of each benchmark.", min=1)] = 2,
+    seeds: Annotated[int, typer.Option(help="Repeats with other folds; folds x seeds is 3 at least.", min=1)] = 2,
     patients: Annotated[int, typer.Option(min=3)] = 18,
     per_class: Annotated[int, typer.Option(help="Lesions of each of the three classes.", min=6)] = 30,
     classifiers: Annotated[
@@ -161,7 +164,9 @@ def screens(
     classifiers: Annotated[str, typer.Option(help="As for `augmentor benchmark`.")] = "logistic,svm",
     folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.", min=1)] = 3,
-    factor: Annotated[float, typer.Option(help="Size of the enlarged training sets, in real ones.")] = 3.0,
+    factor: Annotated[
+        float, typer.Option(parser=number, help="Size of the enlarged training sets, in real ones.")
+    ] = 3.0,
     minutes: Minutes = None,
     kimg: Kimg = None,
     steps: Steps = None,

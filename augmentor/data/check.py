@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from augmentor.data.images import LesionImage, read_stored, set_upright
+from augmentor.data.images import read_stored
+from augmentor.data.lesion_image import LesionImage
 from augmentor.data.lesions import Lesions
 from augmentor.data.masks import drawn_on, without_masks
-from augmentor.data.windows import units_of
+from augmentor.data.patients import shown
+from augmentor.data.tables import advice_on_files
+from augmentor.data.upright import set_upright
+from augmentor.data.windows import RECORD, units_of
 from augmentor.errors import SHOWN, DataError, first_of
 from augmentor.progress import Update
 from augmentor.recipe import Recipe
@@ -59,68 +65,95 @@ class Inspection:
         """Everything but the table, ready for JSON."""
         content = asdict(replace(self, lesions=None))  # type: ignore[arg-type]
         content["lesions"] = {"images": len(self.lesions), "patients": self.lesions.table["patient"].nunique()}
-        return content | {"usable": not self.problems, "source": str(self.lesions.source)}
+        told = {"source": str(self.lesions.source), "columns": dict(self.lesions.columns)}
+        return content | told | {"usable": not self.problems}
 
 
-def inspect(lesions: Lesions, update: Update | None = None, masks: bool = True) -> Inspection:
-    """Read every image, and its mask unless `masks` is False, once and report; raises nothing about the data itself."""
-    sizes: Counter[str] = Counter()
-    dtypes: Counter[str] = Counter()
-    channels: Counter[str] = Counter()
-    content, unreadable, low, high = [], [], np.inf, -np.inf
-    examples: dict[str, str] = {}
-    tiny: list[str] = []
-    notes: list[str] = []
-    refused: list[str] = []
+class _Seen(NamedTuple):
+    """What one image says. refused: why its mask would be."""
+
+    path: str
+    content: str
+    size: str
+    dtype: str
+    channels: str
+    low: float
+    high: float
+    tiny: bool
+    notes: tuple[str, ...]
+    refused: list[str]
+
+
+def inspect(lesions: Lesions, update: Update | None = None, masks: bool = True, holds_out: bool = True) -> Inspection:
+    """Read every image, and its mask unless `masks` is False, once and report; raises nothing about the data itself.
+
+    holds_out: whether a fit of them will draw patients to hold out."""
+    seen: list[_Seen | None] = []
+    unreadable = []
     for number, (path, mask) in enumerate(zip(lesions.paths, lesions.table["mask"], strict=True), 1):
         try:
-            stored = read_stored(path)
-            image = set_upright(stored)
+            seen.append(_see(path, mask if masks else ""))
         except DataError as error:
             unreadable.append(str(error))
-            content.append("")
-        else:
-            pixels = image.pixels
-            notes += image.notes
-            sizes["x".join(map(str, pixels.shape[1:]))] += 1
-            dtypes[str(pixels.dtype)] += 1
-            channels[str(pixels.shape[0])] += 1
-            if max(pixels.shape[1:]) < _TINY:
-                tiny.append(path)
-            for kind in (str(pixels.dtype), str(pixels.shape[0])):
-                examples.setdefault(kind, path)
-            low, high = min(low, float(pixels.min())), max(high, float(pixels.max()))
-            content.append(content_hash(pixels))
-            refused += _refused_mask(mask, stored, path) if masks else []
+            seen.append(None)
         if update:
             update(number, "")
-    table = lesions.table.assign(content=content)
+    table = lesions.table.assign(content=[one.content if one else "" for one in seen])
+    images = [one for one in seen if one]
     found = Inspection(
         lesions=replace(lesions, table=table),
         classes={
             str(k): {"images": int(v.images), "patients": int(v.patients)} for k, v in lesions.per_class().iterrows()
         },
-        sizes=dict(sizes.most_common()),
-        dtypes=dict(dtypes.most_common()),
-        channels=dict(channels.most_common()),
-        intensity={"low": low, "high": high} if np.isfinite(low) else {},
+        sizes=_counted(one.size for one in images),
+        dtypes=_counted(one.dtype for one in images),
+        channels=_counted(one.channels for one in images),
+        intensity={"low": min(o.low for o in images), "high": max(o.high for o in images)} if images else {},
         splits=dict(Counter(s for s in table["split"] if s)),
         folds=dict(sorted(Counter(f for f in table["fold"] if f).items())),
-        examples=examples,
+        examples={kind: one.path for one in reversed(images) for kind in (one.dtype, one.channels)},
         unreadable=unreadable,
-        warnings=list(lesions.warnings),
+        warnings=[*lesions.warnings, *first_of([note for one in images for note in one.notes], "notes")],
     )
-    found.warnings += first_of(notes, "notes")
     if masks:
-        found.warnings += _mask_warnings(lesions, refused)
-    if tiny:
-        found.warnings.append(
-            f"Images without a side of {_TINY} pixels show no lesion: {len(tiny)}, for example {tiny[0]}. "
-            "Leave them out."
-        )
+        found.warnings += _mask_warnings(lesions, [told for one in images for told in one.refused])
+    found.warnings += _tiny_warnings([one.path for one in images if one.tiny])
     _find_duplicates(found)
     _find_problems(found)
+    _find_few_patients(found, holds_out)
     return found
+
+
+def _see(path: str, mask: str) -> _Seen:
+    """Raises DataError where the image can't be read."""
+    stored = read_stored(path)
+    image = set_upright(stored)
+    pixels = image.pixels
+    return _Seen(
+        path=path,
+        content=content_hash(pixels),
+        size="x".join(map(str, pixels.shape[1:])),
+        dtype=str(pixels.dtype),
+        channels=str(pixels.shape[0]),
+        low=float(pixels.min()),
+        high=float(pixels.max()),
+        tiny=max(pixels.shape[1:]) < _TINY,
+        notes=tuple(image.notes),
+        refused=_refused_mask(mask, stored, path),
+    )
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    """Most first."""
+    return dict(Counter(values).most_common())
+
+
+def _tiny_warnings(tiny: list[str]) -> list[str]:
+    if not tiny:
+        return []
+    return [
+        f"Images without a side of {_TINY} pixels show no lesion: {len(tiny)}, for example {tiny[0]}. Leave them out."
+    ]
 
 
 def _refused_mask(mask: str, image: LesionImage, path: str) -> list[str]:
@@ -183,7 +216,7 @@ def _find_problems(found: Inspection) -> None:
     if len(found.classes) == 1:
         problems.append(
             f"{found.lesions.source} has one class, {next(iter(found.classes))!r}; a classifier needs two or more. "
-            "Add a folder or a label for the others."
+            f"Add a folder or a label for the others.{_advice_on(found.lesions.source)}"
         )
     for name, count in found.classes.items():
         if count["patients"] < 2:
@@ -206,6 +239,25 @@ def _find_problems(found: Inspection) -> None:
         _check_patients_stay(table, column, problems)
 
 
+def _advice_on(source: Path) -> str:
+    return advice_on_files(source) if source.is_dir() else ""
+
+
+def _find_few_patients(found: Inspection, holds_out: bool) -> None:
+    """Warn of classes of which one patient is left to train on. holds_out: as in `inspect`; not where the data brings
+    those that are."""
+    split = found.lesions.table["split"]
+    drawn = holds_out and not (split == "val").any()
+    needed = 3 if drawn else 2
+    training = found.lesions.rows(~split.isin(("val", "test")).to_numpy()).per_class()
+    for name in training.index[training["patients"] == needed - 1]:
+        why = "2 patients, of whom a fit holds one out" if drawn else "1 patient to train on"
+        found.warnings.append(
+            f"Class {name!r} has {why}: of one patient's lesions few new ones can be made, and of a single lesion "
+            f"none. Give it {needed} patients or more{', or fit with --holdout 0' if drawn else ''}."
+        )
+
+
 def _check_names(found: Inspection) -> None:
     """What the tables that are written could not give back."""
     rows = found.lesions.table.drop(columns="content").itertuples(index=False)
@@ -222,10 +274,10 @@ def _check_names(found: Inspection) -> None:
 def _check_spelling(found: Inspection) -> None:
     spelt: dict[str, list[str]] = {}
     for name in found.classes:
-        spelt.setdefault(" ".join(name.casefold().split()), []).append(name)
+        spelt.setdefault(" ".join(unicodedata.normalize("NFC", name).casefold().split()), []).append(name)
     found.problems += [
-        f"Classes {' and '.join(map(repr, names))} in {found.lesions.source} differ in case or spaces alone. "
-        "Spell them alike if they are one, else give them other names."
+        f"Classes {' and '.join(map(shown, names))} in {found.lesions.source} differ in case, spaces or the encoding "
+        "of letters alone. Spell them alike if they are one, else give them other names."
         for names in spelt.values()
         if len(names) > 1
     ]
@@ -236,12 +288,13 @@ def _written(text: str) -> str:
 
 
 def _check_units(found: Inspection) -> None:
-    """PNGs of one `extract` have one window: two windows are two scales of grey."""
+    """PNGs of one `extract` have one window: two windows are two scales of grey, at any depth."""
     units: dict[tuple[float, float], str] = {}
     try:
         readable = found.lesions.table.loc[found.lesions.table["content"] != "", "path"]
         for path in {Path(path).parent: path for path in readable}.values():
             units.setdefault(units_of(path), path)
+        _find_resaved(found)
     except DataError as error:
         found.problems.append(str(error))
     if len(units) > 1:
@@ -250,6 +303,16 @@ def _check_units(found: Inspection) -> None:
             f"Lesions were cut out with different windows, so their greys mean different units: {told}. Extract all "
             "lesions of a set with the same --window."
         )
+
+
+def _find_resaved(found: Inspection) -> None:
+    for dtype in found.dtypes:
+        path = found.examples[dtype]
+        if units_of(path) != units_of(path, dtype):
+            found.warnings.append(
+                f"{path}: holds {dtype} values, and the {RECORD} of its set tells the units of 16-bit pictures: it was "
+                "saved again since. The numbers count as greys, in no units. To keep units, extract the lesions again."
+            )
 
 
 def _check_alike(found: Inspection) -> None:
@@ -285,10 +348,11 @@ def require_usable(
     dims: int | None = None,
     size: int | None = None,
     masks: bool = True,
+    holds_out: bool = True,
 ) -> Inspection:
     """Inspect, and raise DataError with every reason if the lesions can't be used, or are no images (2) or volumes (3)
     where `dims` asks for them. Warns where all are far smaller than `size`, the side that networks see."""
-    found = inspect(lesions, update, masks)
+    found = inspect(lesions, update, masks, holds_out)
     if found.problems:
         raise DataError(found.problems)
     if dims and dims not in found.dims:
@@ -317,7 +381,8 @@ def prepare(lesions: Lesions, recipe: Recipe, update: Update | None = None) -> P
 
     Raises DataError, as `require_usable` does."""
     # (A fit reads masks where it needs them, and names all that it refuses.)
-    found = require_usable(lesions, update, recipe.model.spatial_dims, recipe.named_size, masks=False)
+    holds_out = recipe.training.holdout > 0
+    found = require_usable(lesions, update, recipe.model.spatial_dims, recipe.named_size, False, holds_out)
     return Prepared(found.lesions.at_most(recipe.data.max_per_class), at_own_size(recipe, found), found.warnings)
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from augmentor.data.dicom import header_of, is_dicom
-from augmentor.data.lesions import BY_DICOM
+from augmentor.data.patients import BY_DICOM, patient_key
 from augmentor.errors import DataError
 
 Headers = dict[Path, Dataset]
 
 
 def read_headers(files: Iterable[Path]) -> Headers:
-    """Of each file, empty for what is no DICOM or can't be read: reading its pixels tells what is wrong with it."""
+    """Of each file or volume's folder, empty for what is no DICOM or can't be read: reading its pixels tells what is
+    wrong with it."""
     return {file: _header(file) for file in files}
 
 
@@ -23,9 +24,9 @@ def patients_of(headers: Headers) -> tuple[dict[Path, str], list[str]]:
     """The patient of each file, "" where none is known, and what is to be told.
 
     A patient is called by the first of its files, so that nothing of a header goes further. One PatientID for all files
-    is none: it was taken out. Blanks and capitals don't tell two apart.
+    is none: it was taken out. How it is spelt tells no two apart (`patient_key`).
     """
-    ids = {f: " ".join(str(h.get("PatientID") or "").split()).casefold() for f, h in headers.items()}
+    ids = {f: patient_key(str(h.get("PatientID") or "")) for f, h in headers.items()}
     if len(set(ids.values())) < 2:
         return dict.fromkeys(headers, ""), []
     names: dict[str, str] = {"": ""}
@@ -51,7 +52,10 @@ def require_no_sections(headers: Headers) -> None:
 
 
 def _header(file: Path) -> Dataset:
+    """Of a folder, which is one volume, its first file's."""
     try:
-        return header_of(file) if is_dicom(file) else Dataset()
+        files = sorted(file.iterdir()) if file.is_dir() else [file]
+        first = next((f for f in files if f.is_file() and is_dicom(f)), None)
+        return header_of(first) if first else Dataset()
     except (DataError, OSError):
         return Dataset()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from augmentor.data.patients import BY_IMAGE, BY_SCAN, doubts_about, one_name_each
 from augmentor.errors import DataError
 from augmentor.files import read_table, write_atomically
+from augmentor.recipe import COLUMNS as READ_COLUMNS
 
-COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin", "content")
-BY_IMAGE, BY_DICOM = "image:", "dicom:"  # and a file: the name of a patient who has none
+COLUMNS = (*READ_COLUMNS, "content")
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,15 @@ class Lesions:
     path (absolute; `FILE.npz#ARRAY/INDEX` for a row of an npz), label (the class), patient (the unit that never
     straddles a split), split (train, val or test where the data brings one), fold (where the data brings them),
     mask, roi_side_mm (the side of the region that the image shows), origin ("real" or "synthetic") and content (a hash
-    of the pixels, filled in by `check.inspect`).
+    of the pixels, filled in by `check.inspect`). tells_origin: whether the data itself says the origin of every row.
+    columns: {ours: theirs}, of a table whose columns were looked for.
     """
 
     table: pd.DataFrame
     source: Path
     warnings: tuple[str, ...] = field(default=())
+    tells_origin: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -90,16 +94,15 @@ def _positions(chosen: np.ndarray | Sequence[int]) -> np.ndarray:
     return np.flatnonzero(array) if array.dtype == bool else array.astype(np.int64)
 
 
-def is_known_by_file_alone(patient: str) -> bool:
-    """Whether a patient's name is one that was made of a file's, since none was given: it says where the file lies."""
-    return patient.startswith((BY_IMAGE, BY_DICOM))
-
-
 def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence[str] = ()) -> Lesions:
-    """A table from lists of strings, equal rows once; columns that are not given are empty, `origin` is "real"."""
+    """A table from lists of strings, equal rows once; columns that are not given are empty, `origin` is "real".
+
+    A patient who is spelt in several ways has the first of them. What is to be doubted of patients is warned of."""
     table = pd.DataFrame({name: columns.get(name) or [""] * len(columns["path"]) for name in COLUMNS}, dtype=str)
+    tells_origin = bool((table["origin"] != "").all())
     table["origin"] = table["origin"].replace("", "real")
-    notes = list(warnings)
+    notes = [*warnings, *doubts_about(table["patient"])]
+    table["patient"] = one_name_each(table["patient"])
     if (again := table.duplicated()).any():
         example = table.loc[again, "path"].iloc[0]
         notes.append(f"Rows that {source} holds more than once count once: {int(again.sum())}, for example {example}.")
@@ -115,7 +118,13 @@ def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence
             "If one patient owns several of them, scores on 'unseen patients' will be too good. "
             "Name the patients with --patient-pattern or a patient column."
         )
-    return Lesions(table, source, tuple(notes))
+    if cut := int(table["patient"].str.startswith(BY_SCAN).sum()):
+        notes.append(
+            f"No patient was known for {cut} of {len(table)} images when they were cut out: each scan counts as a "
+            "patient of its own. If one patient owns several scans, scores on 'unseen patients' will be too good. Name "
+            "the patients of the scans with --patient-pattern or a patient column, and cut again."
+        )
+    return Lesions(table, source, tuple(notes), tells_origin)
 
 
 def load_lesions(file: Path) -> Lesions:

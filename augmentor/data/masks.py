@@ -12,9 +12,13 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from augmentor.data.geometry import ROUNDING, turned_onto
-from augmentor.data.images import LesionImage, read_stored, set_upright, to_square
+from augmentor.data.images import read_stored
+from augmentor.data.lesion_image import LesionImage
 from augmentor.data.lesions import Lesions
+from augmentor.data.placing import ROUNDING, turned_onto
+from augmentor.data.soft_masks import greys_of
+from augmentor.data.squares import to_square
+from augmentor.data.upright import set_upright
 from augmentor.errors import DataError, first_of
 
 _REACH = 8  # the distance is cut off at the side divided by it
@@ -51,7 +55,8 @@ def drawn_on(pictured: LesionImage, path: str, image: str) -> np.ndarray:
     """The mask `path`, (1, H, W) or (1, D, H, W) bool, in the order of the image's pixels as they are stored: turned as
     the two headers say, if both say where they lie.
 
-    Raises DataError where it lies on another grid than its image, has several channels, or no voxel is set.
+    Raises DataError where it lies on another grid than its image, has several channels, holds greys or probabilities,
+    or no voxel is set.
     """
     found = read_stored(path)
     if found.pixels.shape[0] != 1:
@@ -59,6 +64,12 @@ def drawn_on(pictured: LesionImage, path: str, image: str) -> np.ndarray:
     drawn = found.pixels > ROUNDING
     if not drawn.any():
         raise _empty(path, "no pixel is set")
+    if greys := greys_of(_whole(found.pixels)):
+        raise DataError(
+            f"{path}: holds {greys} values above 0, as a JPEG, smoothed edges or probabilities do, and a mask is 0 "
+            f"outside the lesion. Cut it at half of its largest value, {found.pixels.max():g}, and save it as a PNG of "
+            "0 and 255."
+        )
     if found.grid and pictured.grid:
         turned = turned_onto(drawn[0].T.reshape(found.grid.shape), found.grid, pictured.grid)
         if turned is not None:
@@ -78,6 +89,11 @@ def drawn_on(pictured: LesionImage, path: str, image: str) -> np.ndarray:
             "pixels."
         )
     return drawn
+
+
+def _whole(pixels: np.ndarray) -> np.ndarray:
+    """Numbers that a scale factor moved a little are one number again."""
+    return np.rint(pixels / ROUNDING) if pixels.dtype.kind == "f" else pixels
 
 
 def _empty(path: str, what: str) -> DataError:

@@ -1,48 +1,65 @@
-"""The patient in a file name: by a template such as `<patient>_<anything>`, or a regular expression."""
+"""The patient in a file's name or path: by a template such as `<patient>_<anything>`, or a regular expression."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from augmentor.data.images import stem
+from augmentor.data.formats import stem
 from augmentor.errors import DataError, UsageError, first_of
 
 
 @dataclass(frozen=True)
 class NamePattern:
-    """Where a file name says its patient (or another `group`).
+    """Where a file says its patient (or another `group`): in its name, or in its path.
 
     first, last: regular expressions with that group. They differ where words before the group can end in several
-    places: in the one they end as early as they can, in the other as late.
+    places: in the one they end as early as they can, in the other as late. in_path: whether the path is meant, since
+    the pattern has a slash. given: as it was written.
     """
 
     group: str
+    given: str
     first: re.Pattern[str]
     last: re.Pattern[str]
+    in_path: bool = False
 
-    def find(self, name: str) -> str:
-        """Raises DataError where the name does not fit, or fits in two ways that give different patients."""
-        found = _found(name, self.first, self.group)
+    def find(self, text: str, file: str = "") -> str:
+        """In a name or path. Raises DataError, by the name of `file`, where it does not fit, or fits in two ways that
+        give different patients."""
+        found, file = _found(text, self.first, self.group), file or text
         if not found:
             raise DataError(
-                f"{name}: has no {self.group} by the rule {self.first.pattern!r}; correct --{self.group}-pattern."
+                f"{file}: has no {self.group} by {self.given!r}{self._why(text)}; correct --{self.group}-pattern."
             )
-        other = _found(name, self.last, self.group)
+        other = _found(text, self.last, self.group)
         if other != found:
             raise DataError(
-                f"{name}: --{self.group}-pattern fits in two ways, with the {self.group} {found!r} or {other!r}. Give "
+                f"{file}: --{self.group}-pattern fits in two ways, with the {self.group} {found!r} or {other!r}. Give "
                 f"the one that is meant as a regular expression: '{self.first.pattern}' or '{self.last.pattern}'."
             )
         return found
 
-    def find_all(self, names: Iterable[str]) -> list[str]:
-        """Raises DataError of all names in which `find` finds none."""
+    def _why(self, text: str) -> str:
+        """Why a template does not fit, where that is easily said."""
+        if f"(?P<{self.group}>" in self.given:
+            return ""
+        if "*" in self.given:
+            return " (for any text write <anything>, not *)"
+        missing = [part for part in re.split(r"<\w+>", self.given) if part not in text]
+        return f" (it has no {missing[0]!r})" if missing else ""
+
+    def find_all(self, files: Iterable[Path], home: Path) -> list[str]:
+        """Of each file, in its name or in its path below `home`. Raises DataError of all in which `find` finds none."""
         found, problems = [], []
-        for name in names:
+        for file in files:
+            plain = Path(os.path.normpath(file))
+            below = (plain.relative_to(home) if plain.is_relative_to(home) else plain).as_posix()
             try:
-                found.append(self.find(name))
+                found.append(self.find(below if self.in_path else file.name, below))
             except DataError as error:
                 problems.append(str(error))
         if problems:
@@ -50,23 +67,25 @@ class NamePattern:
         return found
 
 
-def _found(name: str, pattern: re.Pattern[str], group: str) -> str:
-    short = stem(name)
-    match = pattern.fullmatch(short) or pattern.fullmatch(name) or pattern.match(short)
+def _found(text: str, pattern: re.Pattern[str], group: str) -> str:
+    short = stem(text)
+    match = pattern.fullmatch(short) or pattern.fullmatch(text) or pattern.match(short)
     return (match[group] or "") if match else ""
 
 
 def name_pattern(template: str, group: str = "patient") -> NamePattern:
-    """`<patient>_<anything>`, or a regular expression with the group `patient`.
+    """`<patient>_<anything>`, or a regular expression with the group `patient`; with a slash, of the path.
 
     group: another word that is looked for in the same way. Raises UsageError.
     """
+    in_path = "/" in re.sub(r"\[\^\]?[^]]*\]", "", template)  # in `[^/]` it stands for what a name has none of
     try:
         if f"(?P<{group}>" in template:
             given = re.compile(template)
-            return NamePattern(group, given, given)
+            return NamePattern(group, template, given, given, in_path)
         if template.count(f"<{group}>") == 1:
-            return NamePattern(group, _compiled(template, group, ".*?"), _compiled(template, group, ".*"))
+            first, last = (_compiled(template, group, before) for before in (".*?", ".*"))
+            return NamePattern(group, template, first, last, in_path)
     except re.error as error:
         raise UsageError(f"--{group}-pattern {template!r} is no regular expression: {error}.") from error
     raise UsageError(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from augmentor.data.extras import install
+from augmentor.data.writing import holds
 from augmentor.errors import UsageError
 from augmentor.version import VERSION
 
@@ -46,21 +47,24 @@ def write_secondary_capture(
     note: str,
     rescale: tuple[float, float] = (1.0, 0.0),
     synthetic: bool = True,
+    place: str = "",
 ) -> None:
     """Write (C, H, W) as the file `path`, or (C, D, H, W) as the folder `path` of sections 0001.dcm, 0002.dcm, ...
 
     pixels: uint8 (C 1 or 3) or uint16 (C 1). rescale: slope and intercept that lead from the stored values to the
-    original ones. note: what the file says of itself, in DerivationDescription. Equal arguments give equal UIDs: one
-    lesion is one object however often it is written, and any other lesion has others.
+    original ones. note: what the file says of itself, in DerivationDescription. place: which file of its set it is.
+    Equal arguments but for `path` give equal UIDs: one lesion is one object however often it is written. Any other
+    lesion has others, and so has one of equal pixels at another place: two masks may be alike, or two real images.
     Raises UsageError for other pixels, and where the extra `dicom` is not installed.
     """
-    if pixels.dtype not in (np.uint8, np.uint16) or (len(pixels) > 1 and pixels.dtype == np.uint16):
+    if not holds("dicom", pixels.shape, str(pixels.dtype)):
         raise UsageError(
             f"{path.name}: a DICOM Secondary Capture holds 8-bit or grey 16-bit values here, not {len(pixels)} "
             f"channels of {pixels.dtype}. Choose --format npy."
         )
     require_highdicom()
-    lesion = _Lesion(note, rescale, synthetic, f"{note}{rescale}{spacing_mm}{pixels.shape}".encode() + pixels.tobytes())
+    content = repr((place, note, rescale, spacing_mm, pixels.shape)).encode() + pixels.tobytes()
+    lesion = _Lesion(note, rescale, synthetic, content)
     if pixels.ndim == 3:
         lesion.section(pixels, spacing_mm, 1, None).save_as(path, enforce_file_format=True)
         return

@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 
-from augmentor.data.images import LesionImage, read_image, resampled_spacing
+from augmentor.data.images import read_image
+from augmentor.data.lesion_image import LesionImage
 from augmentor.data.lesions import Lesions
+from augmentor.data.squares import resampled_spacing
 from augmentor.errors import DataError, first_of
 
 
@@ -33,6 +35,12 @@ def load_sides(lesions: Lesions) -> np.ndarray:
     return np.array(sides, np.float32)
 
 
+def spacing_of_side(side_mm: float, size: int, dims: int, proportions: tuple[float, ...] | None) -> tuple[float, ...]:
+    """mm of a pixel or voxel at `size`: the longest of them fills the side, the others are in these proportions."""
+    steps = proportions or (1.0,) * dims
+    return tuple(side_mm / size * (step / max(steps)) for step in steps)
+
+
 def _by_spacing(path: str) -> float:
     image = read_image(path)
     if image.spacing_mm is None:
@@ -41,7 +49,7 @@ def _by_spacing(path: str) -> float:
 
 
 def spacing_at(image: LesionImage, roi_side_mm: str, size: int) -> tuple[float, ...] | None:
-    """mm of a pixel or voxel once the image is brought to `size`: by the file, else by the table, else None."""
-    if image.spacing_mm is None and roi_side_mm:
-        return (float(roi_side_mm) / size,) * image.dims
-    return resampled_spacing(image, size)
+    """mm of a pixel or voxel once the image is brought to `size`: by the table's side as in `load_sides`, in the
+    proportions of the file's spacing; by that alone where the table has none; else None."""
+    by_file = resampled_spacing(image, size)
+    return spacing_of_side(float(roi_side_mm), size, image.dims, by_file) if roi_side_mm else by_file

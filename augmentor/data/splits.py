@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from augmentor.data.lesions import Lesions
+from augmentor.data.patients import patient_key, patient_keys
 from augmentor.errors import DataError, LeakageError
 
 _SHUFFLES = 20
@@ -31,11 +33,13 @@ class Fold:
 def groups(lesions: Lesions) -> np.ndarray:
     """(N,) int64: the unit that a split may not tear apart.
 
-    Rows belong together if they share a patient, or if their pixels are equal (the same image under two names).
+    Rows belong together if they share a patient (however spelt, see `patient_key`), or if their pixels are equal (the
+    same image under two names).
     """
     table = lesions.table
     n = len(table)
-    edges = [_links(table["patient"]), _links(table["content"].where(table["content"] != "", table["path"]))]
+    images = table["content"].where(table["content"] != "", table["path"])
+    edges = [_links(patient_keys(table["patient"])), _links(images)]
     row, column = np.concatenate([e[0] for e in edges]), np.concatenate([e[1] for e in edges])
     graph = coo_matrix((np.ones(len(row)), (row, column)), shape=(n, n))
     return connected_components(graph, directed=False)[1].astype(np.int64)
@@ -262,10 +266,11 @@ def _folds_of(lesions: Lesions, parts: dict[str, np.ndarray]) -> list[Fold]:
 
 def guard(train: Lesions, test: Lesions) -> None:
     """Raise LeakageError if training rows share a patient, a path or the pixels of an image with test rows."""
-    for column in ("patient", "path", "content"):
-        both = (set(train.table[column]) & set(test.table[column])) - {""}
-        if both:
+    alike: dict[str, Callable[[str], str]] = {"patient": patient_key, "path": str, "content": str}
+    for column, key in alike.items():
+        known = {key(value) for value in train.table[column].unique()} - {""}
+        if both := sorted(value for value in test.table[column].unique() if key(value) in known):
             raise LeakageError(
                 f"{len(both)} {column} value(s) of the test lesions are among the training lesions, for example "
-                f"{sorted(both)[0]!r}. Nothing of a test patient may reach what is trained: this cell is refused."
+                f"{both[0]!r}. Nothing of a test patient may reach what is trained: this cell is refused."
             )

@@ -132,22 +132,30 @@ def _by_numbers(text: str) -> Window:
     return Window(low, high, percentile)
 
 
-def units_of(image: str) -> tuple[float, float]:
+def units_of(image: str, dtype: str | None = None) -> tuple[float, float]:
     """(slope, intercept) from what a lesion image holds to the modality's units, which `extract` kept beside its set.
 
-    (1, 0) for images that hold units themselves: all but the 16-bit pictures over which a window was spread.
+    (1, 0) for images that hold units themselves: all but the 16-bit pictures over which a window was spread. dtype: of
+    the image's values; None stands for those that were written.
     """
     record = Path(image).parent.parent / RECORD
-    if not _is_png(image) or not record.is_file():
+    if not _is_png(image) or _is_resaved(image, dtype) or not record.is_file():
         return 1.0, 0.0
     return _extracted(record)[:2]
 
 
-def scale_of(image: str) -> Scale | None:
+def _is_resaved(image: str, dtype: str | None) -> bool:
+    """Whether an image can't be as `extract` or `expand` wrote it with units: of 8 bits, or a PNG of other than 16.
+
+    What they left beside it says nothing of its numbers, which are greys."""
+    return dtype is not None and (dtype == "uint8" or (_is_png(image) and dtype != "uint16"))
+
+
+def scale_of(image: str, dtype: str | None = None) -> Scale | None:
     """What a lesion image's numbers mean, by what `extract` or `expand` left beside its set; None where nothing says
-    it, or where they are greys."""
+    it, or where they are greys. dtype: as in `units_of`."""
     home = Path(image).parent.parent
-    if ".npz#" in image.lower():
+    if ".npz#" in image.lower() or _is_resaved(image, dtype):
         return None
     if (home / RECORD).is_file():
         slope, intercept, window = _extracted(home / RECORD)

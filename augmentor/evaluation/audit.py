@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augmentor.evaluation.intervals import UNKNOWN, Bounded, auc, share
+from augmentor.evaluation.intervals import UNKNOWN, Bounded, auc, share, share_over_patients
 from augmentor.evaluation.sides import Sides
-from augmentor.model.memorisation import CopyCheck, distance_of, make_copy_check, views
+from augmentor.model.memorisation import CopyCheck, distance_of, make_copy_check
+from augmentor.model.thumbnails import views
 
 MOST_NEAR, MOST_AUC = 0.05, 0.8  # above which the alarm is raised, beyond chance
 _BLIND = (
@@ -40,6 +41,7 @@ class Audit:
 
     @property
     def near_copies(self) -> Bounded:
+        """Of this generator, or this set: lesions are drawn independently, whosever patients they come near to."""
         return share(self.near)
 
     @property
@@ -107,13 +109,14 @@ def audit(sides: Sides) -> Audit:
     """Compare every synthetic lesion with every real one, in chunks."""
     seen, others = sides.seen, sides.held_out
     check = make_copy_check(seen.images, seen.groups.tolist(), others.images if sides.known else None)
-    nearest, distances, back = _both_ways(check, sides.synthetic.images)
+    distances, nearest = check.distances(sides.synthetic.images)
+    back = _nearest_image(check, sides.synthetic.images)
     apart = check.distances(seen.images, np.eye(len(seen), dtype=bool))[0] if len(seen) > 1 else np.array([np.inf])
     authenticity_held_out, membership = UNKNOWN, UNKNOWN
     if sides.known:
         far, rows = check.distances(others.images)
-        authenticity_held_out = share(far > apart[rows])
-        unseen = _both_ways(CopyCheck(views(others.images), 0.0, 1.0), sides.synthetic.images)[2]
+        authenticity_held_out = share_over_patients(far > apart[rows], others.groups)
+        unseen = _nearest_image(CopyCheck(views(others.images), 0.0, 1.0), sides.synthetic.images)
         members = np.repeat([True, False], [len(back), len(unseen)])
         patients = np.concatenate([2 * seen.groups, 2 * others.groups + 1])
         membership = auc(members, -np.concatenate([back, unseen]), patients)
@@ -129,12 +132,9 @@ def audit(sides: Sides) -> Audit:
     )
 
 
-def _both_ways(check: CopyCheck, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(M, C, S, S) -> (M,) row and (M,) distance of the nearest lesion of the bank; (N,) how near each of those is to
-    its nearest image."""
-    rows, likest = np.empty(len(images), np.int64), np.empty(len(images), np.float32)
+def _nearest_image(check: CopyCheck, images: np.ndarray) -> np.ndarray:
+    """(N,): how near each lesion of the bank is to its nearest image, by coarse views."""
     back = np.full(len(check.bank), -1.0, np.float32)
-    for chosen, likeness in check.likenesses(images):
-        rows[chosen], likest[chosen] = likeness.argmax(1), likeness.max(1)
+    for _, likeness in check.likenesses(images):
         np.maximum(back, likeness.max(0), out=back)
-    return rows, distance_of(likest), distance_of(back)
+    return distance_of(back)

@@ -12,8 +12,10 @@ from pydantic import Field
 
 from augmentor.arguments import checked
 from augmentor.data.extras import install
-from augmentor.data.images import SUFFIX, file_format, storage, write_image
+from augmentor.data.formats import SUFFIX, file_format
+from augmentor.data.intensity import storage
 from augmentor.data.lesions import Lesions
+from augmentor.data.writing import holds, write_image
 from augmentor.errors import UsageError
 from augmentor.evaluation.audit import Audit, audit
 from augmentor.evaluation.fidelity import FID_CAVEAT, MEAN, Fidelity, Scores, measure_fidelity
@@ -34,7 +36,7 @@ from augmentor.training.run import Run, as_run
 
 # What an evaluation of two sets leaves in its folder.
 OWN = (FOLDER, "evaluation.json", EMBEDDING, "report.html", "figures", "tables")
-_ON_THE_PLANE = 60  # lesions a class and origin
+_ON_THE_PLANE = 60  # lesions a class and origin: more would hide each other
 _MASKS = 40  # of each class, whose masks are compared with their images
 _ABSENT = (
     f"No pretrained features: their weights are not installed. Add them with: {install('pretrained')}, or give "
@@ -97,7 +99,8 @@ def evaluate(
             sides = sides_of_run(run, per_class, update)
         found = _judge(sides, spaces, progress)
         generator, card = load_checkpoint(run.chosen_checkpoint)
-        save_mosaic(interpolate(generator, len(card.classes), card.channels), part / INTERPOLATIONS)
+        ways = interpolate(generator, len(card.classes), card.channels)
+        save_mosaic(ways, part / INTERPOLATIONS, card.classes)
         names = _write_lesions(run, card, found, part)
         _save_pairs(found, part)
     files = [str(run.folder / FOLDER / name) for name in names]
@@ -175,10 +178,13 @@ def _plane(sides: Sides, texture: Embedder) -> pd.DataFrame | None:
 
 
 def _write_lesions(run: Run, card: Card, found: _Found, folder: Path) -> list[str]:
-    """The listed lesions as files like the training ones (PNG or NIfTI for DICOM); their names."""
+    """The listed lesions as files like the training ones (PNG or NIfTI for DICOM, npy for what these can't hold); their
+    names."""
     form, checkpoint = file_format(run.training.paths[0], card.model.spatial_dims), file_hash(run.chosen_checkpoint)
     if form == "dicom":  # which takes an extra to write, and these are to be looked at
         form = file_format("", card.model.spatial_dims)
+    if not holds(form, card.shape, storage(card.intensity, form).dtype):
+        form = "npy"
     sizes = found.sides.synthetic.sides_mm
     stored, names = storage(card.intensity, form), []
     for row in found.listed:
@@ -190,10 +196,12 @@ def _write_lesions(run: Run, card: Card, found: _Found, folder: Path) -> list[st
 
 
 def _save_pairs(found: _Found, folder: Path) -> None:
-    """The ten closest pairs: synthetic lesions above, the real ones that they are nearest to below."""
+    """The ten closest pairs: synthetic lesions above, the real ones that they are nearest to below, headed by their
+    distance (see `audit`)."""
     rows = found.listed[:CLOSEST]
     real = found.sides.seen.images[found.audit.nearest[rows]]
-    save_mosaic([list(found.sides.synthetic.images[rows]), list(real)], folder / PAIRS)
+    heads = [f"{ratio:.2f}" for ratio in found.audit.ratios[rows]]
+    save_mosaic([list(found.sides.synthetic.images[rows]), list(real)], folder / PAIRS, ("synthetic", "real"), heads)
 
 
 def _finish(found: _Found, files: list[str], folder: Path) -> Evaluation:

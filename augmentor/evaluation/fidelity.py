@@ -10,6 +10,7 @@ import torch
 
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.measures import (
+    LEAST_DEVIATION,
     allows_fid,
     coverage,
     density,
@@ -35,7 +36,6 @@ FID_CAVEAT = (
     "FID is given only where a class has more lesions on both sides than the space has features. It is biased upward, "
     "the more the fewer lesions there are: compare it only at equal counts, and trust KID."
 )
-_LEAST_DEVIATION = 0.1  # of a feature, as a share of the median feature's
 _AUGMENTED = 200  # views of each class's training lesions, about
 _AT_A_TIME = 32  # views that are made together
 
@@ -58,7 +58,7 @@ def measure_fidelity(sides: Sides, embedders: Sequence[Embedder], update: Update
     for number, embedder in enumerate(embedders):
         update(number / len(embedders), f"{embedder.name} features")
         features = [embedder(side.images) for side in (sides.synthetic, augmented, sides.training, sides.held_out)]
-        made, moved, ours, theirs = standardise(np.concatenate(features[2:]), *features, least=_LEAST_DEVIATION)[1:]
+        made, moved, ours, theirs = standardise(np.concatenate(features[2:]), *features, least=LEAST_DEVIATION)[1:]
         synthetic, training, held_out = sides.synthetic, sides.training, sides.held_out
         found.spaces[embedder.name] = _scores((theirs, held_out), (made, synthetic), training)
         found.augmented[embedder.name] = _scores((theirs, held_out), (moved, augmented), training)

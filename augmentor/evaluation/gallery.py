@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
+from augmentor.files import write_atomically
+from augmentor.lettering import framed
 from augmentor.model.blocks import Generator
 from augmentor.sampling import latents_of, seed_of
 
@@ -19,11 +20,13 @@ STEPS = 8
 _SEED = 3_000
 
 
-def save_mosaic(rows: Sequence[Sequence[np.ndarray]], file: Path) -> None:
+def save_mosaic(
+    rows: Sequence[Sequence[np.ndarray]], file: Path, names: Sequence[str], heads: Sequence[str] = ()
+) -> None:
     """Images (C, S, S) in [-1, 1], row by row without a gap, as an 8-bit PNG at their own size; of volumes the middle
-    sections."""
+    sections. names: of the rows, to their left. heads: of the columns, above them."""
     lines = [np.concatenate([to_pixels(image) for image in row], axis=1) for row in rows]
-    Image.fromarray(np.concatenate(lines)).save(file, optimize=True)
+    write_atomically(file, framed(np.concatenate(lines), names, heads))
 
 
 def to_pixels(image: np.ndarray) -> np.ndarray:

@@ -18,6 +18,16 @@ def share(hits: np.ndarray) -> Bounded:
     return {"value": float(hits.mean()), "low": float(low), "high": float(high)}
 
 
+def share_over_patients(hits: np.ndarray, groups: np.ndarray) -> Bounded:
+    """(N,) bool -> the share of hits, with a bootstrap interval over groups (patients), or as wide as Wilson's, which
+    is the wider one where all are hits. No bounds for one group."""
+    alone = share(hits)
+    drawn = _bootstrap(lambda weights: float((weights * hits).sum() / weights.sum()), groups)
+    if drawn["low"] is None or drawn["high"] is None or alone["low"] is None or alone["high"] is None:
+        return drawn
+    return drawn | {"low": min(drawn["low"], alone["low"]), "high": max(drawn["high"], alone["high"])}
+
+
 def macro_sensitivity(truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -> Bounded:
     """Mean over classes of the share that was recognised, with a bootstrap interval over groups (patients)."""
     classes = np.unique(truth)

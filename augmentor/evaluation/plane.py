@@ -26,5 +26,5 @@ def plane_of(features: np.ndarray, labels: np.ndarray, origins: np.ndarray) -> p
 
 
 def first_of_each(labels: np.ndarray, most: int) -> np.ndarray:
-    """The rows of at most so many lesions a class: more would hide each other."""
+    """The rows of the first lesions of each class, at most so many."""
     return np.flatnonzero(pd.Series(labels).groupby(labels).cumcount().to_numpy() < most)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from augmentor.data.check import Inspection
-from augmentor.data.images import Intensity, intensity_of
+from augmentor.data.intensity import Intensity, intensity_of
 from augmentor.data.windows import DEEPEST, DESCRIPTION, RECORD, Scale, scale_of
 from augmentor.errors import DataError, UsageError
 
@@ -49,7 +49,7 @@ def held_by(found: Inspection, option: str) -> Held:
     """Of images that are alike. Raises DataError where they were cut with several windows."""
     (dtype,), scales = found.dtypes, dict[Scale | None, str]()
     for path in {(Path(path).parent, Path(path).suffix): path for path in found.lesions.paths}.values():
-        scales.setdefault(None if dtype == "uint8" else scale_of(path), path)
+        scales.setdefault(scale_of(path, dtype), path)
     known = [scale for scale in scales if scale]
     if len(known) > 1:
         told = " and ".join(f"{scales[scale]} ({_window(scale)})" for scale in known[:2])

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from augmentor.data.check import Inspection, inspect
-from augmentor.data.images import load_images, read_image
+from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions
 from augmentor.data.masks import load_mask_channels
 from augmentor.data.splits import groups, guard, holdout
+from augmentor.data.squares import load_images
 from augmentor.errors import DataError, UsageError
 from augmentor.evaluation.scales import common_ground, held_by
 from augmentor.model.checkpoint import Card, load_checkpoint
@@ -23,7 +24,8 @@ _KINDS = {2: "images", 3: "volumes"}
 _LARGEST = 256  # pixels a side at which two sets are compared
 _UNKNOWN = (
     "Which real lesions the generator was fitted on is not known: copies are looked for among all of them, their "
-    "patients were halved for the references, and membership can't be told. A column `split` would say it."
+    "patients were halved for the references, and membership can't be told. A column `split` that names its test or "
+    "val lesions would say it."
 )
 
 
@@ -114,14 +116,14 @@ def sides_of_run(run: Run, per_class: int, update: Update) -> Sides:
     return Sides(synthetic, training, held_out)
 
 
-def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
+def sides_of_sets(synthetic: Lesions, real: Lesions) -> Sides:
     """Two sets of lesions. Of an enlarged set (as `expand` writes it) each side takes what is of its origin.
 
-    Where the real set brings a split, its training rows are taken for those that the generator was fitted on, and the
-    others are held out; else its patients are halved. Images of both are brought to the synthetic ones' size, and to
-    one scale of intensities (`common_ground`).
-    Raises UsageError where a set is empty, where the synthetic one has a class that the real one lacks, or where the
-    windows of both have too little in common.
+    Where the real set brings a split, its test and val rows are held out, and all others are taken for those that the
+    generator was fitted on, as a fit takes them; else its patients are halved. Images of both are brought to the
+    synthetic ones' size, and to one scale of intensities (`common_ground`).
+    Raises UsageError where a set is empty or says that it holds none of its origin, where the synthetic one has a class
+    that the real one lacks, or where the windows of both have too little in common.
     """
     synthetic, real = _of_origin(synthetic, "synthetic"), _of_origin(real, "real")
     missing = set(synthetic.classes) - set(real.classes)
@@ -134,7 +136,7 @@ def sides_of_sets(synthetic: Lesions, real: Lesions, seed: int = 0) -> Sides:
     real = real.rows(~real.table["label"].isin(left_out).to_numpy())
     found, found_made = _readable(real), _readable(synthetic)
     real, synthetic = found.lesions, found_made.lesions
-    training, held_out, known = _halves(real, seed)
+    training, held_out, known = _halves(real)
     first, theirs_first = read_image(synthetic.paths[0]), read_image(real.paths[0])
     if first.dims != theirs_first.dims:
         raise UsageError(
@@ -167,7 +169,7 @@ def require_two_of_a_class(sides: Sides) -> None:
             "No class has two or more held-out lesions, so nothing can be judged. "
             "Fit with more lesions, or a larger --holdout."
         )
-    held_out = "lesions whose split is not `train`" if sides.known else "patients, half of which are held out"
+    held_out = "lesions whose split is test or val" if sides.known else "patients, half of which are held out"
     advice = "Give --synthetic more lesions a class." if _two_or_more(real) else f"Give --real more {held_out}."
     raise UsageError(
         f"No class has two or more lesions both in --synthetic ({_told(made)}) and on the held-out side of --real "
@@ -193,10 +195,11 @@ def _side(lesions: Lesions, images: np.ndarray) -> Side:
 
 
 def _of_origin(lesions: Lesions, origin: str) -> Lesions:
-    """The rows of this origin; all, of a set that does not tell origins apart (what is not said to be synthetic stands
-    as real)."""
+    """The rows of this origin; all, of a set that does not tell origins (what is not said to be synthetic stands as
+    real)."""
     of_it = (lesions.table["origin"] == origin).to_numpy()
-    chosen = lesions if origin == "synthetic" and not of_it.any() else lesions.rows(of_it)
+    untold = origin == "synthetic" and not of_it.any() and not lesions.tells_origin
+    chosen = lesions if untold else lesions.rows(of_it)
     if not len(chosen):
         raise UsageError(f"{lesions.source}: holds no {origin} lesions. Give another folder to --{origin}.")
     return chosen
@@ -216,16 +219,16 @@ def _readable(lesions: Lesions) -> Inspection:
     return found
 
 
-def _halves(real: Lesions, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Positions of both sides, and whether the set itself told them apart."""
-    split = real.table["split"].to_numpy()
-    training = split == "train"
+def _halves(real: Lesions) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Positions of both sides, and whether the set itself told them apart. (A row without a split is trained on, see
+    `holdout`.)"""
+    training = ~real.table["split"].isin(["test", "val"]).to_numpy()
     if training.any() and not training.all():
         sides = np.flatnonzero(training), np.flatnonzero(~training)
         guard(real.rows(sides[0]), real.rows(sides[1]))
         return *sides, True
     try:
-        return *holdout(replace(real, table=real.table.assign(split="")), 0.5, seed), False
+        return *holdout(replace(real, table=real.table.assign(split="")), 0.5, seed=0), False
     except DataError as error:
         raise UsageError(
             f"--real {real.source}: {error} The references need two sides of real lesions, by patient."

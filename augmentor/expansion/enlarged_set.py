@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augmentor.data.images import SUFFIX, FileFormat, Intensity, file_name, slope_intercept, storage, write_image
+from augmentor.data.formats import SUFFIX, FileFormat, file_name
+from augmentor.data.intensity import Intensity, slope_intercept, storage
 from augmentor.data.secondary_capture import require_highdicom, write_secondary_capture
 from augmentor.data.windows import DESCRIPTION, Scale
+from augmentor.data.writing import holds, write_image
 from augmentor.errors import UsageError
 from augmentor.model.checkpoint import Card
+from augmentor.sampling import Drawn
 
 _MEASURED = ("copy_distance", "twin_distance", "label_agreement", "realism", "spread")  # by the screen's rules
 _COLUMNS = (
@@ -26,6 +29,18 @@ _COLUMNS = (
 _WHOLE_SPAN = 50  # a window narrower than this is none of Hounsfield units
 _BEHIND = 16  # files that wait to be written
 _MASKS = "masks"  # the top folder that is no class
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a file of the set holds; path: in its folder."""
+
+    path: str
+    pixels: np.ndarray
+    spacing_mm: tuple[float, ...] | None
+    note: str
+    synthetic: bool
+    rescale: tuple[float, float] = (1.0, 0.0)
 
 
 @dataclass
@@ -54,8 +69,14 @@ class SetWriter:
         """Raises UsageError where the format can't hold such lesions, before any is made."""
         if self.form == "dicom":
             require_highdicom()
-        if self.form == "png" and self.card.model.spatial_dims == 3:
-            raise UsageError("--format png: a PNG holds no volume. Choose nifti, npy or dicom.")
+        if not self._is_held_by(self.form):
+            kind = "volumes" if self.card.model.spatial_dims == 3 else "images"
+            *others, last = [form for form in SUFFIX if self._is_held_by(form)]
+            raise UsageError(
+                f"--format {self.form}: such files hold no {kind} of {self.original.dtype} values in "
+                f"{self.card.channels} channel{'s' * (self.card.channels > 1)}. "
+                f"Choose {', '.join(others)}{' or ' * bool(others)}{last}."
+            )
 
     def __enter__(self) -> SetWriter:
         return self
@@ -80,12 +101,17 @@ class SetWriter:
 
     @property
     def stored(self) -> Intensity:
-        return storage(self.card.intensity if self.form == "png" else self.original, self.form)
+        return self._stored_as(self.form)
+
+    def _stored_as(self, form: FileFormat) -> Intensity:
+        return storage(self.card.intensity if form == "png" else self.original, form)
+
+    def _is_held_by(self, form: FileFormat) -> bool:
+        return holds(form, self.card.shape, self._stored_as(form).dtype)
 
     def add(
         self,
-        image: np.ndarray,
-        mask: np.ndarray | None,
+        lesion: Drawn,
         label: str,
         origin: str,
         number: int,
@@ -93,43 +119,35 @@ class SetWriter:
         spacing_mm: tuple[float, ...] | None,
         **columns: Any,
     ) -> None:
-        """image: (C, S, ...) in [-1, 1]; mask: (1, S, ...) uint8, 1 in the lesion, where there are masks."""
-        files = image.ndim == 3 or self.form != "dicom"  # a volume in DICOM is a folder
+        """The number-th lesion of its class or, of real ones, of the set; columns: of its row in the manifest."""
+        files = lesion.image.ndim == 3 or self.form != "dicom"  # a volume in DICOM is a folder
         path = f"{file_name(label)}/{origin}_{number:06d}{SUFFIX[self.form] if files else ''}"
-        pixels = self.stored.from_network(image)
-        synthetic = origin == "synthetic"
-        self._queue(pixels, path, synthetic, spacing_mm, note, slope_intercept(self.original, self.stored))
+        rescale, synthetic = slope_intercept(self.original, self.stored), origin == "synthetic"
+        self._queue(_File(path, self.stored.from_network(lesion.image), spacing_mm, note, synthetic, rescale))
         row = {"path": path, "label": label, "patient": "", "origin": origin}
-        if mask is not None:
+        if lesion.mask is not None:
             row["mask"] = f"{_MASKS}/{path}"
-            self._queue(mask, row["mask"], synthetic, spacing_mm, f"{note}, mask: 1 in the lesion", (1.0, 0.0))
+            self._queue(_File(row["mask"], lesion.mask, spacing_mm, f"{note}, mask: 1 in the lesion", synthetic))
         if spacing_mm:
-            columns["roi_side_mm"] = round(max(spacing_mm) * image.shape[-1], 4)
+            row["roi_side_mm"] = round(max(spacing_mm) * lesion.image.shape[-1], 4)
         self.rows.append(row | columns)
 
-    def _queue(self, *file: Any) -> None:
-        self._unwritten.append(self._thread.submit(self._write, *file))
+    def _queue(self, file: _File) -> None:
+        self._unwritten.append(self._thread.submit(self._write, file))
         self._wait_for_all_but(_BEHIND)
 
     def _wait_for_all_but(self, count: int) -> None:
         while len(self._unwritten) > count:
             self._unwritten.popleft().result()
 
-    def _write(
-        self,
-        pixels: np.ndarray,
-        path: str,
-        synthetic: bool,
-        spacing_mm: tuple[float, ...] | None,
-        note: str,
-        rescale: tuple[float, float],
-    ) -> None:
-        file = self.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
+    def _write(self, file: _File) -> None:
+        path = self.folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
         if self.form == "dicom":
-            write_secondary_capture(pixels, file, spacing_mm, note, rescale, synthetic)
+            told = file.spacing_mm, file.note, file.rescale, file.synthetic
+            write_secondary_capture(file.pixels, path, *told, place=file.path)
         else:
-            write_image(pixels, file, spacing_mm, note)
+            write_image(file.pixels, path, file.spacing_mm, file.note)
 
     def save_tables(self, name: str, made_by: dict[str, Any], screen: dict[str, Any]) -> None:
         """manifest.csv, MONAI's datalist.json, dataset_description.json."""

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from augmentor.arguments import checked
-from augmentor.data.images import file_format, read_image, to_square
-from augmentor.data.lesions import BY_IMAGE, Lesions, is_known_by_file_alone
+from augmentor.data.formats import file_format
+from augmentor.data.images import read_image
+from augmentor.data.lesions import Lesions
 from augmentor.data.masks import read_mask
+from augmentor.data.patients import BY_IMAGE, is_known_by_file_alone
 from augmentor.data.readers import read_lesions
 from augmentor.data.sizes import spacing_at
+from augmentor.data.squares import to_square
 from augmentor.data.windows import scale_of, units_of
 from augmentor.errors import ShortfallError
 from augmentor.expansion.enlarged_set import SetWriter
@@ -23,7 +26,7 @@ from augmentor.files import require_empty, whole_folder
 from augmentor.model.checkpoint import file_hash, load_checkpoint
 from augmentor.progress import Progress
 from augmentor.recipe import ExpandSection
-from augmentor.sampling import note_of
+from augmentor.sampling import Drawn, note_of
 from augmentor.training.run import Run, as_run
 from augmentor.version import VERSION
 
@@ -51,7 +54,7 @@ def expand(
     require_empty(out)
     with whole_folder(out) as part:
         screen = _write_set(run, part, section, wanted, factor, progress)
-    _require_filled(screen, wanted, out)
+    _require_filled(screen, wanted, run.summary["classes"], out)
     return read_lesions(out / "manifest.csv")
 
 
@@ -61,7 +64,8 @@ def _write_set(
     generator, card = load_checkpoint(run.chosen_checkpoint)
     first = run.training.paths[0]
     form = section.format or file_format(first, card.model.spatial_dims)
-    writer = SetWriter(folder, form, card, units_of(first), scale_of(first))
+    dtype = card.intensity.dtype
+    writer = SetWriter(folder, form, card, units_of(first, dtype), scale_of(first, dtype))
     screen = screen_of(run, card, section.screen)
     source = {"checkpoint": file_hash(run.chosen_checkpoint), "recipe": card.recipe_hash}
     with writer:
@@ -85,11 +89,10 @@ def _write_real(training: Lesions, writer: SetWriter) -> None:
         pixels = writer.card.intensity.to_network(to_square(image.pixels, model.size))
         mask = read_mask(str(row.mask), path, model.size)[None].astype(np.uint8) if model.with_mask else None
         spacing = spacing_at(image, str(row.roi_side_mm), model.size)
-        writer.add(pixels, mask, str(row.label), "real", number, note, spacing)
         patient = str(row.patient)
         if is_known_by_file_alone(patient):
             patient = unnamed.setdefault(patient, f"{BY_IMAGE}{len(unnamed) + 1}")
-        writer.rows[-1]["patient"] = patient
+        writer.add(Drawn(pixels, mask), str(row.label), "real", number, note, spacing, patient=patient)
 
 
 def _write_synthetic(lesion: Synthetic, number: int, writer: SetWriter, source: dict[str, str]) -> None:
@@ -98,19 +101,25 @@ def _write_synthetic(lesion: Synthetic, number: int, writer: SetWriter, source: 
     measured = {rule: round(value, 4) for rule, value in lesion.measured.items()}
     spacing = card.spacing_of(lesion.roi_side_mm)
     columns: dict[str, Any] = {"seed": lesion.seed} | measured | source
-    writer.add(lesion.image, lesion.mask, lesion.label, "synthetic", number, note, spacing, **columns)
+    writer.add(Drawn(lesion.image, lesion.mask), lesion.label, "synthetic", number, note, spacing, **columns)
 
 
-def _require_filled(screen: Screen, wanted: dict[str, int], out: Path) -> None:
+def _require_filled(screen: Screen, wanted: dict[str, int], training: dict[str, int], out: Path) -> None:
     short = [label for label, count in wanted.items() if screen.kept[label] < count]
     if short:
         told = "; ".join(_told(screen, label, wanted[label]) for label in short)
         lighter = ""
         if any(rule not in ALWAYS for label in short for rule in screen.refused_of(label)):
             lighter = " or a lighter --screen" if screen.level == "strict" else " or --screen off"
+        alone = ", ".join(label for label in short if training[label] == 1)
+        hopeless = (
+            f" Of a single training lesion ({alone}) none can be made: fit with 3 patients of each class."
+            if alone
+            else ""
+        )
         raise ShortfallError(
             f"{out}: the factor could not be filled: {told}. What passed is written, nothing that was refused. "
-            f"Fit longer or with more patients, or expand with a lower --factor{lighter}."
+            f"Fit longer or with more patients, or expand with a lower --factor{lighter}.{hopeless}"
         )
 
 

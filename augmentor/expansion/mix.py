@@ -6,11 +6,14 @@ import math
 
 from augmentor.errors import UsageError
 
+_MOST = 1_000_000  # synthetic lesions of a set: days of drawing, and as many files in a folder a class
+
 
 def wanted_counts(real: dict[str, int], factor: float, balance: bool = False) -> dict[str, int]:
     """Synthetic lesions a class, so that it ends `factor` times its real size.
 
-    balance: every class ends at `factor` times the largest class instead. Raises UsageError for a factor under 1.
+    balance: every class ends at `factor` times the largest class instead. Raises UsageError for a factor under 1, and
+    for one that asks for more lesions than a set may hold.
     """
     if not (math.isfinite(factor) and factor >= 1):
         raise UsageError(
@@ -18,4 +21,11 @@ def wanted_counts(real: dict[str, int], factor: float, balance: bool = False) ->
             "1 adds nothing."
         )
     largest = max(real.values())
-    return {name: round(factor * (largest if balance else count)) - count for name, count in real.items()}
+    ends = {name: factor * (largest if balance else count) for name, count in real.items()}
+    added = sum(ends.values()) - sum(real.values())
+    if added > _MOST:
+        raise UsageError(
+            f"--factor is {factor:g}; it would write the files of {added:,.10g} synthetic lesions beside "
+            f"{sum(real.values())} real ones, and {_MOST:,} are the most. Lower --factor."
+        )
+    return {name: round(ends[name]) - count for name, count in real.items()}

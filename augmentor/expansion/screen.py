@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from augmentor.data.images import load_images
 from augmentor.data.lesions import class_numbers
 from augmentor.data.splits import groups
+from augmentor.data.squares import load_images
 from augmentor.expansion.ahead import Lanes
-from augmentor.expansion.rules import LEVELS, Rule, Synthetic, TextureRules, Twins, fit_texture_rules
+from augmentor.expansion.rules import LEVELS, Rule, Synthetic, TextureRules, fit_texture_rules
+from augmentor.expansion.twins import Twins
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card, load_checkpoint
-from augmentor.model.memorisation import CopyCheck, make_copy_check, turned_views
+from augmentor.model.memorisation import CopyCheck, make_copy_check
+from augmentor.model.thumbnails import turned_views
 from augmentor.recipe import ScreenLevel
 from augmentor.sampling import BATCH, draw, seed_of
 from augmentor.training.run import Run
@@ -57,7 +59,8 @@ class Screen:
             limits |= self.texture.limits
         counts = {"drawn": dict(self.drawn), "kept": dict(self.kept)}
         refused = {label: self.refused_of(label) for label in self.drawn}
-        return {"level": self.level, "limits": limits} | counts | {"refused": refused}
+        told = {"warning": self.copies.warning} if self.copies.warning else {}
+        return {"level": self.level, "limits": limits} | counts | {"refused": refused} | told
 
     def draw(self, generator: Generator, card: Card, wanted: dict[str, int], seed: int) -> Iterator[Synthetic]:
         """Stream `wanted` lesions a class in constant memory; fewer where over 19 of 20, or 1000 in a row, are refused.

@@ -12,24 +12,15 @@ import nibabel
 import numpy as np
 from PIL import Image
 
-from augmentor.data.geometry import EmptyMaskError, Volume, place
-from augmentor.data.images import SUFFIX, file_name
+from augmentor.data.formats import SUFFIX, file_name
+from augmentor.data.grids import Volume
+from augmentor.data.placing import EmptyMaskError, place
 from augmentor.data.windows import DEEPEST, Window, parse_window
 from augmentor.errors import DataError
-from augmentor.extraction.identity import pseudonym
-from augmentor.extraction.roi import (
-    Cut,
-    Region,
-    View,
-    box_of,
-    cut,
-    leaves,
-    region_of_box,
-    regions_of,
-    touches,
-    views_of,
-)
+from augmentor.extraction.cutting import Cut, box_of, cut
+from augmentor.extraction.regions import Region, leaves, region_of_box, regions_of, touches
 from augmentor.extraction.scans import Box, Scan
+from augmentor.extraction.views import View, views_of
 from augmentor.extraction.volumes import read_mask, read_volume
 from augmentor.recipe import ExtractSection
 
@@ -39,13 +30,14 @@ _SIZE = 64
 
 @dataclass
 class Found:
-    """What one scan gave: rows of the table, doubts, what is wrong, and how many lesions were left out as too small."""
+    """What one scan gave: rows of the table (without the patient), doubts, what is wrong, the PatientID of its header,
+    and how many lesions were left out as too small."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    header: str = ""
     specks: int = 0
-    unnamed: bool = False
     eight_bit: bool = False
 
 
@@ -60,11 +52,11 @@ class _Read:
     limits: tuple[float, float] | None
 
 
-def cut_scan(scan: Scan, number: int, section: ExtractSection, key: bytes, folder: Path) -> Found:
+def cut_scan(scan: Scan, number: int, section: ExtractSection, folder: Path) -> Found:
     """Write the lesions of the `number`-th scan below `folder`; what is wrong with it is told, not raised."""
     found = Found()
     try:
-        _cut_all(scan, number, section, key, folder, found)
+        _cut_all(scan, number, section, folder, found)
     except EmptyMaskError as error:
         found.notes.append(str(error))
     except DataError as error:
@@ -72,18 +64,16 @@ def cut_scan(scan: Scan, number: int, section: ExtractSection, key: bytes, folde
     return found
 
 
-def _cut_all(scan: Scan, number: int, section: ExtractSection, key: bytes, folder: Path, found: Found) -> None:
+def _cut_all(scan: Scan, number: int, section: ExtractSection, folder: Path, found: Found) -> None:
     volume = read_volume(scan.image, scan.spacing)
     found.notes += volume.notes
-    patient = scan.patient or volume.patient
-    found.unnamed = not patient
+    found.header = volume.patient
     regions = _regions(scan, volume, section, found)
     views = [(n, r, v) for n, r in enumerate(regions, 1) for v in _views(r, volume, section)]
     if not views:
         return
     read = _read_needed(volume, [v for *_, v in views], section)
     found.eight_bit = read.voxels.dtype == np.uint8
-    who = pseudonym(patient or f"scan {'|'.join(map(str, scan.image))}", key)
     counts: Counter[int] = Counter()
     for lesion, region, view in views:
         counts[lesion] += 1
@@ -91,7 +81,7 @@ def _cut_all(scan: Scan, number: int, section: ExtractSection, key: bytes, folde
         made = _cut_view(read, region, view, section)
         file = f"{file_name(label)}/{name}" + (f"-{counts[lesion]:02d}" if section.every else "")
         path, mask = _write(made, folder, file, section, read)
-        row = {"path": path, "label": label, "patient": who, "mask": mask, "lesion": name}
+        row = {"path": path, "label": label, "mask": mask, "lesion": name}
         found.rows.append(row | {"split": scan.split, "fold": scan.fold} | _measures(made, view, read))
 
 

@@ -19,7 +19,7 @@ from augmentor.data.readers import read_lesions
 from augmentor.data.windows import DEEPEST, RECORD, Window, parse_window
 from augmentor.errors import AugmentorError, DataError
 from augmentor.extraction.cut_scan import CUT_COLUMN, Found, cut_scan
-from augmentor.extraction.identity import key_of
+from augmentor.extraction.identity import key_of, nameless, patients_of, pseudonym
 from augmentor.extraction.scans import Scan
 from augmentor.extraction.sheet import write_sheet
 from augmentor.files import require_empty, whole_folder
@@ -69,25 +69,25 @@ def extract(
     try:
         with whole_folder(out) as part:
             with progress.task(f"Cutting {len(scans)} scans", len(scans)) as update:
-                for done, one in enumerate(_all_found(scans, section, key, part, workers), 1):
+                for done, one in enumerate(_all_found(scans, section, part, workers), 1):
                     found.append(one)
                     update(done, f"{sum(len(f.rows) for f in found)} lesions")
-            doubts = tuple(_judged(found, section, window))
-            rows = [row for one in found for row in one.rows]
+            patients, unsure = patients_of(scans, [one.header for one in found])
+            doubts = tuple(_judged(found, section, window, [*notes, *unsure, *_unnamed(patients)]))
+            named = [pseudonym(p, key) if p else nameless(s, key) for p, s in zip(patients, scans, strict=True)]
+            rows = [row | {"patient": own} for one, own in zip(found, named, strict=True) for row in one.rows]
             pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(part / "lesions.csv", index=False)
-            (part / RECORD).write_text(tomli_w.dumps(_record(section, window)), encoding="utf-8")
-            write_sheet(part, rows, part / "extracted.png")
+            (part / RECORD).write_text(tomli_w.dumps(_record(section, window, len(doubts))), encoding="utf-8")
+            write_sheet(part, rows, part / "extracted.png", window)
     except OSError:
         if not (out / "lesions.csv").exists():  # else another process has cut the same meanwhile, and that stays
             raise
-    return Extraction(read_lesions(out), (*notes, *doubts))
+    return Extraction(read_lesions(out), doubts)
 
 
-def _all_found(
-    scans: Sequence[Scan], section: ExtractSection, key: bytes, folder: Path, workers: int | None
-) -> Iterator[Found]:
+def _all_found(scans: Sequence[Scan], section: ExtractSection, folder: Path, workers: int | None) -> Iterator[Found]:
     """In the scans' order, as they are done."""
-    tasks = [(scan, number, section, key, folder) for number, scan in enumerate(scans, 1)]
+    tasks = [(scan, number, section, folder) for number, scan in enumerate(scans, 1)]
     count = workers or min(os.cpu_count() or 1, 1 + int(sum(map(_bytes_of, scans)) / _BYTES_A_WORKER))
     if min(count, len(tasks)) <= 1:
         yield from (cut_scan(*task) for task in tasks)
@@ -106,29 +106,37 @@ def _bytes_of(scan: Scan) -> int:
     return sum(f.stat().st_size for f in files if f.exists())
 
 
-def _judged(found: Sequence[Found], section: ExtractSection, window: Window | None) -> list[str]:
-    """The doubts. Raises DataError where a scan can't be used, where doubts are errors, and where nothing was cut."""
+def _unnamed(patients: Sequence[str]) -> list[str]:
+    if not (count := patients.count("")):
+        return []
+    return [
+        f"No patient is known for {count} of {len(patients)} scans: each counts as a patient of its own. Name them "
+        "with --patient-pattern or a patient column."
+    ]
+
+
+def _judged(
+    found: Sequence[Found], section: ExtractSection, window: Window | None, earlier: Sequence[str]
+) -> list[str]:
+    """All doubts, the earlier ones first. Raises DataError where a scan can't be used, where doubts are errors, and
+    where nothing was cut."""
     problems = [p for one in found for p in one.problems]
-    doubts = [n for one in found for n in one.notes]
-    if unnamed := sum(one.unnamed for one in found):
-        doubts.append(
-            f"No patient is known for {unnamed} of {len(found)} scans: each counts as a patient of its own. Name them "
-            "with --patient-pattern or a patient column."
-        )
-    if problems or (section.strict and doubts):
-        raise DataError([*problems, *(doubts if section.strict else [])])
+    doubts = [*earlier, *(n for one in found for n in one.notes)]
     if specks := sum(one.specks for one in found):
         doubts.append(f"{specks} lesions of fewer than {section.min_voxels} voxels were left out (--min-voxels).")
+    if window is None and any(one.rows and not one.eight_bit for one in found):
+        doubts.append("No --window: intensities are kept as they are. For CT name one (liver), for MR say percentile.")
+    if problems or (section.strict and doubts):
+        raise DataError([*problems, *(doubts if section.strict else [])])
     if not any(one.rows for one in found):
         raise DataError([*doubts, f"No lesion was cut from {len(found)} scans."])
-    if window is None and not all(one.eight_bit for one in found):
-        doubts.append("No --window: intensities are kept as they are. For CT name one (liver), for MR say percentile.")
     return doubts
 
 
-def _record(section: ExtractSection, window: Window | None) -> dict[str, Any]:
-    """What `extract.toml` says: nothing of the scans, which may name patients."""
-    record: dict[str, Any] = {"version": VERSION, "extract": section.model_dump(mode="json", exclude_none=True)}
+def _record(section: ExtractSection, window: Window | None, doubts: int) -> dict[str, Any]:
+    """What `extract.toml` says: nothing of the scans, which may name patients; of the doubts, how many there were."""
+    settings = section.model_dump(mode="json", exclude_none=True)
+    record: dict[str, Any] = {"version": VERSION, "doubts": doubts, "extract": settings}
     record["extract"]["values"] = {str(number): name for number, name in section.values.items()}
     if window:
         low, high = window.range

@@ -1,4 +1,5 @@
-"""Patients without their names: a keyed hash stands for each of them in everything that is written."""
+"""Whose a scan is, and patients without their names: a keyed hash stands for each of them in everything that is
+written."""
 
 from __future__ import annotations
 
@@ -6,20 +7,77 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
+from augmentor.data.patients import BY_SCAN, doubts_about, patient_key
 from augmentor.errors import UsageError
+from augmentor.extraction.scans import Scan
 
 _KEY_BYTES = 32
 _SHOWN_DIGITS = 12
 
 
+def patients_of(scans: Sequence[Scan], headers: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The patient of each scan, "" where none is known, and doubts about them. headers: the PatientID of each scan.
+
+    A patient who is named goes before the header's. A scan without a name counts with those that have its PatientID,
+    if these are of one patient. One PatientID for all scans is none: it was taken out.
+    """
+    told, names, ids = [], [patient_key(scan.patient) for scan in scans], [patient_key(own) for own in headers]
+    if len(ids) > 1 and len(set(ids)) == 1:
+        if ids[0] and not all(names):
+            told.append(
+                f"All {len(scans)} scans have one PatientID in their headers, so it tells no patients apart and was "
+                "not used. If all are of one patient, name the patient in a column or with --patient-pattern."
+            )
+        headers = ids = [""] * len(ids)
+    told += doubts_about(scan.patient or own for scan, own in zip(scans, headers, strict=True))
+    named: dict[str, dict[str, Scan]] = defaultdict(dict)  # of each PatientID, the patients and a scan of each
+    for scan, name, own in zip(scans, names, ids, strict=True):
+        if own and name:
+            named[own].setdefault(name, scan)
+    alone = {own: next(iter(patients)) for own, patients in named.items() if len(patients) == 1}
+    unnamed = [s for s, name, own in zip(scans, names, ids, strict=True) if not name and own in named]
+    found = [name or alone.get(own, own) for name, own in zip(names, ids, strict=True)]
+    return found, told + _doubts_about_headers(named, unnamed)
+
+
+def _doubts_about_headers(named: dict[str, dict[str, Scan]], unnamed: Sequence[Scan]) -> list[str]:
+    """unnamed: scans that have the PatientID of named ones."""
+    told = []
+    if several := [[*patients.values()] for patients in named.values() if len(patients) > 1]:
+        one, other = (scan.image[0] for scan in several[0][:2])
+        told.append(
+            f"Scans of one PatientID stand under several patients: {len(several)} such, for example {one} and {other}. "
+            "If they are one patient's, give them one name, or no split keeps their lesions together."
+        )
+    if unnamed:
+        told.append(
+            f"Scans without a patient have the PatientID of others that have one: {len(unnamed)}, for example "
+            f"{unnamed[0].image[0]}. They count with these where these are one patient's, else apart. Name their "
+            "patient."
+        )
+    return told
+
+
 def pseudonym(patient: str, key: bytes) -> str:
-    """HMAC-SHA256 of a patient's id, its first 12 hexadecimal digits; the same id and key give the same pseudonym.
+    """HMAC-SHA256 of a patient's id, its first 12 hexadecimal digits; the same id (however spelt, see `patient_key`)
+    and key give the same pseudonym.
 
     An id is guessed in seconds from a plain hash (there are few ids); without the key it can't be from this one.
     """
-    return "p-" + hmac.new(key, patient.encode(), hashlib.sha256).hexdigest()[:_SHOWN_DIGITS]
+    return _hash_of(patient_key(patient), key)
+
+
+def nameless(scan: Scan, key: bytes) -> str:
+    """What stands for the patient of a scan where none is known. A table that holds it brings a warning."""
+    return BY_SCAN + _hash_of(f"scan {'|'.join(map(str, scan.image))}", key)
+
+
+def _hash_of(text: str, key: bytes) -> str:
+    return "p-" + hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:_SHOWN_DIGITS]
 
 
 def key_of(file: Path | None, out: Path) -> bytes:

@@ -3,73 +3,102 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from augmentor.data.readers import (
+from augmentor.data.datalists import label_names, parse_json
+from augmentor.data.tables import (
+    FILES,
+    LABELS,
+    MASKS,
+    PATIENTS,
     SPLITS,
-    csv_rows,
-    label_names,
-    read_json,
-    separator_of,
+    Files,
+    Table,
+    find_columns,
+    find_together,
+    missing_column,
+    read_csv,
     split_name,
-    with_slashes,
 )
 from augmentor.errors import DataError, first_of
-from augmentor.extraction.scans import Box, Scan, checked
-from augmentor.extraction.volumes import is_scan
+from augmentor.extraction.scans import Box, Scan
+from augmentor.extraction.volumes import ITK_SUFFIXES, is_scan
+from augmentor.recipe import SCAN_COLUMNS
 
-_ALIASES = {
-    "image": ("image", "path", "file", "filename", "file_name", "image_path", "scan", "series"),
-    "mask": ("mask", "segmentation", "seg", "mask_path", "label_path"),
-    "label": ("label", "class", "dx", "diagnosis", "target", "type_name", "coarse_lesion_type"),
-    "patient": ("patient", "patient_id", "patientid", "subject", "subject_id", "patient_index"),
+ALIASES = {
+    "image": FILES,
+    "mask": (*MASKS, "mask_path", "label_path"),
+    "label": LABELS,
+    "patient": PATIENTS,
     "spacing": ("spacing", "spacing_mm", "spacing_mm_px_"),
     "split": ("split",),
     "fold": ("fold",),
 }
+_ELSE = {  # looked for where there is none of these: DeepLesion's, and words that often mean something else
+    "image": ("scan", "series"),
+    "label": ("type_name", "coarse_lesion_type"),
+    "patient": ("patient_index",),
+}
+_DOUBTFUL = "bbox"
 _BOXES = (
-    ("box",), ("bbox",), ("bounding_boxes",), ("xmin", "ymin", "zmin", "xmax", "ymax", "zmax"),
+    ("box",), (_DOUBTFUL,), ("bounding_boxes",), ("xmin", "ymin", "zmin", "xmax", "ymax", "zmax"),
     ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"),
 )  # fmt: skip
-COLUMNS = (*_ALIASES, "box")
 
 
 def read_scan_csv(file: Path, columns: dict[str, str]) -> list[Scan]:
     """One scan a row. Raises DataError with the rows that can't be used."""
-    header, cells = csv_rows(file)
-    names = _name_columns(header, columns, file)
-    files, decimal_commas = _Files(file.parent), _may_hold_decimal_commas(file)
+    table = read_csv(file)
+    names = _name_columns(table, columns)
+    boxes = [table.header[i].lower() for i in names.get("box", [])]
+    if boxes == [_DOUBTFUL] and "box" not in columns and _has_boxes(table, names):
+        raise DataError(
+            f"{file}: its boxes stand in a column {_DOUBTFUL}, which in COCO means x, y, width, height. If they are "
+            f"corners (x0, y0, x1, y1), say so: --columns box={_DOUBTFUL}. Else write the corners in a column box."
+        )
+    files = Files(file.parent, ITK_SUFFIXES)
     scans, problems = [], []
-    for number, row in enumerate(cells, 2):
-        got = {ours: [row[header.index(t)] for t in theirs] for ours, theirs in names.items()}
+    for where, row in zip(table.places, table.rows, strict=True):
+        got = {ours: [row[i] for i in places] for ours, places in names.items()}
         try:
-            scans.append(_csv_scan(got, files, file, decimal_commas))
+            scans.append(_csv_scan(got, files, file, decimal_commas=table.separator != ","))
         except DataError as error:
-            problems.append(f"{file}: row {number}: {error}")
+            problems.append(f"{where}: {error}")
     if problems:
         raise DataError(first_of(problems, "rows"))
     return scans
 
 
+def has_boxes(file: Path, columns: dict[str, str]) -> bool:
+    """Whether a CSV of scans has boxes, whatever is wrong with its rows. Raises DataError where its header is of
+    something else."""
+    table = read_csv(file)
+    return _has_boxes(table, _name_columns(table, columns))
+
+
+def _has_boxes(table: Table, names: dict[str, list[int]]) -> bool:
+    """Whether there is a box in a row that has no mask."""
+    boxes, masks = names.get("box", []), names.get("mask", [])
+    return bool(boxes) and any(all(row[i] for i in boxes) and not any(row[i] for i in masks) for row in table.rows)
+
+
 def scan_images(file: Path, columns: dict[str, str]) -> Iterator[Path]:
     """The images that a CSV of scans names, whatever else is wrong with its rows. Raises DataError where its header is
     of something else."""
-    header, cells = csv_rows(file)
-    column = header.index(_name_columns(header, columns, file)["image"][0])
-    files = _Files(file.parent)
-    return (files.find(row[column]) for row in cells if row[column])
+    table = read_csv(file)
+    column = _name_columns(table, columns)["image"][0]
+    files = Files(file.parent, ITK_SUFFIXES)
+    return (files.find(row[column]) for row in table.rows if row[column])
 
 
 def read_scan_datalist(file: Path, columns: dict[str, str]) -> list[Scan]:
     """MONAI's: {"training": [{"image", "mask" | "box", "label", "patient"}]}; a label that is a file is the mask."""
-    content = read_json(file)
+    content = parse_json(file)
     parts = {k: v for k, v in content.items() if isinstance(v, list)} if isinstance(content, dict) else {}
     items = [(part, n, item) for part, found in parts.items() for n, item in enumerate(found) if isinstance(item, dict)]
-    keys, files = {name: name for name in COLUMNS} | columns, _Files(file.parent)
+    keys, files = {name: name for name in SCAN_COLUMNS} | columns, Files(file.parent, ITK_SUFFIXES)
     named = label_names(content.get("labels") or {}, file) if items else {}
     several = len({part for part, *_ in items}) > 1
     scans: list[Scan] = []
@@ -86,42 +115,7 @@ def read_scan_datalist(file: Path, columns: dict[str, str]) -> list[Scan]:
     return scans
 
 
-class _Files:
-    """Finds what a table names: a path relative to it; or a bare name somewhere below it (`Images/a/b.png` for
-    `b.png`, and as DeepLesion names its slices, for `a_b.png`)."""
-
-    def __init__(self, home: Path):
-        self.home = home
-
-    def find(self, name: str) -> Path:
-        name = with_slashes(name, self.home)
-        path = self.home / name
-        _require_possible(path)
-        if path.exists() or Path(name).name != name:
-            return path
-        found = self._below.get(name, [])
-        if len(found) > 1:
-            raise DataError(f"{name}: several files have this name below the table. Give paths instead.")
-        return found[0] if found else path
-
-    @cached_property
-    def _below(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = defaultdict(list)
-        for path in sorted(self.home.rglob("*")):
-            found[path.name].append(path)
-            if path.parent != self.home:
-                found[f"{path.parent.name}_{path.name}"].append(path)
-        return found
-
-
-def _require_possible(path: Path) -> None:
-    try:
-        path.exists()
-    except OSError as error:
-        raise DataError(f"{path}: is no file's name ({error.strerror}). Correct the path.") from error
-
-
-def _csv_scan(row: dict[str, list[str]], files: _Files, file: Path, decimal_commas: bool) -> Scan:
+def _csv_scan(row: dict[str, list[str]], files: Files, file: Path, decimal_commas: bool) -> Scan:
     image, mask = row["image"][0], (row.get("mask") or [""])[0]
     if decimal_commas:
         box, spacing = (_with_points(row.get(name) or [], name) for name in ("box", "spacing"))
@@ -129,23 +123,16 @@ def _csv_scan(row: dict[str, list[str]], files: _Files, file: Path, decimal_comm
         box, spacing = (",".join(row.get(name) or []).strip(", ") for name in ("box", "spacing"))
     if not image:
         raise DataError("has no image. Fill or delete the row.")
-    return checked(
-        Scan(
-            image=(files.find(image),),
-            mask=(files.find(mask),) if mask else (),
-            boxes=(_numbers(box),) if box else (),
-            label=(row.get("label") or [""])[0],
-            patient=(row.get("patient") or [""])[0],
-            spacing=_spacing(spacing),
-            split=split_name((row.get("split") or [""])[0], file),
-            fold=(row.get("fold") or [""])[0],
-        )
+    return Scan(
+        image=(files.find(image),),
+        mask=(files.find(mask, mask=True),) if mask else (),
+        boxes=(_numbers(box),) if box else (),
+        label=(row.get("label") or [""])[0],
+        patient=(row.get("patient") or [""])[0],
+        spacing=_spacing(spacing),
+        split=split_name((row.get("split") or [""])[0], file),
+        fold=(row.get("fold") or [""])[0],
     )
-
-
-def _may_hold_decimal_commas(file: Path) -> bool:
-    with file.open(encoding="utf-8-sig") as stream:
-        return separator_of(stream.readline()) != ","
 
 
 def _with_points(cells: list[str], name: str) -> str:
@@ -170,37 +157,28 @@ def _with_point(text: str, boxed: bool) -> str:
     return text.replace(",", ".")
 
 
-def _name_columns(present: list[str], columns: dict[str, str], file: Path) -> dict[str, list[str]]:
-    """{ours: theirs}; `box` may be several columns, joined by `+`. image, and mask or box, must be there."""
-    asked = {ours: theirs.split("+") for ours, theirs in columns.items()}
-    problems = [f"--columns names {o!r}; it takes {', '.join(COLUMNS)}." for o in asked if o not in COLUMNS]
-    missing = [t for theirs in asked.values() for t in theirs if t not in present]
-    if missing:
-        problems.append(f"{file}: has no column {', '.join(missing)}. Its columns are {', '.join(present)}.")
-    lower = {name.lower(): name for name in reversed(present)}
-    found = dict(asked)
-    for ours, aliases in _ALIASES.items():
-        match = next((lower[a] for a in aliases if a in lower), None)
-        if ours not in found and match:
-            found[ours] = [match]
-    corners = next((names for names in _BOXES if set(names) <= set(lower)), ())
-    if corners and "box" not in found:
-        found["box"] = [lower[c] for c in corners]
+def _name_columns(table: Table, columns: dict[str, str]) -> dict[str, list[int]]:
+    """{ours: the places of its columns}; image, and mask or box, must be there."""
+    names = {name.lower() for name in table.header}
+    usual = {o: own if names.intersection(own) else (*own, *_ELSE.get(o, ())) for o, own in ALIASES.items()}
+    found, problems = find_columns(table, columns, SCAN_COLUMNS, usual, joined=("box", "spacing"))
+    corners = next((some for some in _BOXES if names.issuperset(some)), ())
+    if "box" not in found and corners:
+        found["box"], told = find_together(table, "box", corners)
+        problems += told
     if "image" not in found:
-        problems.append(
-            f"{file}: has no column for image. Its columns are {', '.join(present)}. Say: --columns image=.."
-        )
+        problems.append(missing_column(table, "image", usual["image"]))
     if not {"mask", "box"} & set(found):
         problems.append(
-            f"{file}: has no column for mask or box. Its columns are {', '.join(present)}. Say which: --columns "
-            "mask=NAME, or --columns box=XMIN+YMIN+XMAX+YMAX."
+            f"{table.file}: has no column for mask or box. Its columns are {', '.join(table.header)}. Say which: "
+            "--columns mask=NAME, or --columns box=XMIN+YMIN+XMAX+YMAX."
         )
     if problems:
         raise DataError(problems)
     return found
 
 
-def _item_scans(got: dict[str, Any], files: _Files, named: dict[str, str]) -> Iterator[Scan]:
+def _item_scans(got: dict[str, Any], files: Files, named: dict[str, str]) -> Iterator[Scan]:
     """One scan; one for each box where each has its own label."""
     if not isinstance(got["image"], str) or not got["image"]:
         raise DataError(f"its image is {got['image']!r}; give one file.")
@@ -215,17 +193,15 @@ def _item_scans(got: dict[str, Any], files: _Files, named: dict[str, str]) -> It
     label, mask = _text(got["label"]), _text(got["mask"])
     if not mask and label and is_scan(files.home / label):
         mask, label = label, ""
-    yield checked(
-        Scan(
-            image=(files.find(got["image"]),),
-            mask=(files.find(mask),) if mask else (),
-            boxes=tuple(_numbers(_listed(box)) for box in boxes),
-            label=named.get(label, label),
-            patient=_text(got["patient"]),
-            spacing=_spacing(_listed(got["spacing"])),
-            split=got["split"],
-            fold=_text(got["fold"]),
-        )
+    yield Scan(
+        image=(files.find(got["image"]),),
+        mask=(files.find(mask, mask=True),) if mask else (),
+        boxes=tuple(_numbers(_listed(box)) for box in boxes),
+        label=named.get(label, label),
+        patient=_text(got["patient"]),
+        spacing=_spacing(_listed(got["spacing"])),
+        split=got["split"],
+        fold=_text(got["fold"]),
     )
 
 

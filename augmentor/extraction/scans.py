@@ -16,7 +16,8 @@ class Scan:
 
     A box is x0, y0, x1, y1 in pixels of a picture (shares of its sides, if all four are at most 1), or x0, y0, z0,
     x1, y1, z1 in voxels, counted from the edge of the first. `spacing` is (across, down) in mm, where a table says it;
-    `split` (train, val or test) and `fold` go into the lesion table.
+    `split` (train, val or test) and `fold` go into the lesion table. Raises DataError where it has no lesions, or two
+    accounts of them.
     """
 
     image: tuple[Path, ...]
@@ -28,15 +29,12 @@ class Scan:
     split: str = ""
     fold: str = ""
 
-
-def checked(scan: Scan) -> Scan:
-    """The scan. Raises DataError where it has no lesions, or two accounts of them."""
-    if not scan.mask and not scan.boxes:
-        raise DataError("has neither mask nor box. Fill in one of them, or delete the row.")
-    if scan.mask and scan.boxes:
-        raise DataError("has both a mask and a box. Keep one of them.")
-    if any(len(box) not in (4, 6) for box in scan.boxes):
-        raise DataError("its box needs 4 numbers (x0, y0, x1, y1) or 6 (x0, y0, z0, x1, y1, z1).")
-    if scan.spacing and not all(0 < s < 1e3 for s in scan.spacing):
-        raise DataError(f"its spacing is {scan.spacing}; it is in mm, above 0.")
-    return scan
+    def __post_init__(self) -> None:
+        if not self.mask and not self.boxes:
+            raise DataError("has neither mask nor box. Fill in one of them, or delete the row.")
+        if self.mask and self.boxes:
+            raise DataError("has both a mask and a box. Keep one of them.")
+        if any(len(box) not in (4, 6) for box in self.boxes):
+            raise DataError("its box needs 4 numbers (x0, y0, x1, y1) or 6 (x0, y0, z0, x1, y1, z1).")
+        if self.spacing and not all(0 < s < 1e3 for s in self.spacing):
+            raise DataError(f"its spacing is {self.spacing}; it is in mm, above 0.")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 from augmentor.arguments import checked
-from augmentor.data.images import DICOM_SUFFIXES
+from augmentor.data.datalists import parse_json
+from augmentor.data.formats import DICOM_SUFFIXES
 from augmentor.data.lesions import Lesions
 from augmentor.data.name_patterns import name_pattern
-from augmentor.data.readers import LESION_TABLES, csv_rows, read_json, read_lesions
+from augmentor.data.readers import LESION_TABLES, read_lesions
+from augmentor.data.tables import read_csv
+from augmentor.data.windows import RECORD
 from augmentor.errors import DataError, UsageError
 from augmentor.extraction.extract import CUT_COLUMN, extract
 from augmentor.extraction.scan_folders import read_scan_folder
-from augmentor.extraction.scan_tables import read_scan_csv, read_scan_datalist, scan_images
+from augmentor.extraction.scan_tables import has_boxes, read_scan_csv, read_scan_datalist, scan_images
 from augmentor.extraction.scans import Scan
 from augmentor.extraction.volumes import ITK_SUFFIXES, NIFTI_SUFFIXES, read_volume
 from augmentor.files import exists
@@ -46,8 +51,8 @@ def read_scans(
     images, masks: for a folder, how the files (or series' folders) are called, as in `*_T1.nii.gz`; an image and the
         mask for whose stars the same stands are a pair. Without them the usual names are tried, and then DICOM
         segmentations with the series that they were drawn on.
-    patient_pattern, label_pattern: as for `read_lesions`, but against the path below the folder: `<patient>/<anything>`
-        and `<label>/<anything>`. They go before a table's own columns.
+    patient_pattern, label_pattern: as for `read_lesions`; with a slash against the path below the folder, as in
+        `<patient>/<anything>` and `<label>/<anything>`. They go before a table's own columns.
     label: the class of all lesions for which no other is known.
 
     Raises DataError or UsageError.
@@ -87,7 +92,7 @@ def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bo
             return False
         scans = _READERS[file.suffix.lower()](file.resolve(), columns or {})
     except (DataError, UsageError):  # of another kind; or of scans, with a bad row, which `extract` tells of
-        return file.suffix.lower() == ".csv" and _names_volumes(file.resolve(), columns or {})
+        return file.suffix.lower() == ".csv" and _names_scans(file.resolve(), columns or {})
     if not scans:
         return False
     return bool(scans[0].boxes) or _is_volume(scans[0].image[0])
@@ -104,7 +109,8 @@ def open_lesions(
 
     They lie in `extracted/<table>-<hash>` from then on, and are taken from there while the table, its files, the
     settings and this version stay the same. What `extract` doubts is said to `progress`, and kept nowhere: it names
-    files. Raises DataError or UsageError; that of a table which was cut says so, since it may be one of lesions.
+    files. Of an earlier cut it is said how many doubts there were. Raises DataError or UsageError; that of a table
+    which was cut says so, since it may be one of lesions.
     """
     section, progress = section or ExtractSection(), progress or Progress()
     if not is_scan_table(data, columns):
@@ -119,6 +125,11 @@ def open_lesions(
         folder = CUT_FOLDER / f"{Path(data).stem}-{_state(scans, section)}"
         if (folder / "lesions.csv").exists():
             progress.say(f"Lesions of an earlier cut: {folder}")
+            if count := _doubts_of(folder):
+                progress.say(
+                    f"Warning: {count} doubts were told when it was cut. `augmentor extract --data "
+                    f"{shlex.quote(str(data))} --out NEW` with the same options tells them again."
+                )
             return read_lesions(folder)
         cut = extract(scans, folder, section, progress=progress, notes=notes)
     except DataError as error:
@@ -129,6 +140,14 @@ def open_lesions(
     return cut.lesions
 
 
+def _doubts_of(folder: Path) -> int:
+    """How many doubts were told of what lies in a folder that `extract` wrote."""
+    try:
+        return int(tomllib.loads((folder / RECORD).read_text(encoding="utf-8"))["doubts"])
+    except (OSError, ValueError, TypeError, KeyError):  # of an earlier version, or damaged
+        return 0
+
+
 def _state(scans: list[Scan], section: ExtractSection) -> str:
     """12 hex digits that change with the scans' files, what is known of them, and the settings."""
     files = [f for scan in scans for p in (*scan.image, *scan.mask) for f in ([p, *p.iterdir()] if p.is_dir() else [p])]
@@ -136,10 +155,10 @@ def _state(scans: list[Scan], section: ExtractSection) -> str:
     return hashlib.sha256(repr((scans, states, section, VERSION)).encode()).hexdigest()[:12]
 
 
-def _names_volumes(file: Path, columns: dict[str, str]) -> bool:
-    """Whether a CSV's header is that of a table of scans, and its images are volumes."""
+def _names_scans(file: Path, columns: dict[str, str]) -> bool:
+    """Whether a CSV's header is that of a table of scans, and it has boxes, or its images are volumes."""
     try:
-        return any(_is_volume(image) for image in scan_images(file, columns))
+        return has_boxes(file, columns) or any(_is_volume(image) for image in scan_images(file, columns))
     except (DataError, UsageError):
         return False
 
@@ -147,8 +166,8 @@ def _names_volumes(file: Path, columns: dict[str, str]) -> bool:
 def table_columns(file: Path) -> set[str]:
     """The columns of a CSV, or the keys of a datalist's items; none of another file. Raises DataError."""
     if file.suffix.lower() == ".csv":
-        return set(csv_rows(file)[0])
-    content = read_json(file) if file.suffix.lower() == ".json" else None
+        return set(read_csv(file).header)
+    content = parse_json(file) if file.suffix.lower() == ".json" else None
     lists = [found for found in content.values() if isinstance(found, list)] if isinstance(content, dict) else []
     return {str(key) for items in lists for item in items if isinstance(item, dict) for key in item}
 
@@ -166,8 +185,4 @@ def _found(scans: list[Scan], home: Path, pattern: str | None, group: str) -> li
     """What the pattern finds in each scan's path below the folder, or in its name."""
     if not pattern:
         return [""] * len(scans)
-    compiled, names = name_pattern(pattern, group), []
-    for image in (scan.image[0] for scan in scans):
-        below = image.relative_to(home).as_posix() if image.is_relative_to(home) else image.as_posix()
-        names.append(below if compiled.first.match(below) and "/" in pattern else image.name)
-    return compiled.find_all(names)
+    return name_pattern(pattern, group).find_all((scan.image[0] for scan in scans), home)

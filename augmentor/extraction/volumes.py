@@ -10,9 +10,10 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from augmentor.data.dicom import is_dicom, read_dicom, read_segmentation
+from augmentor.data.dicom import is_dicom, read_dicom
+from augmentor.data.dicom_segmentations import read_segmentation
 from augmentor.data.extras import need
-from augmentor.data.geometry import LPS_TO_RAS, Grid, Volume, check_grid, nifti_grid, three, whole
+from augmentor.data.grids import LPS_TO_RAS, Grid, Volume, check_grid, nifti_grid, three, whole
 from augmentor.data.images import read_image
 from augmentor.errors import DataError
 from augmentor.extraction.packed import MOST_PACKING, is_gzip, unpacked, unpacked_size

@@ -15,12 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from augmentor.data.images import Intensity
+from augmentor.data.intensity import Intensity
+from augmentor.data.sizes import spacing_of_side
 from augmentor.errors import UsageError
 from augmentor.files import read_json, write_atomically
 from augmentor.model.blocks import Generator
 from augmentor.model.gan import build_generator
-from augmentor.model.graft import TrainingLesions
+from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import ModelSection
 
 
@@ -51,8 +52,7 @@ class Card:
         lesions' spacing; theirs where it was made for none."""
         if not roi_side_mm:
             return self.spacing_mm
-        proportions = self.spacing_mm or (1.0,) * self.model.spatial_dims
-        return tuple(roi_side_mm / self.model.size * (step / max(proportions)) for step in proportions)
+        return spacing_of_side(roi_side_mm, self.model.size, self.model.spatial_dims, self.spacing_mm)
 
 
 def save_tensors(file: Path, tensors: dict[str, Tensor]) -> None:

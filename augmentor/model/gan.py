@@ -9,12 +9,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from augmentor.errors import UsageError
 from augmentor.model.acgan import AcganDiscriminator, AcganGenerator
-from augmentor.model.blocks import Discriminator, Generator, ProjectionDiscriminator, fast_layout
-from augmentor.model.cgan import GraftGenerator
+from augmentor.model.blocks import Discriminator, Generator, fast_layout
+from augmentor.model.cgan import GraftGenerator, ProjectionDiscriminator
 from augmentor.model.dcgan import DcganDiscriminator, DcganGenerator, PerClassDiscriminator, PerClassGenerator
 from augmentor.model.devices import computes_in_bfloat16, find_device
-from augmentor.model.graft import TrainingLesions
+from augmentor.model.lesions import TrainingLesions
 from augmentor.model.monai_gan import MonaiDiscriminator, MonaiGenerator
 from augmentor.model.plain import PlainDiscriminator, PlainGenerator
 from augmentor.recipe import ModelName, ModelSection, Recipe, TrainingSection
@@ -109,9 +110,16 @@ def batch_of(section: TrainingSection, method: Method, dims: int) -> int:
 
 
 def precision_of(section: TrainingSection, dims: int = 2) -> Literal["bf16-mixed", "32-true"]:
-    """What `auto` stands for on this machine. Raises UsageError where the device is missing."""
+    """What `auto` stands for on this machine. Raises UsageError where the device is missing, and for bfloat16 where it
+    gives wrong gradients."""
+    device = find_device(section.device)
     if section.precision == "auto":
-        return "bf16-mixed" if computes_in_bfloat16(find_device(section.device), dims) else "32-true"
+        return "bf16-mixed" if computes_in_bfloat16(device, dims) else "32-true"
+    if section.precision == "bf16-mixed" and device.type == "cpu" and dims == 3:
+        raise UsageError(
+            "training.precision is bf16-mixed, in which a CPU's gradients for volumes are wrong. Set it to auto or "
+            "32-true; a run that was begun on a GPU goes on here with --resume --device cpu."
+        )
     return section.precision
 
 

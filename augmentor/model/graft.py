@@ -76,23 +76,6 @@ class Graft:
         return self.lesion + self.coarse * edge + (self.difference - self.coarse) * seam
 
 
-@dataclass(frozen=True)
-class TrainingLesions:
-    """What a GAN is built for and trained on.
-
-    images: (N, C, S, ...) float32 in [-1, 1], images or volumes, the last channel a mask where the model makes masks.
-    labels: (N,) int64 in 0..classes - 1, every class present. sides_mm: (N,) of their regions, where lesions are made
-    by size. patients: (N,), by default one each. reach: how far lesions may be moved.
-    """
-
-    images: Tensor
-    labels: Tensor
-    classes: int
-    sides_mm: Tensor | None = None
-    patients: np.ndarray | None = None
-    reach: GraftRange = GraftRange()
-
-
 class Bank(NamedTuple):
     """Training lesions (N, C, S, ...) in [-1, 1], sorted by class, and (N, K) rows of partners of each.
 

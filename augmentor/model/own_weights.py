@@ -67,6 +67,12 @@ def _read(file: Path) -> dict[str, Tensor]:
         weights = load_file(file)
     except (SafetensorError, OSError) as error:
         raise UsageError(f"--features {file}: can't be read as safetensors ({error}). Give another file.") from error
+    broken = next((name for name, w in weights.items() if not w.isfinite().all()), None)
+    if broken:
+        raise UsageError(
+            f"--features {file}: the weight {broken} holds NaN or infinity, so its features would be no numbers. Give "
+            "the weights from before the training diverged."
+        )
     return {name.removeprefix("module."): w.float() for name, w in weights.items() if not name.endswith(_COUNTER)}
 
 

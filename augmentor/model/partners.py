@@ -60,9 +60,7 @@ def _alike(seen: np.ndarray, patients: np.ndarray) -> np.ndarray:
 
 def _near_in_size(number: int) -> np.ndarray:
     """(n, 16): of a class that is sorted by size, the nearest ones, spread evenly over the columns."""
-    width = max(1, min(2 * max(number // 4, _NEIGHBOURS), number - 1))
-    row = np.arange(number)
-    start = np.clip(row - width // 2, 0, max(0, number - 1 - width))
-    columns = ((np.arange(_PARTNERS) + 0.5) / _PARTNERS * width).astype(int)
-    found = start[:, None] + columns
-    return np.minimum(found + (found >= row[:, None]), number - 1)  # `width` rows without the lesion's own
+    row, reach = np.arange(number)[:, None], max(number // 4, _NEIGHBOURS)
+    first, last = np.maximum(row - reach, 0), np.minimum(row + reach, number - 1)
+    found = first + ((np.arange(_PARTNERS) + 0.5) / _PARTNERS * (last - first)).astype(int)
+    return np.minimum(found + (found >= row), number - 1)  # the rows from first to last without the lesion's own

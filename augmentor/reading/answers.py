@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from augmentor.errors import DataError, UsageError
+from augmentor.data.tables import separator_of
+from augmentor.errors import SHOWN, DataError, UsageError
 from augmentor.files import write_atomically
 from augmentor.reading.key import KINDS, Key
 
 COLUMNS = ("reading", "reader", "lesion", "position", "kind", "label", "confidence", "seconds")
 CONFIDENCES = range(1, 6)  # guess to certain
 MODEL = "model"  # the reader's name under which a classifier answers
-_SHOWN = 5
+ALL = "all"  # the one under which all people are scored together
 
 
 def answers_file(folder: Path, reader: str) -> Path:
@@ -56,9 +58,12 @@ def _truth(key: Key) -> pd.DataFrame:
 
 
 def _read(file: Path) -> pd.DataFrame:
-    """All columns as text. Raises DataError where the file is no such table."""
+    """All columns as text; a page sets commas between them, a spreadsheet that saves them again perhaps semicolons or
+    tabs. Raises DataError where the file is no such table."""
     try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = file.read_text(encoding="utf-8-sig")
+        comma = separator_of(text)
+        table = pd.read_csv(io.StringIO(text), sep=comma, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: can't be read as CSV ({error}). Save it from the page again.") from error
     missing = [name for name in COLUMNS if name not in table]
@@ -67,6 +72,8 @@ def _read(file: Path) -> pd.DataFrame:
             f"{file}: lacks the column {', '.join(missing)}; a page saves {', '.join(COLUMNS)}, with commas between. "
             "Save it from the page again."
         )
+    if comma != ",":  # in whose place some spreadsheets write it for a point
+        table["seconds"] = table["seconds"].str.replace(",", ".")
     return table[list(COLUMNS)]
 
 
@@ -144,8 +151,8 @@ def _two_of_one_name(files: list[Path], tables: list[pd.DataFrame]) -> list[str]
 
 
 def _listed(names: list[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def save_answers(table: pd.DataFrame, file: Path) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from augmentor.data.images import Intensity
+from augmentor.data.intensity import Intensity
 from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError, UsageError
 from augmentor.files import require_empty, whole_folder
-from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
+from augmentor.model.checkpoint import Card, file_hash, load_card
 from augmentor.progress import Progress
-from augmentor.reading.answers import MODEL
+from augmentor.reading.answers import ALL, MODEL
 from augmentor.reading.choice import draw_real, draw_synthetic, real_lesions, shares
 from augmentor.reading.key import Key, digest, order_of, reading_id
 from augmentor.reading.page import make_page, write_page
@@ -22,6 +22,12 @@ from augmentor.reading.pixels import Treatment, find_treatment, read_lesion, sto
 from augmentor.recipe import ScreenLevel
 from augmentor.training.run import Run
 from augmentor.version import VERSION
+
+_TAKEN = {  # names that no reader may have, in small letters, and whose they are
+    MODEL: "the classifier that `read score --model` lets read",
+    ALL: "the row that tells all readers together",
+    "report": "the page that `read score` leaves, report.html",
+}
 
 
 @dataclass
@@ -83,15 +89,16 @@ def _require_readers(readers: list[str]) -> None:
     twice = {name for name in readers if [x.lower() for x in readers].count(name.lower()) > 1}
     if twice:
         raise UsageError(f"--readers: {', '.join(sorted(twice))} are one name; each reader needs another.")
-    if MODEL in [name.lower() for name in readers]:
-        raise UsageError(f"--readers: {MODEL!r} is the name of the classifier that `read score --model` lets read.")
+    for name in readers:
+        if used_for := _TAKEN.get(name.lower()):
+            raise UsageError(f"--readers: {name!r} is the name of {used_for}. Give this reader another.")
 
 
 def _lesions(
     run: Run, count: int, brought: Lesions | None, seed: int, screen: ScreenLevel, progress: Progress
 ) -> tuple[list[_Lesion], Treatment, Card]:
     available = real_lesions(run, brought)
-    _, card = load_checkpoint(run.chosen_checkpoint)
+    card = load_card(run.chosen_checkpoint)
     counts = dict.fromkeys(card.classes, 0) | available.counts()
     wanted = shares(counts, count)
     chosen = draw_real(available, wanted, seed)

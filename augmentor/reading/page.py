@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from augmentor.data.images import Intensity
+from augmentor.data.intensity import Intensity
 from augmentor.errors import DataError
 from augmentor.files import write_atomically
 

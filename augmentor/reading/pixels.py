@@ -16,7 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from augmentor.data.images import Intensity, read_image, to_square
+from augmentor.data.images import read_image
+from augmentor.data.intensity import Intensity
+from augmentor.data.squares import to_square
 from augmentor.errors import DataError
 
 _LEAST_CUT = 2  # lines in which resampling leaves its trace: a lesion that was warped is mirrored there

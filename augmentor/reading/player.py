@@ -13,7 +13,7 @@ from augmentor.benchmarking.classifiers import train_classifier
 from augmentor.data.lesions import class_numbers
 from augmentor.errors import UsageError
 from augmentor.expansion.screen import synthesise
-from augmentor.model.checkpoint import file_hash, load_checkpoint
+from augmentor.model.checkpoint import file_hash, load_card
 from augmentor.progress import Progress, Update
 from augmentor.reading.answers import CONFIDENCES, MODEL, answers_file, save_answers
 from augmentor.reading.key import KINDS, Key, load_key
@@ -73,7 +73,7 @@ def _run_of(key: Key, given: Path | None) -> Run:
 
 def _training(run: Run, key: Key, treatment: Treatment, update: Update) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images (N, C, S, S) as a page shows them, kinds (0 real, 1 synthetic) and classes (N,), both int64."""
-    _, card = load_checkpoint(run.chosen_checkpoint)
+    card = load_card(run.chosen_checkpoint)
     training = run.training.at_most(_PER_CLASS, key.made["seed"])
     files = [read_lesion(path, card.model.size, card.intensity) for path in training.paths]
     update(1, "")

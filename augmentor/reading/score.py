@@ -12,11 +12,10 @@ from sklearn.metrics import roc_auc_score
 from augmentor.benchmarking.rounding import clear_form, tell_p
 from augmentor.benchmarking.statistics import ALPHA
 from augmentor.files import to_json, write_atomically, write_table
-from augmentor.reading.answers import MODEL, load_answers
+from augmentor.reading.answers import ALL, MODEL, load_answers
 from augmentor.reading.key import KINDS, Key, load_key
 from augmentor.reading.statistics import against_chance, detectable, dprime, kappa, permuted, proportion
 
-ALL = "all"
 _CHANCE = 0.5
 
 
@@ -151,8 +150,8 @@ def _verdict(result: dict[str, Any]) -> str:
     found, names = result["all"]["kind"], [reader["reader"] for reader in result["readers"]]
     people = [name for name in names if name != MODEL] or names
     who = f"{len(people)} readers" if len(people) > 1 else "The classifier" if people == [MODEL] else people[0]
-    low, high = (_percent(found[bound], _CHANCE) for bound in ("low", "high"))
-    told = f"{_percent(found['accuracy'])} right ({low} to {high}, chance {_percent(_CHANCE)})"
+    low, high = _bounds(found, ".0f")
+    told = f"{_percent(found['accuracy'])} right ({low} % to {high} %, chance {_percent(_CHANCE)})"
     if found["p"] < ALPHA:
         how = "told real from synthetic lesions" if found["accuracy"] > _CHANCE else "took real for synthetic lesions"
         return f"{who} {how} beyond chance: {told}."
@@ -186,9 +185,22 @@ def agreement_sentence(result: dict[str, Any]) -> str | None:
     return f"Agreement of the readers, {agreement['statistic']}'s kappa: {told}."
 
 
-def _percent(share: float, limit: float | None = None) -> str:
-    form = ".0f" if limit is None else clear_form(share * 100, ".0f", limit * 100)
-    return f"{share * 100:{form}} %"
+def told_share(found: dict[str, Any], form: str = ".0f") -> str:
+    """A proportion of a score with its interval, in percent: 70 % (54 to 83)."""
+    if found["accuracy"] is None:
+        return "no answer"
+    low, high = _bounds(found, form)
+    return f"{_percent(found['accuracy'], form)} ({low} to {high})"
+
+
+def _bounds(found: dict[str, Any], form: str) -> tuple[str, str]:
+    """In percent, with as many digits as keep them from reading as chance: an interval that leaves it out shows it."""
+    low, high = (100 * found[bound] for bound in ("low", "high"))
+    return f"{low:{clear_form(low, form, 100 * _CHANCE)}}", f"{high:{clear_form(high, form, 100 * _CHANCE)}}"
+
+
+def _percent(share: float, form: str = ".0f") -> str:
+    return f"{100 * share:{form}} %"
 
 
 def score_table(result: dict[str, Any]) -> pd.DataFrame:

@@ -20,7 +20,8 @@ def proportion(right: np.ndarray, lesions: np.ndarray) -> dict[str, Any]:
 
     right: (N,) bool; lesions: (N,) which lesion each answer is about. With one answer a lesion the interval is exact
     (Clopper and Pearson 1934). With several readers, answers to one lesion go together, so it is the same interval at
-    the effective number of answers (Korn and Graubard 1998), which lies between the lesions and the answers.
+    the effective number of answers (Korn and Graubard 1998, without their factor for degrees of freedom, but never
+    fewer than the lesions or more than the answers).
     """
     n, k = len(right), int(right.sum())
     if not n:
@@ -40,8 +41,8 @@ def _effective(right: np.ndarray, lesions: np.ndarray) -> float:
         return float(n)
     surplus = (by_lesion["sum"] - share * by_lesion["size"]).to_numpy()
     variance = clusters / max(clusters - 1, 1) * float((surplus**2).sum()) / n**2
-    if variance == 0:
-        return float(clusters)
+    if variance == 0:  # all right or all wrong says nothing of how answers vary; as many right of each lesion says all
+        return float(clusters if share in (0, 1) else n)
     return float(np.clip(share * (1 - share) / variance, clusters, n))
 
 

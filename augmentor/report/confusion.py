@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,6 +14,9 @@ from matplotlib.figure import Figure
 from augmentor.report.figures import LONGEST, NARROW, STYLE, panel_grid, shortened, wrapped
 
 MAX_PANELS = 12
+_MANY = 6  # classes whose names, at a slant, would run into each other; of long names
+_MANY_LONG = 4
+_DARK = 0.72  # of a class: from here on white stands out more on the blue than black does, by WCAG's contrast
 
 
 @matplotlib.rc_context(STYLE)
@@ -29,7 +33,8 @@ def confusion_plot(predictions: pd.DataFrame, columns: int = 4) -> Figure:
     if columns > 2:
         columns = min(columns, shares["arm"].nunique())
         width = max(NARROW, 1.0 + 2.0 * columns)
-    height = -(-len(cells) // columns) * (width / (columns + 0.6) + 0.45) + 1.0
+    below = 1.7 if _are_long(classes) and len(classes) >= _MANY_LONG else 1.0  # for the names
+    height = -(-len(cells) // columns) * (width / (columns + 0.6) + 0.45) + below
     figure, panels = panel_grid(len(cells), columns, (width, height), layout="compressed")
     for axes, ((classifier, arm), cell) in zip(panels, cells, strict=True):
         _draw_matrix(axes, cell.pivot(index="label", columns="predicted", values="share").loc[classes, classes])
@@ -64,16 +69,23 @@ def confusion_classifiers(predictions: pd.DataFrame) -> list[str]:
     return names if len(names) * predictions["arm"].nunique() <= MAX_PANELS else names[:1]
 
 
+def _are_long(classes: list[str]) -> bool:
+    return max(map(len, classes)) > LONGEST / 2
+
+
 def _draw_matrix(axes: Axes, matrix: pd.DataFrame) -> None:
     """`matrix` holds shares, true classes down and predicted classes across; a class without images stays white."""
     axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
     labels = [shortened(str(label), LONGEST) for label in matrix.index]
-    points = 10 if max(map(len, labels)) <= LONGEST / 2 else 8  # so that they leave the matrix its place
-    axes.set_xticks(range(len(matrix)), labels, fontsize=points, rotation=40, ha="right", rotation_mode="anchor")
+    long = _are_long(labels)  # small ones leave the matrix its place, and each other theirs
+    points = min(8, 52 / len(matrix)) if long else min(10, 84 / len(matrix))
+    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    upright = len(matrix) >= (_MANY_LONG if long else _MANY)
+    axes.set_xticks(range(len(matrix)), labels, fontsize=points, **({"rotation": 90} if upright else slant))
     axes.set_yticks(range(len(matrix)), labels, fontsize=points)
     for (row, column), share in np.ndenumerate(matrix.to_numpy()):
         if np.isfinite(share):
-            color = "white" if share > 0.5 else "black"
-            size = min(10, 48 / len(matrix))
+            color = "white" if share > _DARK else "black"
+            size = min(10, (42 if long else 56) / len(matrix))
             axes.text(column, row, f"{100 * share:.0f}", color=color, fontsize=size, ha="center", va="center")

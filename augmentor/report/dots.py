@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from augmentor.benchmarking.arms import BASELINE
-from augmentor.report.figures import BLACK, BLUE, GREY, NARROW, STYLE, panel_grid, wrapped
+from augmentor.report.figures import BLACK, BLUE, GREY, LONGEST, NARROW, STYLE, panel_grid, shortened, wrapped
 from augmentor.report.numbers import in_points, words
 
 
@@ -79,5 +79,7 @@ def readers_plot(readers: list[dict[str, Any]]) -> Figure:
     """
     rows = pd.DataFrame(readers).rename(columns={"reader": "arm", "accuracy": "value"})
     figure = _interval_panels(rows.assign(classifier=""), {"": 0.5}, columns=1)
-    figure.axes[0].xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g} %"))
+    (axes,) = figure.axes
+    axes.set_yticks(range(len(rows)), [shortened(name, LONGEST) for name in rows["arm"]])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g} %"))
     return figure

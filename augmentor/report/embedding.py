@@ -17,7 +17,8 @@ MARKS: dict[str, dict[str, Any]] = {  # from the lowest layer to the uppermost; 
     "train": {"facecolors": "none", "edgecolors": BLUE, "marker": "o", "s": 16, "linewidths": 1.0},
     "test": {"color": ORANGE, "edgecolors": "black", "marker": "^", "s": 20, "linewidths": 0.5},
 }
-NAMES = {"train": "real, training", "test": "real, test", "synthetic": "synthetic"}
+NAMES = {"train": "real, training", "test": "real, test", "synthetic": "synthetic"}  # of a benchmark
+NAMES_OF_A_FIT = NAMES | {"test": "real, held out"}
 
 
 def embedding_classes(points: pd.DataFrame) -> list[str]:
@@ -27,10 +28,10 @@ def embedding_classes(points: pd.DataFrame) -> list[str]:
 
 
 @matplotlib.rc_context(STYLE)
-def embedding_plot(points: pd.DataFrame, columns: int = 3) -> Figure:
+def embedding_plot(points: pd.DataFrame, columns: int = 3, names: dict[str, str] = NAMES) -> Figure:
     """One panel a class on common axes, with the other classes' lesions faintly behind it.
 
-    `points` has the columns x, y, label and origin (train, test or synthetic).
+    `points` has the columns x, y, label and origin (train, test or synthetic). names: of the origins.
     """
     classes = embedding_classes(points)
     columns = min(columns, len(classes))
@@ -43,10 +44,10 @@ def embedding_plot(points: pd.DataFrame, columns: int = 3) -> Figure:
         axes.scatter(points["x"][~here], points["y"][~here], color=FAINT, s=6, linewidths=0)
         for origin, mark in MARKS.items():
             chosen = points[here & (points["origin"] == origin)]
-            axes.scatter(chosen["x"], chosen["y"], label=NAMES[origin], **mark)
+            axes.scatter(chosen["x"], chosen["y"], label=names[origin], **mark)
         axes.set_title(wrapped(label, 24))
         axes.tick_params(labelleft=False, labelbottom=False)
         axes.grid(visible=False)
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper left", ncols=3, fontsize=9, columnspacing=1, handletextpad=0.2)
+    handles, told = panels[0].get_legend_handles_labels()
+    figure.legend(handles, told, loc="outside upper left", ncols=3, fontsize=9, columnspacing=1, handletextpad=0.2)
     return figure

@@ -11,11 +11,11 @@ import pandas as pd
 from augmentor.files import require_own, write_atomically, write_table
 from augmentor.reading.page import page_templates
 from augmentor.report.blocks import Block, Section
+from augmentor.report.place import OWN, PAGE, drawn_in, replacing, require_ours
 from augmentor.report.sections import SECTIONS
-from augmentor.report.sources import Benchmark, Sources, find_sources
+from augmentor.report.sources import Benchmark, Sources, find_sources, is_source
 from augmentor.version import VERSION
 
-OWN = ("report.html", "figures", "tables")
 _INTERVAL = re.compile(r"\S+( %)? \(.* to .*\)")
 TABLES = ("arms", "comparisons", "classes", "by_patient", "mcnemar", "choices", "failed", "fits")
 
@@ -24,19 +24,24 @@ def report(folders: Sequence[Path], out: Path) -> Path:
     """OUT/report.html, OUT/figures/ and OUT/tables/ from the folders that other commands left.
 
     folders: runs, benchmarks, enlarged sets, scored readings, or folders that hold such, as `augmentor run` makes
-    them. Sections for which they hold nothing are left out. A report that is in OUT already is replaced.
-    Raises UsageError where a folder holds nothing to report or a damaged file, and where OUT is none of the folders and
-    holds anything else than a report.
+    them. Sections for which they hold nothing are left out. A report that is in OUT already is replaced, its pictures
+    and tables with it, once all of the new one is written.
+    Raises UsageError where a folder holds nothing to report or a damaged file; where OUT is none of the folders and
+    holds anything else than a report; and where OUT is no folder of a `fit`, `benchmark` and so on itself, and has a
+    page, picture or table that no report has left there.
     """
-    out = Path(out)
-    sources = find_sources([Path(folder) for folder in folders])
-    if out.resolve() not in [Path(folder).resolve() for folder in folders]:
+    out, given = Path(out), [Path(folder) for folder in folders]
+    sources = find_sources(given)
+    if out.resolve() not in [folder.resolve() for folder in given]:
         require_own(out, OWN)
-    out.mkdir(parents=True, exist_ok=True)
-    for benchmark in sources.benchmarks:
-        _save_tables(benchmark, out / "tables")
-    sections = [section for make in SECTIONS if (section := make(sources, out))]
-    return _render(_title(sources), sections, out / "report.html")
+    if not is_source(out):
+        require_ours(out)
+    with replacing(out) as part:
+        for benchmark in sources.benchmarks:
+            _save_tables(benchmark, part / "tables")
+        sections = [section for make in SECTIONS if (section := make(sources, part))]
+        _render(_title(sources), sections, part)
+    return out / PAGE
 
 
 def _title(sources: Sources) -> str:
@@ -58,14 +63,14 @@ def _save_tables(benchmark: Benchmark, folder: Path) -> None:
         write_table(folder / benchmark.figure(folder, name).with_suffix(".csv").name, pd.DataFrame(rows or []))
 
 
-def _render(title: str, sections: list[Section], path: Path) -> Path:
-    """Fill the template; all text is escaped."""
+def _render(title: str, sections: list[Section], folder: Path) -> None:
+    """Fill the template; all text is escaped. The page names the files beside it, for the report that replaces it."""
     environment = page_templates("augmentor.report")
     environment.filters |= {"kind": _kind, "unbroken": _unbroken}
     environment.tests["interval"] = _INTERVAL.fullmatch
-    content = environment.get_template("page.html").render(title=title, sections=sections, version=VERSION)
-    write_atomically(path, content)
-    return path
+    template = environment.get_template("page.html")
+    content = template.render(title=title, sections=sections, version=VERSION, files=drawn_in(folder))
+    write_atomically(folder / PAGE, content)
 
 
 def _kind(block: Block) -> str:

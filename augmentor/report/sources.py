@@ -11,13 +11,16 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import pandas as pd
 
-from augmentor.data.images import file_name
+from augmentor.data.formats import file_name
 from augmentor.data.windows import DESCRIPTION
 from augmentor.errors import UsageError
 from augmentor.evaluation.plane import EMBEDDING
-from augmentor.files import read_json, read_table
+from augmentor.files import damaged, read_json, read_table
+from augmentor.reading.key import FILE as KEY
 from augmentor.report import evaluation
 from augmentor.training.run import Run
+
+_OF_A_BENCHMARK = ("arms", "comparisons", "data", "metric", "recipe", "seconds", "verdict")  # since the first version
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,23 @@ class Source:
         return self.folder / EMBEDDING
 
 
-class Fit(Source):
+class Evaluated(Source):
+    """What an evaluation.json may be in."""
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        return self.json("evaluation.json", "spaces")
+
+    @property
+    def compared_with(self) -> str:
+        """The real lesions among which copies are looked for, one of them."""
+        return evaluation.compared_with(self.evaluation)
+
+
+class Fit(Evaluated):
     """A run folder, of a finished fit or of one under way; a benchmark's GANs are such folders too."""
 
-    marks = ("metrics.jsonl",)
+    marks = ("metrics.jsonl", "recipe.toml")  # the first alone is a common name
 
     @cached_property
     def run(self) -> Run:
@@ -64,16 +80,18 @@ class Fit(Source):
         return self.json("run.json")
 
     @cached_property
-    def evaluation(self) -> dict[str, Any]:
-        return self.json("evaluation.json")
-
-    @cached_property
     def metrics(self) -> pd.DataFrame:
-        return pd.DataFrame(self.run.metrics)
+        file = self.folder / "metrics.jsonl"
+        try:
+            table = pd.DataFrame(self.run.metrics)
+        except ValueError as error:  # no JSON, or bytes that are no UTF-8
+            raise damaged(file, error) from error
+        if len(table) and not {"kind", "kimg"} <= set(table):
+            raise damaged(file, "no kind or kimg in it")
+        return table
 
     @property
     def compared_with(self) -> str:
-        """The real lesions among which copies are looked for, one of them."""
         return "training lesion"
 
     @property
@@ -92,7 +110,7 @@ class Fit(Source):
         return all((self.folder / name).exists() for name in ("lesions.csv", "splits.json"))
 
 
-class Judged(Fit):
+class Judged(Evaluated):
     """What `augmentor evaluate --synthetic --real` left: an evaluation without a run."""
 
     marks = ("evaluation.json",)
@@ -100,10 +118,6 @@ class Judged(Fit):
     @classmethod
     def found_in(cls, folder: Path) -> Self | None:
         return None if Fit.found_in(folder) else super().found_in(folder)
-
-    @property
-    def compared_with(self) -> str:
-        return evaluation.compared_with(self.evaluation)
 
 
 class Benchmark(Source):
@@ -113,7 +127,7 @@ class Benchmark(Source):
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        return self.json("summary.json", "data", "verdict")
+        return self.json("summary.json", *_OF_A_BENCHMARK)
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -140,11 +154,11 @@ class Enlarged(Source):
 class Reading(Source):
     """A blind reading that was scored."""
 
-    marks = ("score.json",)
+    marks = ("score.json", KEY)
 
     @cached_property
     def score(self) -> dict[str, Any]:
-        return self.json("score.json")
+        return self.json("score.json", "readers", "all", "agreement", "awaited", "verdict", "class_verdict")
 
 
 class Check(Source):
@@ -176,10 +190,10 @@ class Sources:
         return [replace(source, name=name) for source, name in zip(every, names, strict=True)]
 
     @cached_property
-    def evaluated(self) -> list[Fit]:
+    def evaluated(self) -> list[Evaluated]:
         """All that evaluation.json may be in, told apart across kinds."""
-        every = [*self.fits, *self.judged]
-        return [source for source in self.together if isinstance(source, Fit)] if len(every) > 1 else every
+        every: list[Evaluated] = [*self.fits, *self.judged]
+        return [source for source in self.together if isinstance(source, Evaluated)] if len(every) > 1 else every
 
     @property
     def shown(self) -> list[Fit]:
@@ -196,7 +210,7 @@ def find_sources(folders: Sequence[Path]) -> Sources:
     found: list[Source] = []
     for folder in folders:
         here = _kinds(folder)
-        if not [source for source in here if not isinstance(source, Check)] and folder.is_dir():
+        if not is_source(folder) and folder.is_dir():
             here += [source for below in sorted(folder.iterdir()) if below.is_dir() for source in _kinds(below)]
         if not here:
             raise UsageError(
@@ -212,6 +226,11 @@ def find_sources(folders: Sequence[Path]) -> Sources:
         _named(found, Check),
         _named(found, Judged),
     )
+
+
+def is_source(folder: Path) -> bool:
+    """Whether a command left its results in the folder itself; what `augmentor run` found in the data are none."""
+    return any(not isinstance(source, Check) for source in _kinds(folder))
 
 
 def _kinds(folder: Path) -> list[Source]:

@@ -117,7 +117,7 @@ def choices_table(choices: list[dict[str, Any]]) -> Table | None:
     return Table("Chosen on held-out training patients of each fold", ["Plan", "Folds and seeds"], groups)
 
 
-def failed_table(failed: list[dict[str, Any]]) -> Table:
+def failed_table(failed: list[dict[str, Any]], caption: str) -> Table:
     rows = [
         [
             cell["arm"],
@@ -131,10 +131,10 @@ def failed_table(failed: list[dict[str, Any]]) -> Table:
         for cell in failed
     ]
     heads = ["Arm", "Classifier", "Fold", "Seed", "Factor", "Real lesions a class", "Error"]
-    return Table("Cells that failed, each with the first line of its error", heads, {"": rows})
+    return Table(caption, heads, {"": rows})
 
 
-def fits_table(fits: list[dict[str, Any]]) -> Table | None:
+def fits_table(fits: list[dict[str, Any]], caption: str) -> Table | None:
     """A GAN that failed has its error where the others have their discrimination."""
     if not fits:
         return None
@@ -153,7 +153,7 @@ def fits_table(fits: list[dict[str, Any]]) -> Table | None:
         for fit in fits
     ]
     heads = ["Run", "Fold", "Seed", "Real lesions a class", "Thousand images shown", "Time", "Discrimination"]
-    return Table("The GANs that were trained", heads, {"": rows})
+    return Table(caption, heads, {"": rows})
 
 
 def classes_table(data: dict[str, Any]) -> Table:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from augmentor.lettering import unframed
 from augmentor.report.blocks import Tile
 from augmentor.training.samples import GAP, REAL, SYNTHETIC
 
@@ -28,7 +29,7 @@ class Row(NamedTuple):
 
 def cut_grid(file: Path) -> list[Row]:
     """The grid that a snapshot leaves, a row a class; places that had no real lesion are left out."""
-    picture = np.asarray(Image.open(file))
+    picture = unframed(file)
     size = (picture.shape[1] - GAP) // (REAL + SYNTHETIC)
     rows = []
     for top in range(0, picture.shape[0] - size + 1, size):
@@ -42,7 +43,7 @@ def cut_grid(file: Path) -> list[Row]:
 
 def cut_rows(file: Path, rows: int) -> list[list[Pixels]]:
     """A picture of so many rows of square lesions without gaps."""
-    picture = np.asarray(Image.open(file))
+    picture = unframed(file)
     size = picture.shape[0] // rows
     lines = [picture[top : top + size] for top in range(0, rows * size, size)]
     return [[line[:, left : left + size] for left in range(0, line.shape[1], size)] for line in lines]

@@ -15,7 +15,7 @@ _SHIFT, _HOLE = 0.125, 0.375  # shares of the image side
 
 
 def augment(images: Tensor, share: float, generator: Generator, masks: int = 0) -> Tensor:
-    """(B, C, S, ...) -> the same shape; each change touches about `share` of the images. Drawn first, applied second.
+    """(B, C, S, ...) -> the same shape; each change touches about `share` of the images.
 
     masks: how many of the last channels are masks.
     """

@@ -52,7 +52,8 @@ def fit_encoder(images: np.ndarray, targets: np.ndarray, seed: int = 0) -> Encod
 
     The loss is the cross-entropy of the classes plus NT-Xent, by which two views of one lesion are found among those of
     all others in the batch (Chen et al. 2020, eq. 1). The views are the classic augmentation's, with brightness and
-    contrast drawn as well. Batches are balanced by class. Of volumes it sees the three middle sections, as channels.
+    contrast drawn as well. Lesions of rare classes are drawn more often, none twice in a batch. Of volumes it sees the
+    three middle sections, as channels.
     """
     images = _planar(images)
     with torch.random.fork_rng([]):

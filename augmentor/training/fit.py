@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -88,13 +89,28 @@ def fit_or_resume(
 
 def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:
     lesions, recipe, _ = prepare(lesions, recipe)
+    asked, theirs = resolve(recipe), run.recipe
+    if recipe.training.precision == "auto":  # on another machine it may have stood for another one
+        asked = asked.with_options(training={"precision": theirs.training.precision})
     columns = ["path", "label", "patient", "split", "mask", "roi_side_mm", "content"]
-    for told, same in (
-        ("by another recipe", run.recipe.hash() == resolve(recipe).hash()),
-        ("of other lesions", run.lesions.table[columns].equals(lesions.table[columns])),
-    ):
-        if not same:
-            raise UsageError(f"{run.folder}: holds a run {told}, which is not replaced. Empty it, or give another.")
+    told = None
+    if theirs.hash() != asked.hash():
+        told = f"by another recipe ({_first_difference(theirs, asked)})"
+    elif not run.lesions.table[columns].equals(lesions.table[columns]):
+        told = "of other lesions"
+    elif run.with_other_masks(lesions):
+        told = "of lesions with other masks"
+    if told:
+        raise UsageError(f"{run.folder}: holds a run {told}, which is not replaced. Empty it, or give another.")
+
+
+def _first_difference(theirs: Recipe, asked: Recipe) -> str:
+    """A setting that two recipes differ in, with both values."""
+    others = asked.decisive
+    pairs = [
+        (f"{s}.{name}", value, others[s][name]) for s, own in theirs.decisive.items() for name, value in own.items()
+    ]
+    return next(f"{name} is {value} there and {other} here" for name, value, other in pairs if value != other)
 
 
 def _told_by_first(progress: Progress | None) -> Progress:
@@ -106,11 +122,11 @@ def _complete(under_way: UnderWay, latest: bool, progress: Progress) -> Run:
     run = under_way.run
     lead(under_way.trainer.fabric, lambda: _finish(under_way))
     if latest and is_first() and not point_latest_to(run):
-        progress.say(f"Warning: runs/latest could not be set. Name this run with --run {run.folder}.")
+        progress.say(f"Warning: runs/latest could not be set. Name this run with --run {shlex.quote(str(run.folder))}.")
     if under_way.halted:  # in its last step or snapshot: whoever fits several must not begin the next
         raise InterruptedFitError(
             f"Interrupted as the run in {run.folder} ended; it is complete. `augmentor report` makes its page, "
-            f"`augmentor expand --run {run.folder}` goes on."
+            f"`augmentor expand --run {shlex.quote(str(run.folder))}` goes on."
         )
     return run
 

@@ -14,7 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from augmentor.model.blocks import Judgement
 from augmentor.model.gan import Gan, batch_of
-from augmentor.model.graft import TrainingLesions
+from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import TrainingSection
 from augmentor.training.classic import classic
 from augmentor.training.diffaugment import augment

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from augmentor.measures import coverage, mmd, spread_rows, standardise
+from augmentor.measures import LEAST_DEVIATION, coverage, mmd, spread_rows, standardise
 from augmentor.model.blocks import Generator
 from augmentor.model.features import texture_features
+from augmentor.model.lesions import LoadedLesions
 from augmentor.model.memorisation import make_copy_check
 from augmentor.sampling import latents_of, sample, seed_of
 
@@ -42,18 +42,6 @@ class Snapshot:
     by_heart: bool
 
 
-class LoadedLesions(NamedTuple):
-    """Lesions: images (N, C, S, ...) in [-1, 1], labels (N,) int64, and (N,) sides in mm where these count."""
-
-    images: Tensor
-    labels: Tensor
-    sides_mm: Tensor | None = None
-
-    def rows(self, chosen: Tensor, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
-        sides = None if self.sides_mm is None else self.sides_mm[chosen].to(device)
-        return self.images[chosen].to(device), self.labels[chosen].to(device), sides
-
-
 class Monitor:
     """Holds the reference lesions and their features, measured once."""
 
@@ -68,7 +56,8 @@ class Monitor:
         """masks: how many of the last channels are masks, which are no part of the pictures. patients: (N,) of the
         training lesions, one each by default."""
         self.train, self.held_out, self.seed, self.masks = train, held_out, seed, masks
-        self._reference = self._features(held_out.images) if held_out else np.empty((0, 0))
+        self._theirs = self._features(held_out.images) if held_out else np.empty((0, 0))
+        self._ours = self._features(train.images) if held_out else self._theirs
         rows = spread_rows(len(train.labels), _MOST_COMPARED)
         patients = np.arange(len(train.labels)) if patients is None else patients
         others = self._pictures(held_out.images) if held_out else None
@@ -85,7 +74,7 @@ class Monitor:
         """mmd and coverage that the real training lesions themselves reach against the held-out ones."""
         if self.held_out is None:
             return {}
-        score = self._compare(self._features(self.train.images), self.train.labels.numpy())
+        score = self._compare(self._ours, self.train.labels.numpy())
         return {"mmd": score[0], "coverage": score[1]}
 
     def begin_at(self, generator: Generator) -> None:
@@ -131,7 +120,8 @@ class Monitor:
     def _compare(self, features: np.ndarray, labels: np.ndarray) -> tuple[float | None, float | None]:
         """(mmd, coverage), mean over the classes with two or more lesions on both sides; None where there are none."""
         assert self.held_out is not None
-        reference, features = standardise(self._reference, features)
+        both = np.concatenate([self._ours, self._theirs])  # a few held-out lesions alone would make one feature decide
+        _, reference, features = standardise(both, self._theirs, features, least=LEAST_DEVIATION)
         theirs, scores = self.held_out.labels.numpy(), []
         for c in np.unique(theirs):
             if min((theirs == c).sum(), (labels == c).sum()) > 1:

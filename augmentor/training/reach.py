@@ -19,9 +19,9 @@ from torch import Tensor
 from augmentor.measures import mmd, standardise
 from augmentor.model.features import texture_features
 from augmentor.model.graft import Bank, GraftRange, draw_graft, graft_latents
+from augmentor.model.lesions import LoadedLesions
 from augmentor.model.partners import find_partners
 from augmentor.sampling import latents_of
-from augmentor.training.monitor import LoadedLesions
 
 _SLIGHT = 0.25  # of the usual range
 _THIRDS = 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from augmentor.data.check import content_hash
 from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions, load_lesions
+from augmentor.data.masks import load_mask_channels
 from augmentor.errors import DataError, UsageError
 from augmentor.files import clear, damaged, read_json, require_empty, write_atomically
 from augmentor.locks import locked
@@ -73,7 +75,7 @@ class Run:
 
     @cached_property
     def splits(self) -> dict[str, Any]:
-        """Paths under "train" and "held_out", and the data's "source"."""
+        """Paths under "train" and "held_out", the data's "source", and of a run with masks their hashes."""
         return read_json(self.folder / "splits.json", "train", "held_out")
 
     @cached_property
@@ -95,8 +97,8 @@ class Run:
         return self.lesions.rows(paths.isin(side).to_numpy())
 
     def require_unchanged(self) -> None:
-        """Raise DataError where an image of either side no longer holds the pixels that the fit has read: its
-        near-copies would not be known any more, nor whose it is."""
+        """Raise DataError where an image of either side, or its mask, no longer holds the pixels that the fit has read:
+        its near-copies would not be known any more, nor whose it is."""
         sides = (self.training.table, self.held_out.table)
         fitted = [pair for side in sides for pair in zip(side["path"], side["content"], strict=True)]
         changed = [path for path, content in fitted if content and content_hash(read_image(path).pixels) != content]
@@ -105,6 +107,19 @@ class Run:
                 f"{changed[0]}: holds other pixels than when {self.folder} was fitted ({len(changed)} of its "
                 f"{len(fitted)} images do). Put the images back, or fit again."
             )
+        if changed := [path for side in (self.training, self.held_out) for path in self.with_other_masks(side)]:
+            raise DataError(
+                f"{changed[0]}: its mask shows another lesion than when {self.folder} was fitted ({len(changed)} of "
+                f"its {len(fitted)} masks do). Put the masks back, or fit again."
+            )
+
+    def with_other_masks(self, lesions: Lesions) -> list[str]:
+        """Paths of those whose mask is not what the fit has read; none where the run makes no masks."""
+        fitted = self.splits.get("masks")  # since 28 November 2026
+        if not fitted or not self.recipe.model.with_mask:
+            return []
+        found = mask_contents(lesions, self.recipe.model.size)
+        return [path for path, content in found.items() if fitted.get(path, content) != content]
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -120,6 +135,14 @@ class Run:
     @property
     def chosen_checkpoint(self) -> Path:
         return self.checkpoints / self.summary["chosen"]
+
+
+def mask_contents(lesions: Lesions, size: int) -> dict[str, str]:
+    """A hash of each lesion's mask at the network's size, by its image's path. Raises DataError where one lacks."""
+    if not len(lesions):
+        return {}
+    masks = load_mask_channels(lesions, size) > 0
+    return {path: content_hash(mask) for path, mask in zip(lesions.paths, masks, strict=True)}
 
 
 def save_summary(run: Run, content: dict[str, Any]) -> None:
@@ -149,10 +172,22 @@ def at_work_in(folder: Path) -> Iterator[None]:
 
 def newest_unfinished() -> Path:
     """The newest folder in runs/ whose fit has not ended. Raises UsageError where there is none."""
-    folders = [f for f in RUNS.glob("*") if Run(f).resumable]
+    folders = _unfinished()
     if not folders:
         raise UsageError(f"{RUNS}/ holds no unfinished run. Name the run's folder with --out.")
-    return max(folders, key=lambda f: f.stat().st_mtime)
+    return folders[-1]
+
+
+def newer_unfinished() -> Path | None:
+    """The newest folder in runs/ whose fit has not ended, if it was written to after runs/latest ended."""
+    folders, ended = _unfinished(), RUNS / "latest" / "run.json"
+    after = ended.stat().st_mtime if ended.exists() else 0.0
+    return folders[-1] if folders and Run(folders[-1]).state.stat().st_mtime > after else None
+
+
+def _unfinished() -> list[Path]:
+    """The oldest first."""
+    return sorted((f for f in RUNS.glob("*") if Run(f).resumable), key=lambda f: f.stat().st_mtime)
 
 
 def is_aborted_start(folder: Path) -> bool:
@@ -178,7 +213,8 @@ def open_run(folder: Path | None) -> Run:
         told = f"{chosen}: is no run folder." if folder else f"No run yet: {RUNS}/latest does not exist here."
         raise UsageError(f"{told} Make one with `augmentor fit --data ...`, or name one with --run.")
     if not Run(chosen).finished:
-        raise UsageError(f"{chosen}: this fit has not ended. Go on with `augmentor fit --resume --out {chosen}`.")
+        again = f"augmentor fit --resume --out {shlex.quote(str(chosen))}"
+        raise UsageError(f"{chosen}: this fit has not ended. Go on with `{again}`.")
     return Run(chosen.resolve())
 
 

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from augmentor.files import write_atomically
+from augmentor.lettering import framed
 from augmentor.model.blocks import Generator
 from augmentor.sampling import sample, seed_of
 
 REAL, SYNTHETIC, GAP = 4, 8, 4  # lesions of a row, and the pixels between both kinds
 
 
-def save_grid(file: Path, generator: Generator, images: Tensor, labels: Tensor, seed: int, masks: int = 0) -> None:
-    """PNG with a row a class: 4 real training lesions, a white gap, 8 synthetic lesions of always the same seeds.
+def save_grid(
+    file: Path,
+    generator: Generator,
+    images: Tensor,
+    labels: Tensor,
+    classes: Sequence[str],
+    seed: int,
+    masks: int = 0,
+) -> None:
+    """PNG with a row a class: its name, 4 real training lesions, a white gap, 8 synthetic lesions of always the same
+    seeds.
 
     Of volumes the middle section. Where the last channels are `masks`, they make such a picture of their own, of the
     same name in a folder masks/ beside this one.
     """
     rows = []
-    for c in range(int(labels.max()) + 1):
+    for c in range(len(classes)):
         real = _sections(images[labels == c][:REAL])
         real = torch.cat([real, torch.ones(REAL - len(real), *real.shape[1:])])
         seeds = [seed_of(seed, c, i) for i in range(SYNTHETIC)]
@@ -32,10 +40,10 @@ def save_grid(file: Path, generator: Generator, images: Tensor, labels: Tensor, 
         gap = torch.ones(*real.shape[1:3], GAP)
         rows.append(torch.cat([*real, gap, *synthetic], dim=2))
     grid = torch.cat(rows, dim=1)
-    _save(file, grid[: len(grid) - masks])
+    _save(file, grid[: len(grid) - masks], classes)
     if masks:
         (file.parent / "masks").mkdir(exist_ok=True)
-        _save(file.parent / "masks" / file.name, (grid[len(grid) - masks :] > 0) * 2.0 - 1)
+        _save(file.parent / "masks" / file.name, (grid[len(grid) - masks :] > 0) * 2.0 - 1, classes)
 
 
 def _sections(images: Tensor) -> Tensor:
@@ -43,9 +51,7 @@ def _sections(images: Tensor) -> Tensor:
     return images if images.dim() == 4 else images[:, :, images.shape[2] // 2]
 
 
-def _save(file: Path, grid: Tensor) -> None:
+def _save(file: Path, grid: Tensor, classes: Sequence[str]) -> None:
     """(C, H, W) in [-1, 1]."""
     pixels = ((grid + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    stream = BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels.squeeze())).save(stream, "PNG")
-    write_atomically(file, stream.getvalue())
+    write_atomically(file, framed(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, classes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections import deque
@@ -40,7 +41,7 @@ def train(under_way: UnderWay, progress: Progress) -> None:
                 lead(fabric, lambda: save_state(under_way))
                 raise InterruptedFitError(
                     f"Interrupted at step {under_way.trainer.step}; nothing is lost. "
-                    f"Go on with `augmentor fit --resume --out {under_way.run.folder}`."
+                    f"Go on with `augmentor fit --resume --out {shlex.quote(str(under_way.run.folder))}`."
                 )
         _, under_way.halted = agree(fabric, under_way.seconds, under_way.halted or asked.is_set())
     if under_way.stopped:

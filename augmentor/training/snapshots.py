@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from augmentor.files import write_atomically
-from augmentor.model.checkpoint import Card, save_checkpoint, save_tensors
+from augmentor.model.checkpoint import save_checkpoint, save_tensors
 from augmentor.training.samples import save_grid
 from augmentor.training.under_way import UnderWay
 
@@ -30,11 +30,11 @@ def take_snapshot(under_way: UnderWay) -> None:
     """Checkpoint, picture, measures, and the state for a resume."""
     trainer, name = under_way.trainer, f"{under_way.trainer.step:07d}"
     under_way.require_finite({"weights": float(sum(w.abs().sum() for w in trainer.ema.parameters()))})
-    card = Card(**(under_way.card.__dict__ | {"step": trainer.step}))
+    card = replace(under_way.card, step=trainer.step)
     save_checkpoint(under_way.run.checkpoints / f"{name}.safetensors", trainer.ema, card)
     train, seed = under_way.monitor.train, under_way.recipe.training.seed
     picture = under_way.run.samples / f"{name}.png"
-    save_grid(picture, trainer.ema, train.images, train.labels, seed, under_way.monitor.masks)
+    save_grid(picture, trainer.ema, train.images, train.labels, card.classes, seed, under_way.monitor.masks)
     snapshot = under_way.monitor.measure(trainer.ema, trainer.discriminator.module)
     under_way.record("snapshot", asdict(snapshot) | {"checkpoint": f"{name}.safetensors"})
     save_state(under_way)

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from augmentor.model.gan import build_gan, resolve
-from augmentor.model.graft import TrainingLesions
+from augmentor.model.lesions import TrainingLesions
 from augmentor.progress import Progress
 from augmentor.recipe import ModelName, Recipe
 from augmentor.sampling import sample

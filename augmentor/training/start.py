@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import guard, holdout
@@ -13,10 +14,10 @@ from augmentor.errors import UsageError
 from augmentor.files import clear, read_json, write_atomically
 from augmentor.model.checkpoint import load_checkpoint, load_tensors
 from augmentor.model.devices import DeviceName
-from augmentor.model.gan import METHODS, batch_of, resolve
+from augmentor.model.gan import METHODS, batch_of, precision_of, resolve
 from augmentor.recipe import Recipe
 from augmentor.training.distributed import is_first, lead, require_shareable, start_fabric
-from augmentor.training.run import Run, at_work_in, is_aborted_start, new_folder
+from augmentor.training.run import Run, at_work_in, is_aborted_start, mask_contents, new_folder
 from augmentor.training.snapshots import take_snapshot
 from augmentor.training.under_way import UnderWay, set_up
 
@@ -50,7 +51,9 @@ def _fill(run: Run, lesions: Lesions, train: Lesions, held_out: Lesions, recipe:
     for folder in (run.checkpoints, run.samples):
         folder.mkdir()
     lesions.save(run.folder / "lesions.csv")
-    splits = {"source": str(lesions.source), "train": train.paths, "held_out": held_out.paths}
+    splits: dict[str, Any] = {"source": str(lesions.source), "train": train.paths, "held_out": held_out.paths}
+    if recipe.model.with_mask:
+        splits["masks"] = mask_contents(train, recipe.model.size) | mask_contents(held_out, recipe.model.size)
     write_atomically(run.folder / "splits.json", json.dumps(splits, indent=1))
     recipe.save(run.folder / "recipe.toml")
 
@@ -69,6 +72,7 @@ def resume(folder: Path, device: DeviceName | None, held: ExitStack) -> UnderWay
     recipe = run.recipe
     if device:
         recipe = resolve(recipe.with_options(training={"device": device, "precision": "auto"}))
+    precision_of(recipe.training, recipe.model.spatial_dims)  # it may have been begun on another device
     fabric = start_fabric(recipe.training)
     lead(fabric, lambda: held.enter_context(at_work_in(run.folder)))
     _require_resumable(run)  # another process may have ended it just now

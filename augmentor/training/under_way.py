@@ -12,19 +12,22 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from augmentor.data.images import Intensity, load_images, read_image
+from augmentor.data.images import read_image
+from augmentor.data.intensity import Intensity
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.masks import load_mask_channels
 from augmentor.data.sizes import load_sides, spacing_at
 from augmentor.data.splits import groups
+from augmentor.data.squares import load_images
 from augmentor.errors import AugmentorError
 from augmentor.model.checkpoint import Card
 from augmentor.model.gan import build_gan
-from augmentor.model.graft import GraftRange, TrainingLesions
+from augmentor.model.graft import GraftRange
+from augmentor.model.lesions import LoadedLesions, TrainingLesions
 from augmentor.recipe import Recipe
 from augmentor.training.distributed import lead
 from augmentor.training.loop import Trainer
-from augmentor.training.monitor import LoadedLesions, Monitor
+from augmentor.training.monitor import Monitor
 from augmentor.training.reach import RANGES, measure_reach
 from augmentor.training.run import Run
 
@@ -69,9 +72,12 @@ class UnderWay:
     def require_finite(self, losses: dict[str, float]) -> None:
         """Raise AugmentorError where one of them is no number."""
         if not all(math.isfinite(v) for v in losses.values()):
+            section = self.recipe.training
+            exact = "" if section.precision == "32-true" else ", or set training.precision to 32-true,"
             raise AugmentorError(
-                f"{self.run.folder}: the losses left the numbers at step {self.trainer.step} ({losses}). "
-                "Earlier checkpoints are kept. Lower training.generator_lr, or set training.precision to 32-true."
+                f"{self.run.folder}: the losses left the numbers at step {self.trainer.step} ({losses}). Lower "
+                f"training.generator_lr ({section.generator_lr:g}) or training.discriminator_lr "
+                f"({section.discriminator_lr:g}){exact} in a recipe and start a new run with it: `augmentor run`."
             )
 
 

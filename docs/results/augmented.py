@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from augmentor.data.images import load_images, read_image, write_image
+from augmentor.data.images import read_image
 from augmentor.data.readers import read_lesions
+from augmentor.data.squares import load_images
+from augmentor.data.writing import write_image
 from augmentor.model.warping import resample_finely
 from augmentor.training.classic import classic
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,7 @@ from scipy import stats
 
 from augmentor.benchmarking import auto
 from augmentor.benchmarking.auto import FACTORS, SCREENS, Plan, choose, count_trials
-from augmentor.errors import UsageError
+from augmentor.errors import AugmentorError, UsageError
 from augmentor.progress import silent
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
@@ -138,6 +140,76 @@ def test_it_is_judged_on_held_out_patients_that_neither_gan_nor_classifier_saw(r
     assert seen[1].n_synthetic == len(run.training)
     for data in seen:
         assert not held_out & {image.tobytes() for image in data.images}
+
+
+def diverging(run, monkeypatch, *plans):
+    """Factor 5 helps surely; the network diverges under these plans, all of its probabilities or some."""
+    original, trained = auto._Inner._scores, []
+
+    class Fixed:
+        def __init__(self, right, broken):
+            self.right, self.broken = right, broken
+
+        def predict(self, images):
+            truth = np.eye(2)[inner.held_out[1]]
+            chances = 0.5 + (truth - 0.5) * self.right * (1 - 0.01 * np.arange(len(images)))[:, None]
+            chances[: len(images) - 1 if self.broken == "some" else None] *= np.nan if self.broken else 1
+            return chances
+
+    def scores(self, plan):
+        trained.append(plan)
+        return original(self, plan)
+
+    def train(*_):
+        plan = trained[-1]
+        return Fixed(0.9 if plan.factor == 5 else 0.1 * plan.factor / 10, dict(plans).get(plan))
+
+    monkeypatch.setattr(auto._Inner, "_scores", scores)
+    monkeypatch.setattr(auto, "train_classifier", train)
+    inner = auto._Inner(run, "svm", 1, 0)
+    monkeypatch.setattr(auto, "_Inner", lambda *_: inner)
+    return choose(run, "svm", 1, 0, silent)
+
+
+@pytest.mark.parametrize("how", ["all", "some"])
+def test_a_plan_under_which_the_classifier_diverges_hides_no_other(run, monkeypatch, how):
+    choice = diverging(run, monkeypatch, (Plan(2.0), how), (Plan(10.0), how), (Plan(5.0, screen="off"), how))
+    assert choice.plan == Plan(5.0)
+    lost = [t.plan for t in choice.trials if t.diverged]
+    assert lost == [Plan(2.0), Plan(10.0), Plan(5.0, screen="off")]
+    assert all(t.p == 1 and np.isnan(t.gain) for t in choice.trials if t.plan in lost)
+
+
+def test_where_every_plan_diverges_none_is_taken(run, monkeypatch):
+    choice = diverging(run, monkeypatch, *((Plan(factor), "all") for factor in FACTORS))
+    assert choice.plan == Plan()
+    assert len(choice.trials) == 1 + len(FACTORS)
+
+
+@pytest.mark.parametrize("how", ["all", "some"])
+def test_a_baseline_that_diverges_is_an_error_and_not_a_choice_of_none(run, monkeypatch, how):
+    with pytest.raises(AugmentorError, match="svm diverged"):
+        diverging(run, monkeypatch, (Plan(), how))
+
+
+def test_a_patient_under_two_names_is_one_witness(run, monkeypatch):
+    """Each image of one held-out patient lies there again under another patient's name."""
+    monkeypatch.setattr(auto, "train_classifier", lambda *_: Uncertain())
+    table = run.held_out.table
+    again = table[table["patient"] == table["patient"].iloc[0]].assign(patient="the second name")
+    inner = auto._Inner(run, "svm", 1, 0)
+    before = inner._scores(Plan())
+    rows = [*range(len(table)), *np.flatnonzero(table["patient"] == table["patient"].iloc[0])]
+    inner.held_out = tuple(side[rows] for side in inner.held_out)
+    held_out = replace(run.held_out, table=pd.concat([table, again], ignore_index=True))
+    monkeypatch.setattr(type(run), "held_out", property(lambda _: held_out))
+    pd.testing.assert_series_equal(inner._scores(Plan()), before)
+
+
+class Uncertain:
+    def predict(self, images):
+        share = images.mean((1, 2, 3))
+        return np.stack([share, 1 - share], 1)
 
 
 def test_a_run_without_held_out_patients_can_not_choose(tmp_path):

@@ -6,22 +6,26 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import augmentor.benchmarking.benchmark as benchmarking
-from augmentor.benchmarking import crossval, summary
+from augmentor.benchmarking import cell_task, gan_task, summary
 from augmentor.benchmarking.benchmark import benchmark
 from augmentor.benchmarking.design import Design
+from augmentor.benchmarking.networks import NETWORKS
 from augmentor.benchmarking.statistics import METRICS
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError, DataError, LeakageError, UsageError
+from augmentor.progress import Progress
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
 
@@ -50,12 +54,27 @@ def test_no_test_patients_image_reaches_the_gan_the_expansion_or_the_classifier(
         assert bool(cell["gan_train"]) == (cell["arm"] == "classic+gan")
 
 
+def test_how_long_it_takes_is_told_while_anything_is_open(finished):
+    class Told(Progress):
+        def say(self, line):
+            lines.append(line)
+
+    lesions, results = finished
+    lines: list[str] = []
+    benchmark(lesions, tiny_recipe(), results.folder, Told())
+    assert any(line.endswith("GAN fits.") and "done before" in line for line in lines)
+    next((results.folder / "cells").glob("*.json")).unlink()
+    lines.clear()
+    benchmark(lesions, tiny_recipe(), results.folder, Told())
+    assert any(line.endswith("by a short probe.") for line in lines)
+
+
 @pytest.mark.slow
 def test_the_images_that_are_read_for_training_are_those_that_are_told(tmp_path, monkeypatch):
     """The lists in cells/ are no mere claim: every image that a fold's GAN, screen or classifier reads is recorded."""
     read: dict[str, list[tuple[str, set[str]]]] = {"1": [], "2": []}
     current = []
-    for module in ("training.under_way", "expansion.screen", "benchmarking.crossval", "benchmarking.auto"):
+    for module in ("training.under_way", "expansion.screen", "benchmarking.fold", "benchmarking.auto"):
         _record(monkeypatch, f"augmentor.{module}", lambda *one: read[current[0]].append(one) if current else None)
     for name in ("fit_gan", "run_cell"):
         _note_fold(monkeypatch, name, current)
@@ -67,11 +86,11 @@ def test_the_images_that_are_read_for_training_are_those_that_are_told(tmp_path,
         assert {module for module, _ in read[cell["fold"]]} >= readers
         for module, paths in read[cell["fold"]]:
             # Reading the test side as a whole is what predicting is, and only the cell itself may do it.
-            assert paths <= told or (paths == test and module == "augmentor.benchmarking.crossval")
+            assert paths <= told or (paths == test and module == "augmentor.benchmarking.fold")
 
 
 def _record(monkeypatch, module: str, record) -> None:
-    from augmentor.data.images import load_images
+    from augmentor.data.squares import load_images
 
     def recorded(paths, *arguments, **names):
         record(module, set(paths))
@@ -348,12 +367,12 @@ def _forbid_computing(monkeypatch) -> None:
     def refuse(*_arguments, **_names):
         raise AssertionError("this was computed before")
 
-    monkeypatch.setattr("augmentor.benchmarking.crossval.train_classifier", refuse)
+    monkeypatch.setattr("augmentor.benchmarking.cell_task.train_classifier", refuse)
     monkeypatch.setattr("augmentor.training.under_way.build_gan", refuse)
 
 
 def test_a_failed_cell_is_recorded_and_named_and_the_rest_goes_on(tmp_path, monkeypatch):
-    original = crossval.train_classifier
+    original = cell_task.train_classifier
 
     def broken(name, *arguments, **names):
         if name == "svm":
@@ -363,7 +382,7 @@ def test_a_failed_cell_is_recorded_and_named_and_the_rest_goes_on(tmp_path, monk
     lesions = write_set(tmp_path / "lesions")
     recipe = tiny_recipe(benchmark={"arms": ["real", "classic"], "classifiers": ["logistic", "svm"]})
     with monkeypatch.context() as patch:
-        patch.setattr(crossval, "train_classifier", broken)
+        patch.setattr(cell_task, "train_classifier", broken)
         results = benchmark(lesions, recipe, tmp_path / "out")
     assert len(results.table) == 4
     assert [f["classifier"] for f in results.summary["failed"]] == ["svm"] * 4
@@ -373,11 +392,25 @@ def test_a_failed_cell_is_recorded_and_named_and_the_rest_goes_on(tmp_path, monk
     assert mended.summary["failed"] == []
 
 
+def test_a_classifier_that_can_not_be_built_fails_its_own_cells_alone(tmp_path, monkeypatch):
+    """The probe of the costs tries it before any cell is computed."""
+
+    def out_of_memory(*_):
+        raise torch.OutOfMemoryError("Tried to allocate 8 GiB")
+
+    monkeypatch.setitem(NETWORKS, "cnn", replace(NETWORKS["cnn"], build=out_of_memory))
+    recipe = tiny_recipe(benchmark={"arms": ["classic"], "classifiers": ["logistic", "cnn"]})
+    results = benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
+    assert results.table["classifier"].tolist() == ["logistic"] * 2
+    assert [f["classifier"] for f in results.summary["failed"]] == ["cnn"] * 2
+    assert all("Tried to allocate 8 GiB" in f["error"] for f in results.summary["failed"])
+
+
 def test_a_gan_that_fails_fails_its_cells_and_no_others(tmp_path, monkeypatch):
     def broken(*_arguments, **_names):
         raise ValueError("no memory")
 
-    monkeypatch.setattr("augmentor.benchmarking.crossval.fit_or_resume", broken)
+    monkeypatch.setattr("augmentor.benchmarking.gan_task.fit_or_resume", broken)
     recipe = tiny_recipe(benchmark={"arms": ["classic", "classic+gan"], "classifiers": ["logistic"]})
     results = benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
     assert results.table["arm"].tolist() == ["classic", "classic"]
@@ -385,12 +418,12 @@ def test_a_gan_that_fails_fails_its_cells_and_no_others(tmp_path, monkeypatch):
     assert all("no memory" in f["error"] for f in results.summary["fits"])
 
 
-@pytest.mark.parametrize("broken", ["fit_or_resume", "train_classifier"])
-def test_a_full_disk_ends_a_benchmark_and_fails_no_arm(tmp_path, monkeypatch, broken):
+@pytest.mark.parametrize(("module", "broken"), [(gan_task, "fit_or_resume"), (cell_task, "train_classifier")])
+def test_a_full_disk_ends_a_benchmark_and_fails_no_arm(tmp_path, monkeypatch, module, broken):
     def full(*_arguments, **_names):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(crossval, broken, full)
+    monkeypatch.setattr(module, broken, full)
     recipe = tiny_recipe(benchmark={"arms": ["classic", "classic+gan"], "classifiers": ["logistic"]})
     with pytest.raises(OSError, match="No space left"):
         benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")
@@ -398,14 +431,14 @@ def test_a_full_disk_ends_a_benchmark_and_fails_no_arm(tmp_path, monkeypatch, br
 
 
 def test_a_gan_that_fails_in_one_fold_is_told_by_the_verdict_and_beside_its_arm(tmp_path, monkeypatch):
-    original = crossval.fit_or_resume
+    original = gan_task.fit_or_resume
 
     def broken(lesions, recipe, folder, **names):
         if folder.name.startswith("fold3-"):
             raise ValueError("no memory")
         return original(lesions, recipe, folder, **names)
 
-    monkeypatch.setattr(crossval, "fit_or_resume", broken)
+    monkeypatch.setattr(gan_task, "fit_or_resume", broken)
     asked = {"folds": 3, "arms": ["classic", "classic+gan"], "classifiers": ["logistic"]}
     summary = benchmark(write_set(tmp_path / "lesions"), tiny_recipe(benchmark=asked), tmp_path / "out").summary
     assert "too few folds are left" in summary["verdict"]
@@ -418,7 +451,7 @@ def test_a_benchmark_in_which_everything_fails_says_so(tmp_path, monkeypatch):
     def broken(*_arguments, **_names):
         raise ValueError("no memory")
 
-    monkeypatch.setattr("augmentor.benchmarking.crossval.train_classifier", broken)
+    monkeypatch.setattr("augmentor.benchmarking.cell_task.train_classifier", broken)
     recipe = tiny_recipe(benchmark={"arms": ["classic"], "classifiers": ["logistic"]})
     with pytest.raises(AugmentorError, match="no memory"):
         benchmark(write_set(tmp_path / "lesions"), recipe, tmp_path / "out")

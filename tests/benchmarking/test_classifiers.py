@@ -7,12 +7,12 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from augmentor.benchmarking import classifiers
-from augmentor.benchmarking.arms import ARMS, TrainingSet, build_training_set
+from augmentor.benchmarking.arms import TrainingSet
 from augmentor.benchmarking.classifiers import can_pretrain, make_classifier, require_classifier
 from augmentor.benchmarking.networks import NETWORKS, Network
 from augmentor.errors import UsageError
 from augmentor.model import features
-from augmentor.recipe import ArmName, ClassifierName
+from augmentor.recipe import ClassifierName
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(40) % 2
@@ -239,13 +239,3 @@ def test_the_paper_cnn_pools_before_it_rectifies_without_a_difference():
     for i in (0, 3, 6):
         as_published = layers[i + 1](layers[i](as_published).relu())
     assert torch.equal(torch.nn.Sequential(*layers[9:])(as_published), network(images))
-
-
-def test_every_arm_of_the_recipe_exists():
-    assert set(ARMS) == set(get_args(ArmName))
-
-
-def test_an_arm_adds_synthetic_lesions_only_where_it_has_a_gan():
-    real, synthetic = (IMAGES, LABELS), (IMAGES[:6], LABELS[:6])
-    assert build_training_set(ARMS["classic"], real, synthetic, 1.15, 0).n_synthetic == 0
-    assert build_training_set(ARMS["classic+gan"], real, synthetic, 1.15, 0).n_synthetic == 6

@@ -66,9 +66,43 @@ def test_what_does_not_decide_about_a_cell_does_not_change_its_key(lesions):
     plain = keys()
     assert keys(workers=2, real_curve=[4], seeds=1) == plain
     assert set(plain) < set(keys(arms=["real", "classic", "classic+gan"]))
-    assert not set(keys(steps=4)) & set(plain)
+    assert keys(steps=4) == plain  # an estimator has no steps
+    assert not set(keys(steps=4, classifiers=["cnn"])) & set(keys(classifiers=["cnn"]))
     longer, shorter = keys(kimg=0.064), plain
     assert [a == b for a, b in zip(longer, shorter, strict=True)] == [True, False, True, False]
+
+
+def test_what_auto_chooses_itself_does_not_change_its_key(lesions):
+    def keys(**benchmark):
+        few = {"arms": ["classic+gan", "auto"], "classifiers": ["svm"]}
+        return {t.spec.arm: t.key for t in design_of(lesions, **(few | benchmark)).cells if t.spec.fold == "1"}
+
+    plain = keys()
+    for other in (keys(factor=2.0), keys(screen="strict"), keys(factor=1.5, screen="light")):
+        assert other["auto"] == plain["auto"]
+        assert other["classic+gan"] != plain["classic+gan"]
+    assert keys(kimg=0.064)["auto"] != plain["auto"]
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+@pytest.mark.parametrize("arm", ["classic+gan", "classic+dcgan", "gan-only", "pretrain-gan"])
+def test_an_arm_that_would_get_no_synthetic_lesion_is_refused_at_once(lesions, arm, factor):
+    told = rf"--factor {factor:g} asks for no synthetic lesion in fold 1.*factor 2 or more"
+    with pytest.raises(UsageError, match=told):
+        design_of(lesions, arms=["classic", arm], factor=factor)
+    assert design_of(lesions, arms=["classic", arm], factor=1.2).cells
+
+
+def test_arms_that_need_no_factor_take_any(lesions):
+    assert len(design_of(lesions, arms=["real", "classic", "mixup", "auto"], factor=1.0).gans) == 2
+
+
+def test_a_point_of_a_curve_that_would_get_no_synthetic_lesion_is_named(lesions):
+    few = {"arms": ["classic", "classic+gan"], "classifiers": ["svm"]}
+    with pytest.raises(UsageError, match=r"curve of synthetic lesions at 0.01 .*eave that point out"):
+        design_of(lesions, **few, synthetic_curve=[0.01, 2])
+    with pytest.raises(UsageError, match=r"curve of real lesions at 4 a class .*eave that point out"):
+        design_of(lesions, **few, factor=1.1, real_curve=[4])
 
 
 def test_a_class_that_no_gan_could_hold_out_is_told_at_once(tmp_path):

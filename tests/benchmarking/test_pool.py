@@ -6,6 +6,11 @@ from augmentor.benchmarking.pool import pool
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -24,6 +29,20 @@ def test_what_was_drawn_once_is_read_and_is_the_same(run, monkeypatch):
     again, again_labels = pool(run, {"a": 2, "b": 3}, 0, "off")
     assert np.array_equal(images, again)
     assert again_labels == labels
+
+
+@pytest.mark.skipif(resource is None, reason="no limit of a file's size can be set here")
+def test_a_full_disk_leaves_nothing_half_written(run):
+    before = {file.name for file in (run.folder / "pools").iterdir()} if (run.folder / "pools").exists() else set()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # a set of thirty is larger
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            pool(run, {"a": 30, "b": 1}, 7, "off")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {file.name for file in (run.folder / "pools").iterdir()} == before
+    assert pool(run, {"a": 30, "b": 1}, 7, "off")[1] == ["a"] * 30 + ["b"]
 
 
 @pytest.mark.parametrize("change", [{"wanted": {"a": 3, "b": 3}}, {"seed": 1}, {"screen": "light"}])

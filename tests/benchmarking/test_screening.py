@@ -4,13 +4,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from augmentor.benchmarking import screening
+from augmentor.benchmarking import fold, screening
 from augmentor.benchmarking.screening import study_screen, summarise_study
 from augmentor.cli import show
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, UsageError
 from augmentor.model.features import Embedder, texture_features
+from augmentor.progress import Progress
 from tests.lesion_sets import tiny_recipe, write_set
 
 
@@ -72,6 +73,55 @@ def test_a_factor_that_asks_for_no_synthetic_lesion_is_refused_before_anything_i
     with pytest.raises(UsageError, match=f"--factor {factor:g} .* Give --factor 2 or more"):
         study_screen(lesions, tiny_recipe(benchmark={"factor": factor}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_rows_that_another_arithmetic_computed_are_not_this_studys(tmp_path, monkeypatch):
+    def keys_with(arithmetic):
+        monkeypatch.setattr(fold, "arithmetic_of", lambda _recipe: arithmetic)
+        return set(study_screen(lesions, recipe, tmp_path / "out")["key"])
+
+    monkeypatch.setattr(screening, "_rows", nothing_computed)
+    lesions, recipe = write_set(tmp_path / "lesions"), tiny_recipe()
+    here, there = keys_with("cpu, float32"), keys_with("cuda, bfloat16")
+    assert len(here) == len(there) == 2
+    assert not here & there
+    assert keys_with("cpu, float32") == here
+
+
+def nothing_computed(data, _recipe, missing, _progress):
+    yield from ({"fold": data.fold.name, "seed": data.seed, "setting": setting} for setting in missing)
+
+
+class Recorded(Progress):
+    def __init__(self):
+        self.said = []
+
+    def say(self, line):
+        self.said.append(line)
+
+
+def test_what_is_odd_about_the_lesions_and_the_folds_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(screening, "_rows", nothing_computed)
+    write_set(tmp_path / "lesions")
+    lesions, progress = read_lesions(tmp_path / "lesions"), Recorded()  # no pattern: each image is its own patient
+    lesions.table.loc[lesions.table.index[:2], "split"] = "val"
+    study_screen(lesions, tiny_recipe(), tmp_path / "out", progress)
+    assert all(line.startswith("Warning: ") for line in progress.said)
+    assert any("patient" in line for line in progress.said)
+    assert any("The split column is not used" in line for line in progress.said)
+    lesions.table["split"] = ["test" if number % 3 == 0 else "train" for number in range(len(lesions))]
+    study_screen(lesions, tiny_recipe(), tmp_path / "other", progress)
+    assert any("--folds 2 is not used" in line for line in progress.said)
+    assert not any("verdict" in line for line in progress.said)  # a study gives none
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(screening, "prepare", lambda *_: pytest.fail("read"))
+    lesions, out = write_set(tmp_path / "lesions"), tmp_path / "afile"
+    out.write_text("mine")
+    with pytest.raises(UsageError, match=r"afile: can't be a folder.* Give another --out"):
+        study_screen(lesions, tiny_recipe(), out)
+    assert out.read_text() == "mine"
 
 
 def test_volumes_must_be_asked_for(tmp_path):

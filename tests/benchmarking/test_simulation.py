@@ -1,13 +1,17 @@
 from inspect import signature
+from io import StringIO
 from typing import get_args
 
+import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from augmentor.benchmarking import simulation
 from augmentor.benchmarking.comparison import McNemar, compare
 from augmentor.benchmarking.simulation import Study, describe, simulate
-from augmentor.cli import trial
+from augmentor.benchmarking.statistics import METRICS
+from augmentor.cli import show, trial
 from augmentor.cli.options import Steps
 from augmentor.data.splits import outer_folds
 from augmentor.errors import DataError, UsageError
@@ -94,6 +98,58 @@ def test_what_is_simulated_is_kept_as_it_comes(tmp_path, monkeypatch):
 def test_too_few_perfect_lesions_are_refused_before_the_start():
     with pytest.raises(UsageError, match=r"--perfect 0.1 with --per-class 9 .* means 0.6 synthetic lesions a class"):
         simulate(Study(perfect=0.1, **TINY), 1)
+
+
+@pytest.mark.parametrize(("folds", "seeds"), [(2, 1)])
+def test_too_few_test_sets_for_any_verdict_are_refused_before_the_start(monkeypatch, folds, seeds):
+    monkeypatch.setattr(simulation, "_simulate_one", lambda *_: pytest.fail("begun"))
+    told = f"--folds {folds} with --seeds {seeds} has {folds * seeds} test sets, .* at least 3. Raise one of them"
+    with pytest.raises(UsageError, match=told):
+        simulate(Study(**(TINY | {"folds": folds, "seeds": seeds})), 1)
+
+
+@pytest.mark.parametrize("field", ["perfect", "mislabelled"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), -1.0])
+def test_a_share_that_is_no_number_of_lesions_is_refused_before_the_start(field, value):
+    with pytest.raises(UsageError, match=f"--{field} is {value:g}"):
+        simulate(Study(**(TINY | {field: value})), 1)
+
+
+def test_benchmarks_of_which_none_had_a_spread_are_described_and_shown(monkeypatch):
+    """All arms alike in each fold: no interval, no p, no smallest effect."""
+    alike = {"classifier": "logistic", "judged": 0.5} | dict.fromkeys(METRICS, 0.5)
+    chances = {}
+
+    def cells(_study, _arm, _train, test, _seeds):
+        yield alike, chances.setdefault(len(test[1]), np.eye(3)[np.arange(len(test[1])) % 3])
+
+    monkeypatch.setattr(simulation, "_cells", cells)
+    table = simulate(Study(**TINY), 2)
+    assert {table[name].dtype.kind for name in ("low", "high", "p", "detectable")} == {"f"}
+    found = describe(table)
+    assert (found["gain"], found["harm"], found["difference"]) == (0, 0, 0)
+    assert np.isnan(found["covered"])
+    assert np.isnan(found["detectable"])
+    lines = shown(monkeypatch, found)
+    assert lines["intervals that hold the true difference"] == "-"
+    assert lines["smallest effect seen with 80 % power (median)"] == "-"
+    assert lines["verdict was gain"] == "0.0%"
+
+
+def test_no_effect_is_told_that_no_classifier_could_reach(monkeypatch):
+    found = describe(simulate(Study(**TINY), 1))
+    key = "smallest effect seen with 80 % power (median)"
+    assert shown(monkeypatch, found | {"detectable": 1.704})[key] == "none, however large"
+    assert shown(monkeypatch, found | {"detectable": 0.704})[key] == "70.4 points"
+
+
+def shown(monkeypatch, found):
+    """What the terminal shows of a study: a line's name -> its value."""
+    screen = Console(file=StringIO(), width=200)
+    monkeypatch.setattr(show, "out", screen)
+    show.show_study(found)
+    cells = [line.split("\u2502")[1:-1] for line in screen.file.getvalue().splitlines()]
+    return {name.strip(): value.strip() for name, value in (pair for pair in cells if len(pair) == 2)}
 
 
 def test_a_network_is_simulated_with_the_steps_of_the_study():

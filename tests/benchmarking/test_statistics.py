@@ -14,10 +14,12 @@ from augmentor.benchmarking.statistics import (
     confusion,
     differences,
     from_confusion,
+    independent_patients,
     intervals,
     measure,
     patient_weights,
 )
+from augmentor.data.lesions import make_lesions
 
 
 def random_predictions(rng, n=90, classes=3):
@@ -243,3 +245,15 @@ def test_the_auc_of_models_on_different_scales_is_that_of_each_fold_and_seed(cel
     alone = np.mean([intervals(part, ["a", "b"])["auc"][0] for part in rows])
     rows[1][["p_a", "p_b"]] = rows[1][["p_a", "p_b"]] ** 5  # the same order on another scale
     assert intervals(pd.concat(rows, ignore_index=True), ["a", "b"])["auc"][0] == pytest.approx(alone)
+
+
+def test_patients_who_share_an_image_are_one_and_all_others_keep_their_names():
+    columns = {
+        "path": [f"{i}.png" for i in range(6)],
+        "label": ["a", "b"] * 3,
+        "patient": ["p", "p", "q", "r", "r", "s"],
+        "content": ["one", "two", "two", "three", "four", "four"],
+    }
+    assert independent_patients(make_lesions(columns, "set")).tolist() == ["p", "p", "p", "r", "r", "r"]
+    apart = columns | {"content": list("uvwxyz")}
+    assert independent_patients(make_lesions(apart, "set")).tolist() == columns["patient"]

@@ -67,7 +67,7 @@ def told(main: list[Cell], curves: tuple[Cell, ...] | list[Cell] = (), **asked) 
     classifiers = tuple(dict.fromkeys(cell.spec.classifier for cell in main))
     recipe = make_recipe({"benchmark": {"arms": arms, "classifiers": classifiers} | asked}, "test")
     rows = [row for cell in main if not cell.error for row in cell.predictions(LESIONS)]
-    return summarise(DESIGN, main, curves, pd.DataFrame(rows), recipe)
+    return summarise(DESIGN, main, curves, pd.DataFrame(rows), LESIONS, recipe)
 
 
 def only(rows: list[dict], **chosen) -> list[dict]:
@@ -83,6 +83,23 @@ def test_an_arm_that_calls_more_lesions_right_gains_by_every_opinion():
     assert by_patient["low"] > 0
     (opinion,) = found["mcnemar"]
     assert opinion["only_arm_right"] > opinion["only_baseline_right"] == 0
+
+
+def test_images_that_lie_there_again_under_another_patients_name_narrow_no_interval():
+    main = [*make_cells("classic", 0.5), *make_cells("classic+gan", 0.7, factor=3.0)]
+    again = [f"/again{path}" for path in LESIONS.paths]
+    both = pd.concat([LESIONS.table, LESIONS.table.assign(path=again, patient="z" + LESIONS.table["patient"])])
+    lesions = replace(LESIONS, table=both.assign(content=[f"pixels of {i}" for i in range(COUNT)] * 2))
+    twice = [
+        replace(c, test=[*c.test, *(f"/again{p}" for p in c.test)], probabilities=c.probabilities * 2) for c in main
+    ]
+    rows = pd.DataFrame([row for cell in twice for row in cell.predictions(lesions)])
+    asked = {"arms": ("classic", "classic+gan"), "classifiers": ("svm",)}
+    found = summarise(DESIGN, twice, (), rows, lesions, make_recipe({"benchmark": asked}, "test"))
+    once = told(main)
+    for name in ("arms", "classes", "by_patient"):
+        for row, known in zip(found[name], once[name], strict=True):
+            assert row == pytest.approx(known)
 
 
 def test_the_verdict_is_about_arms_with_synthetic_lesions_alone():

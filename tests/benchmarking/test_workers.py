@@ -47,6 +47,21 @@ def test_several_workers_give_the_same_and_do_not_fight_for_threads():
     assert max(f[2] for f in found) <= max(1, (os.cpu_count() or 1) // 2)
 
 
+@pytest.mark.slow
+def test_the_last_open_task_of_several_workers_has_no_more_threads_than_the_others():
+    """A network's sums depend on their number: a restart must not compute its one open cell otherwise."""
+    ((number, process, threads),) = run_tasks(square, [Task(3)], 2, None, Progress())
+    several = list(run_tasks(square, [Task(i) for i in range(3)], 2, None, Progress()))
+    assert number == 9
+    assert process != os.getpid()
+    assert {threads} == {found[2] for found in several}
+
+
+def test_without_a_task_no_worker_is_started(monkeypatch):
+    monkeypatch.setattr("augmentor.benchmarking.workers._parallel", lambda *_: pytest.fail("started"))
+    assert list(run_tasks(square, [], 2, None, Progress())) == []
+
+
 def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
     pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
     monkeypatch.setattr("augmentor.benchmarking.workers._SECONDS_TO_ANSWER", 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from augmentor.data.images import Intensity
+from augmentor.data.intensity import Intensity
 from augmentor.reading.page import make_page, write_page
 from augmentor.reading.score import score_reading
 from tests.browser.conftest import violations

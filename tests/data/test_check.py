@@ -10,6 +10,7 @@ from PIL import Image
 from augmentor.data.check import at_own_size, inspect, prepare, require_usable
 from augmentor.data.lesions import make_lesions
 from augmentor.data.readers import read_lesions
+from augmentor.data.splits import holdout
 from augmentor.data.windows import RECORD
 from augmentor.errors import DataError
 from augmentor.recipe import Recipe
@@ -71,22 +72,23 @@ def test_masks_that_a_fit_would_refuse_are_warned_of(tmp_path):
     whole = np.full((16, 16), 255, np.uint8)
     lesions = masked(tmp_path, whole, np.zeros((16, 16), np.uint8), np.ones((12, 12), np.uint8), "gone.png")
     told = []
-    found = inspect(lesions, lambda done, _note: told.append(done))
+    found = inspect(lesions, lambda done, _note: told.append(done), holds_out=False)
     assert told == [1, 2, 3, 4]
     assert not found.problems
     assert found.warnings[0] == "A fit --with-mask would be refused:"
     assert [w for w in ("no pixel is set", "(12, 12)", "no such file") if not any(w in x for x in found.warnings)] == []
     assert len(found.warnings) == 4
-    assert not inspect(lesions, masks=False).warnings
-    assert not prepare(lesions, Recipe()).warnings[:-1]  # beside that of the images' size
+    assert not inspect(lesions, masks=False, holds_out=False).warnings
+    without = Recipe().with_options(training={"holdout": 0})
+    assert not prepare(lesions, without).warnings[:-1]  # beside that of the images' size
 
 
 def test_a_lesion_without_a_mask_is_warned_of_where_others_have_one(tmp_path):
     whole = np.full((16, 16), 255, np.uint8)
-    (_, missing) = inspect(masked(tmp_path, whole, whole, None, None)).warnings
+    (_, missing) = inspect(masked(tmp_path, whole, whole, None, None), holds_out=False).warnings
     assert "2 of 4 lesions have no mask" in missing
-    assert not inspect(masked(tmp_path, None, None, None, None)).warnings
-    assert not inspect(masked(tmp_path, whole, whole, whole, whole)).warnings
+    assert not inspect(masked(tmp_path, None, None, None, None), holds_out=False).warnings
+    assert not inspect(masked(tmp_path, whole, whole, whole, whole), holds_out=False).warnings
 
 
 def test_many_refused_masks_are_told_by_their_first(tmp_path):
@@ -119,7 +121,7 @@ def test_exact_duplicates_of_one_patient_are_told_and_do_no_harm(tmp_path):
     found = inspect(lesions)
     assert found.exact_duplicates == [[lesions.paths[0], lesions.paths[4]]]
     assert not found.duplicates_across_patients
-    assert not found.warnings
+    assert not [told for told in found.warnings if "2 patients, of whom a fit" not in told]
 
 
 def test_duplicates_are_found_in_whatever_format(tmp_path):
@@ -232,6 +234,50 @@ def test_classes_that_differ_in_case_or_spaces_alone_are_a_problem(tmp_path, oth
     assert f"{other!r}" in problem
     assert "'cyst'" in problem
     assert "Spell them alike" in problem
+
+
+def test_classes_that_differ_in_the_encoding_of_letters_alone_are_a_problem(tmp_path):
+    names = ("Zyste", "Hämangiom", "Ha\u0308mangiom")
+    rows = [(label, f"{label}{p}", picture(number * 10 + p)) for number, label in enumerate(names) for p in (1, 2)]
+    (problem,) = inspect(write(tmp_path, *rows)).problems
+    assert r"'Ha\u0308mangiom' and 'Hämangiom'" in problem
+
+
+def test_a_patient_in_two_parts_under_two_spellings_is_named(tmp_path):
+    rows = [("a", name, picture(i), {"split": s}) for i, (name, s) in enumerate((("P 1", "train"), ("p 1", "test")))]
+    (problem,) = inspect(write(tmp_path, *sound("a"), *sound("b"), *rows)).problems
+    assert "Patient 'P 1' is in splits test, train" in problem
+
+
+def few_patients_told(lesions, **options):
+    return [told for told in inspect(lesions, **options).warnings if "Class 'a' has" in told]
+
+
+@pytest.mark.parametrize(("patients", "held_out", "told"), [(2, True, True), (3, True, False), (2, False, False)])
+def test_a_class_of_which_a_fit_has_one_patient_left_is_warned_of(tmp_path, patients, held_out, told):
+    """`holdout` then leaves one patient, of whose single lesion no other can be made."""
+    rows = [(label, f"{label}{n}", picture(ord(label) * 10 + n)) for label in "ab" for n in range(patients)]
+    lesions = write(tmp_path, *rows)
+    found = few_patients_told(lesions, holds_out=held_out)
+    assert bool(found) is told
+    left = lesions.rows(holdout(lesions, 0.2 * held_out, 0)[0]).per_class()["patients"].min()
+    assert bool(left == 1) is told
+    assert all("Give it 3 patients or more, or fit with --holdout 0." in line for line in found)
+
+
+@pytest.mark.parametrize(("split", "told"), [("val", "has 1 patient to train on"), ("test", "has 2 patients, of whom")])
+def test_patients_to_train_on_are_counted_as_a_split_leaves_them(tmp_path, split, told):
+    splits = ["train", split, split, ""] if split == "test" else ["train", split, split]
+    rows = [(c, f"{c}{n}", picture(ord(c) * 10 + n), {"split": s}) for c in "ab" for n, s in enumerate(splits)]
+    (line,) = few_patients_told(write(tmp_path, *rows))
+    assert told in line
+
+
+def test_a_fit_without_held_out_patients_is_not_warned_of_them(tmp_path):
+    lesions = write(tmp_path, *sound("a"), *sound("b"))
+    for share in (0, 0.2):
+        ready = prepare(lesions, Recipe().with_options(training={"holdout": share}))
+        assert any("Class 'a' has 2 patients" in line for line in ready.warnings) is bool(share)
 
 
 def test_many_patients_in_two_parts_are_counted(tmp_path):
@@ -355,6 +401,6 @@ def test_an_odd_name_is_told_once_whatever_column_it_stands_in(tmp_path):
 
 
 def test_a_name_too_long_for_the_system_is_no_such_file(tmp_path):
-    (tmp_path / "long.csv").write_text(f"path,label,patient\n{300 * 'x'}.png,a,p\n{300 * 'y'},b,q\n")
-    found = inspect(read_lesions(tmp_path / "long.csv"))
+    paths = [str(tmp_path / name) for name in (f"{300 * 'x'}.png", 300 * "y")]
+    found = inspect(make_lesions({"path": paths, "label": list("ab"), "patient": list("pq")}, tmp_path))
     assert [problem.partition(": ")[2].partition(".")[0] for problem in found.unreadable] == ["no such file"] * 2

@@ -3,44 +3,22 @@ import warnings
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from augmentor.data import dicom, extras
-from augmentor.data.dicom import is_dicom, read_dicom, read_segmentation
+from augmentor.data.dicom import is_dicom, read_dicom
 from augmentor.errors import DataError
 from augmentor.extraction.volumes import read_volume
 from tests.scan_sets import (
     CT_AFFINE,
     LPS_TO_RAS,
-    ball,
     dicom_image,
     enhanced,
     place_tags,
     save_dicom,
-    write_segmentation,
+    voxels_of,
     write_series,
 )
 
 LPS = LPS_TO_RAS @ CT_AFFINE
-
-
-def voxels_of(volume):
-    return volume.sections(0, volume.grid.shape[2])
-
-
-@pytest.fixture
-def stored():
-    return np.random.default_rng(0).integers(0, 3000, (9, 8, 6)).astype(np.int16)
-
-
-@pytest.fixture
-def pixels():
-    """(rows, columns)"""
-    return np.random.default_rng(0).integers(0, 4000, (12, 20)).astype(np.uint16)
-
-
-# Series
 
 
 def test_a_series_is_sorted_by_place_and_given_in_hounsfield_units(tmp_path, stored):
@@ -50,13 +28,6 @@ def test_a_series_is_sorted_by_place_and_given_in_hounsfield_units(tmp_path, sto
     np.testing.assert_allclose(volume.grid.affine, CT_AFFINE, atol=1e-6)
     assert volume.patient == "pat-7"
     assert not volume.notes
-
-
-def test_whole_numbers_stay_whole(tmp_path, stored):
-    write_series(tmp_path / "ct", stored, intercept=-1024)
-    voxels = voxels_of(read_dicom([tmp_path / "ct"]))
-    assert voxels.dtype == np.int16
-    np.testing.assert_array_equal(voxels, stored - 1024)
 
 
 def test_some_sections_of_a_series_are_those_of_the_whole(tmp_path, stored):
@@ -144,9 +115,6 @@ def test_a_series_that_does_not_say_where_it_lies_is_no_volume(tmp_path):
         read_dicom([tmp_path / "ct"])
 
 
-# Single files
-
-
 def test_one_section_lies_where_it_says_and_is_as_thick(tmp_path, pixels):
     volume = read_dicom([save_dicom(dicom_image(pixels, **place_tags(LPS, 3)), tmp_path / "one")])
     assert volume.grid.shape == (20, 12, 1)
@@ -172,127 +140,6 @@ def test_burnt_in_text_is_told_once(tmp_path, stored):
     assert "says that text is burnt into its pixels, perhaps a name" in note
 
 
-@pytest.mark.parametrize("modality", ["CR", "MR", "US"])
-@pytest.mark.parametrize(("kind", "largest"), [("uint16", 65535), ("int16", -1)])
-def test_monochrome1_is_inverted_so_that_more_is_brighter(tmp_path, pixels, modality, kind, largest):
-    said = {"PhotometricInterpretation": "MONOCHROME1", "Modality": modality}
-    volume = read_dicom([save_dicom(dicom_image(pixels.astype(kind), **said), tmp_path / "one")])
-    np.testing.assert_array_equal(voxels_of(volume)[:, :, 0], largest - pixels.T.astype(int))
-
-
-def test_hounsfield_units_are_not_inverted_however_they_are_displayed(tmp_path, pixels):
-    volume = read_dicom([save_dicom(dicom_image(pixels, PhotometricInterpretation="MONOCHROME1"), tmp_path / "one")])
-    np.testing.assert_array_equal(voxels_of(volume)[:, :, 0], pixels.T)
-
-
-def test_only_the_bits_that_are_stored_count(tmp_path, pixels):
-    said = {"PhotometricInterpretation": "MONOCHROME1", "Modality": "DX", "BitsStored": 12, "HighBit": 11}
-    volume = read_dicom([save_dicom(dicom_image(pixels, **said), tmp_path / "one")])
-    np.testing.assert_array_equal(voxels_of(volume)[:, :, 0], 4095 - pixels.T.astype(int))
-
-
-def test_overlays_are_ignored(tmp_path, pixels):
-    data = dicom_image(pixels)
-    data.add_new(0x60000010, "US", pixels.shape[0])
-    data.add_new(0x60000011, "US", pixels.shape[1])
-    data.add_new(0x60000100, "US", 1)
-    data.add_new(0x60003000, "OW", b"\xff" * (pixels.size // 8))
-    np.testing.assert_array_equal(voxels_of(read_dicom([save_dicom(data, tmp_path / "one")]))[:, :, 0], pixels.T)
-
-
-def test_a_lookup_table_is_applied(tmp_path):
-    table = Dataset()
-    table.LUTDescriptor, table.ModalityLUTType = [4, 0, 16], "HU"
-    table.add_new(0x00283006, "US", [100, 200, 400, 800])
-    data = dicom_image(np.array([[0, 1], [2, 3]], np.uint16))
-    data.ModalityLUTSequence = [table]
-    voxels = voxels_of(read_dicom([save_dicom(data, tmp_path / "one")]))
-    np.testing.assert_array_equal(voxels[:, :, 0], [[100, 400], [200, 800]])
-
-
-@pytest.mark.parametrize("scale", [{"RescaleSlope": "0"}, {"RescaleSlope": "1", "RescaleIntercept": "1e12"}])
-def test_a_scale_that_is_none_is_refused(tmp_path, pixels, scale):
-    volume = read_dicom([save_dicom(dicom_image(pixels, **scale), tmp_path / "one")])
-    with pytest.raises(DataError, match="neither may be endless, the slope not zero"):
-        voxels_of(volume)
-
-
-def colour_image(pixels, **tags):
-    data = dicom_image(pixels[..., 0], **tags)
-    data.SamplesPerPixel, data.PlanarConfiguration = 3, 0
-    data.PixelData = np.ascontiguousarray(pixels).tobytes()
-    return data
-
-
-def test_colours_are_kept_and_equal_ones_are_grey(tmp_path):
-    rgb = np.random.default_rng(0).integers(0, 255, (6, 10, 3)).astype(np.uint8)
-    said = {"PhotometricInterpretation": "RGB", "Modality": "US"}
-    voxels = voxels_of(read_dicom([save_dicom(colour_image(rgb, **said), tmp_path / "one")]))
-    np.testing.assert_array_equal(voxels[:, :, 0], rgb.swapaxes(0, 1))
-    grey = np.repeat(rgb[..., :1], 3, axis=2)
-    voxels = voxels_of(read_dicom([save_dicom(colour_image(grey, **said), tmp_path / "two")]))
-    np.testing.assert_array_equal(voxels[:, :, 0], grey[..., 0].T)
-
-
-def test_half_sampled_colours_are_shorter_than_their_pixels_and_read(tmp_path):
-    data = dicom_image(np.zeros((4, 6), np.uint8), PhotometricInterpretation="YBR_FULL_422", Modality="US")
-    data.SamplesPerPixel, data.PlanarConfiguration = 3, 0
-    data.PixelData = bytes([90, 90, 128, 128] * 12)
-    voxels = voxels_of(read_dicom([save_dicom(data, tmp_path / "one")]))
-    np.testing.assert_array_equal(voxels, np.full((6, 4, 1), 90))
-
-
-def test_palettes_become_colours(tmp_path):
-    data = dicom_image(np.array([[0, 1], [2, 0]], np.uint8), PhotometricInterpretation="PALETTE COLOR", Modality="US")
-    for name, values in (("Red", [0, 255, 10, 7]), ("Green", [0, 0, 20, 7]), ("Blue", [0, 128, 30, 7])):
-        setattr(data, f"{name}PaletteColorLookupTableDescriptor", [4, 0, 8])
-        setattr(data, f"{name}PaletteColorLookupTableData", bytes(values))
-    voxels = voxels_of(read_dicom([save_dicom(data, tmp_path / "one")]))
-    np.testing.assert_array_equal(voxels[1, 0, 0], (255, 0, 128))
-    np.testing.assert_array_equal(voxels[0, 1, 0], (10, 20, 30))
-
-
-# Codecs
-
-
-@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
-def test_packed_pixels_are_those_that_were_packed(tmp_path, syntax):
-    pixels = np.random.default_rng(0).integers(0, 4000, (64, 48)).astype(np.uint16)
-    data = dicom_image(pixels, **place_tags(LPS))
-    try:
-        data.compress(syntax)
-    except (RuntimeError, NotImplementedError) as error:
-        pytest.skip(f"no encoder for {syntax.name} here: {error}")
-    np.testing.assert_array_equal(voxels_of(read_dicom([save_dicom(data, tmp_path / "one")]))[:, :, 0], pixels.T)
-
-
-@pytest.mark.parametrize(
-    ("name", "syntax"), [("JPEG 2000", JPEG2000Lossless), ("JPEG-LS", JPEGLSLossless), ("JPEG Lossless", None)]
-)
-def test_a_missing_codec_says_which_extra_brings_it(tmp_path, pixels, monkeypatch, name, syntax):
-    data = dicom_image(pixels)
-    data.file_meta.TransferSyntaxUID = syntax or "1.2.840.10008.1.2.4.70"
-    data.PixelData = pydicom.encaps.encapsulate([b"\xff" * 100])
-    data["PixelData"].VR = "OB"
-    file = save_dicom(data, tmp_path / "one")
-    monkeypatch.setattr(dicom, "_can_decode", lambda _: False)
-    with pytest.raises(DataError, match=rf'packed as {name}.*pip install "lesion-augmentor\[codecs\]"'):
-        voxels_of(read_dicom([file]))
-
-
-def test_pixels_that_are_cut_off_are_told(tmp_path, pixels):
-    data = dicom_image(pixels)
-    data.PixelData = data.PixelData[:100]
-    with pytest.raises(DataError, match="promises 480 bytes of pixels, and 100 are there"):
-        voxels_of(read_dicom([save_dicom(data, tmp_path / "one")]))
-
-
-def test_an_image_without_pixels_is_told(tmp_path, pixels):
-    volume = read_dicom([save_dicom(dicom_image(pixels, PixelData=None), tmp_path / "one")])
-    with pytest.raises(DataError, match="one: has no pixels"):
-        voxels_of(volume)
-
-
 def test_a_report_is_no_image(tmp_path, pixels):
     report = dicom_image(pixels, Rows=None, Columns=None, PixelData=None)
     with pytest.raises(DataError, match="holds no DICOM images"):
@@ -306,9 +153,6 @@ def test_dicom_is_known_by_its_mark(tmp_path, pixels):
     assert is_dicom(tmp_path / "a" / "b")
     assert not is_dicom(tmp_path / "short")
     assert not is_dicom(tmp_path)
-
-
-# Several frames
 
 
 def test_frames_lie_where_their_groups_say(tmp_path, stored):
@@ -354,53 +198,6 @@ def test_frames_at_several_angles_are_told(tmp_path, stored):
     data.PerFrameFunctionalGroupsSequence[2].PlaneOrientationSequence[0].ImageOrientationPatient = [1, 0, 0, 0, 0, 1]
     with pytest.raises(DataError, match="its frames lie at several angles"):
         read_dicom([save_dicom(data, tmp_path / "many")])
-
-
-# Segmentations
-
-
-def test_a_segmentation_has_its_numbers_on_the_series_grid(tmp_path):
-    pytest.importorskip("highdicom")
-    shape = (16, 14, 6)
-    masks = [ball(shape, (5, 5, 2), 3.0), ball(shape, (11, 9, 4), 2.6)]
-    series = write_series(tmp_path / "ct", np.zeros(shape, np.int16))
-    labels, grid = read_segmentation(write_segmentation(tmp_path / "seg.dcm", series, masks))
-    first = np.rint(np.linalg.solve(CT_AFFINE, grid.affine)[:3, :]).astype(int)
-    assert np.abs(np.linalg.solve(CT_AFFINE, grid.affine)[:3] - first).max() < 1e-3
-    for number, mask in enumerate(masks, 1):
-        centre = grid.world(np.argwhere(labels == number).mean(axis=0))
-        np.testing.assert_allclose(centre, (CT_AFFINE @ [*np.argwhere(mask).mean(axis=0), 1])[:3], atol=1e-3)
-        assert (labels == number).sum() == mask.sum()
-
-
-def test_segments_that_overlap_are_told(tmp_path):
-    pytest.importorskip("highdicom")
-    shape = (16, 14, 6)
-    series = write_series(tmp_path / "ct", np.zeros(shape, np.int16))
-    masks = [ball(shape, (5, 5, 2), 3.0), ball(shape, (6, 5, 2), 3.0)]
-    with pytest.raises(DataError, match=r"seg\.dcm: .*Save each segment as a file of its own"):
-        read_segmentation(write_segmentation(tmp_path / "seg.dcm", series, masks))
-
-
-def test_an_image_is_no_segmentation(tmp_path, pixels):
-    assert read_segmentation(save_dicom(dicom_image(pixels), tmp_path / "one")) is None
-
-
-def test_without_highdicom_the_message_says_which_extra_brings_it(tmp_path, monkeypatch):
-    pytest.importorskip("highdicom")
-    shape = (16, 14, 6)
-    series = write_series(tmp_path / "ct", np.zeros(shape, np.int16))
-    file = write_segmentation(tmp_path / "seg.dcm", series, [ball(shape, (5, 5, 2), 3.0)])
-
-    def missing(name):
-        raise ImportError(name)
-
-    monkeypatch.setattr(extras, "import_module", missing)
-    with pytest.raises(DataError, match=r"a DICOM SEG is read by highdicom.*lesion-augmentor\[dicom\]"):
-        read_segmentation(file)
-
-
-# Nothing is printed about odd headers
 
 
 def test_odd_values_of_a_header_are_no_noise(tmp_path, pixels):

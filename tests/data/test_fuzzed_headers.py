@@ -13,7 +13,6 @@ from augmentor.extraction.scans import Scan
 from augmentor.recipe import ExtractSection
 from tests.scan_sets import CT_AFFINE, enhanced, save_dicom, scan_array, write_case, write_nifti, write_series
 
-KEY = b"k" * 32
 SECTION = ExtractSection(size=16, format="nifti")
 CENTRE = (CT_AFFINE @ [20, 17, 6, 1])[:3]
 SECONDS = 10
@@ -55,7 +54,7 @@ def outcome(scan, folder):
     signal.alarm(SECONDS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = cut_scan(scan, 1, SECTION, KEY, folder)
+        found = cut_scan(scan, 1, SECTION, folder)
     signal.alarm(0)
     assert found.problems or found.notes or found.rows or found.specks
     assert all(len(p) > 20 for p in found.problems)

@@ -1,10 +1,11 @@
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
-from augmentor.data.images import write_image
 from augmentor.data.lesions import make_lesions
 from augmentor.data.masks import from_channel, load_mask_channels, read_mask, to_channel
+from augmentor.data.writing import write_image
 from augmentor.errors import DataError
 
 
@@ -48,7 +49,7 @@ def test_the_channel_is_the_distance_to_the_edge():
 def test_a_mask_is_brought_to_the_networks_size_as_its_image_is(tmp_path, size):
     mask = blob((20, 24, 24))
     path, image = write_pair(tmp_path, "lesion", mask, (mask * 1000).astype(np.int16))
-    from augmentor.data.images import load_images
+    from augmentor.data.squares import load_images
 
     seen, _ = load_images([image], size)
     found = read_mask(path, image, size)
@@ -61,6 +62,27 @@ def test_any_value_but_zero_is_lesion(tmp_path):
     write_image(mask[None], tmp_path / "mask.png", None, "")
     write_image(mask[None], tmp_path / "image.png", None, "")
     assert (read_mask(str(tmp_path / "mask.png"), str(tmp_path / "image.png"), 16) == (mask > 0)).all()
+
+
+@pytest.mark.parametrize("name", ["mask.jpg", "mask.png", "mask.npy"])
+def test_a_mask_of_greys_is_refused_with_their_number_and_what_to_do(tmp_path, name):
+    """A JPEG, smoothed edges, a map of probabilities: whatever is above 0 in one is larger than the lesion."""
+    soft = Image.fromarray(blob((32, 32)) * np.uint8(255))
+    soft = soft if name.endswith("jpg") else soft.resize((64, 64), Image.Resampling.BICUBIC)
+    if name.endswith("npy"):
+        np.save(tmp_path / name, np.asarray(soft) / np.float32(255))
+    else:
+        soft.save(tmp_path / name)
+    write_image(np.zeros((1, *soft.size), np.uint8), tmp_path / "image.png", None, "")
+    with pytest.raises(DataError, match=r"mask\.\w+: holds \d+ values above 0, as a JPEG.*Cut it at half .* PNG"):
+        read_mask(str(tmp_path / name), str(tmp_path / "image.png"), 16)
+
+
+def test_a_mask_of_booleans_is_read(tmp_path):
+    mask = blob((16, 16))
+    np.save(tmp_path / "mask.npy", mask)
+    write_image(np.zeros((1, 16, 16), np.uint8), tmp_path / "image.png", None, "")
+    np.testing.assert_array_equal(read_mask(str(tmp_path / "mask.npy"), str(tmp_path / "image.png"), 16), mask)
 
 
 def test_masks_that_cannot_be_used_are_named_all_at_once(tmp_path):
@@ -93,7 +115,7 @@ def save_pair(folder, mask, image_axes, mask_axes, spacing=(1.0, 1.0, 1.0)):
 
 
 def seen(image, size):
-    from augmentor.data.images import load_images
+    from augmentor.data.squares import load_images
 
     return load_images([image], size)[0][0, 0] > 0
 

@@ -1,4 +1,6 @@
-"""The patient in a file name."""
+"""The patient in a file's name or path."""
+
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +43,46 @@ def test_a_name_that_fits_in_two_ways_is_refused_with_an_expression_for_each(pat
 def test_a_pattern_that_names_no_patient_is_refused(pattern):
     with pytest.raises(UsageError, match="--patient-pattern"):
         name_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "patient"),
+    [
+        ("<patient>/<anything>", "site"),
+        ("<site>/<patient>/<anything>", "p01"),
+        (r".*/(?P<patient>p\d+)/.*", "p01"),
+        (r"(?P<patient>[^/]+)_.*", "t1"),
+        (r"(?P<patient>[^_/]+)/[^/]+", "site"),
+        ("<patient>_<anything>", "t1"),
+    ],
+)
+def test_a_pattern_with_a_slash_is_held_against_the_path_and_others_against_the_name(pattern, patient):
+    home = Path("/data/in")
+    for file in (home / "site/p01/t1_3.nii.gz", home / "x/../site/p01/t1_3.nii.gz"):
+        assert name_pattern(pattern).find_all([file], home) == [patient]
+
+
+def test_a_file_is_told_by_its_path_below_the_data(tmp_path):
+    with pytest.raises(DataError, match=r"^a/1\.png: has no patient by '<patient>_<anything>' \(it has no '_'\);"):
+        name_pattern("<patient>_<anything>").find_all([tmp_path / "a" / "1.png"], tmp_path)
+    with pytest.raises(
+        DataError, match=r"^/elsewhere/1\.png: has no patient by '<patient>_<anything>' \(it has no '_'\);"
+    ):
+        name_pattern("<patient>_<anything>").find_all([Path("/elsewhere/1.png")], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("<patient>-<anything>", "(it has no '-')"),
+        ("<patient>_*", "(for any text write <anything>, not *)"),
+        ("<site>__<patient>", "(it has no '__')"),
+        (r"x(?P<patient>\d)", ""),
+    ],
+)
+def test_the_pattern_is_told_as_it_was_given_with_what_the_name_lacks(pattern, why):
+    with pytest.raises(DataError) as told:
+        name_pattern(pattern).find("p01_001.png")
+    assert (
+        str(told.value) == f"p01_001.png: has no patient by {pattern!r}{why and f' {why}'}; correct --patient-pattern."
+    )

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from augmentor.data.check import inspect
-from augmentor.data.images import load_images
 from augmentor.data.readers import read_lesions
 from augmentor.data.splits import guard, holdout, outer_folds
+from augmentor.data.squares import load_images
 from augmentor.errors import DataError
 
 CHENG = {"path": "roi", "patient": "run"}
@@ -53,6 +53,18 @@ def test_skin_lesions_are_read_by_folder_though_a_table_lies_beside_them(shared_
     assert found.channels == {"3": 70}
     images, _ = load_images(lesions.paths[:4], 32)
     assert images.shape == (4, 3, 32, 32)
+
+
+@pytest.mark.parametrize("name", ["ham10000-sample-70", "brain-mri-cheng-3class/roi64"])
+def test_names_that_number_the_images_are_not_taken_for_several_of_a_patient(shared_data, name):
+    lesions = read_lesions(shared_data(name), patient_pattern="<patient>")
+    assert lesions.table["patient"].nunique() == len(lesions)
+    assert not any("is that so?" in note for note in lesions.warnings)
+
+
+def test_a_set_with_a_folder_of_classes_for_each_kind_of_picture_is_refused(shared_data):
+    with pytest.raises(DataError, match=r"roi64/ and slices256/ hold the same .*--data /.*/roi64\. .*index\.csv"):
+        read_lesions(shared_data("brain-mri-cheng-3class"))
 
 
 def test_the_table_of_skin_lesions_lacks_paths_and_the_message_says_which_columns_it_has(shared_data):

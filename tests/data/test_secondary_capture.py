@@ -72,6 +72,15 @@ def test_uids_are_one_lesions_own(tmp_path):
     assert all(uid.is_valid and len(uid) <= 64 for uid in instances)
 
 
+def test_equal_pixels_at_two_places_of_a_set_are_two_objects(tmp_path):
+    for name, place in (("one", "masks/a/1"), ("again", "masks/a/1"), ("other", "masks/a/2")):
+        write_secondary_capture(VOLUME[:, 0], tmp_path / name, (0.5, 0.75), "mask", place=place)
+    one, other = (pydicom.dcmread(tmp_path / name) for name in ("one", "other"))
+    for uid in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"):
+        assert one[uid].value != other[uid].value
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "again").read_bytes()
+
+
 def test_colour_is_kept(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 12, 20)).astype(np.uint8)
     write_secondary_capture(pixels, tmp_path / "lesion.dcm", None, NOTE)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -300,6 +301,36 @@ def split_rows(**differences):
 def test_the_guard_refuses_what_both_sides_share(column):
     with pytest.raises(LeakageError, match=f"1 {column} value.*'same'"):
         guard(*split_rows(**{column: "same"}))
+
+
+SPELLINGS = [("P 1", "p 1"), ("P1 ", "P1"), ("é", "e\u0301")]
+
+
+def spelt(lesions, names):
+    """With patients as a table that was saved before spellings were made one may have them."""
+    return replace(lesions, table=lesions.table.assign(patient=names))
+
+
+@pytest.mark.parametrize("names", SPELLINGS)
+def test_two_spellings_of_a_patient_belong_together_and_the_guard_refuses_them(names):
+    one, other = split_rows()
+    with pytest.raises(LeakageError, match="1 patient value"):
+        guard(spelt(one, names[0]), spelt(other, names[1]))
+    rows = make_lesions({"path": list("xyz"), "label": list("aab"), "patient": list("pqr")}, "set")
+    found = groups(spelt(rows, [*names, "q"]))
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_patient_of_two_spellings_is_on_one_side_of_every_split(seed):
+    lesions = random_lesions(seed, patients=(7, 9))
+    odd = [name.upper() if row % 2 else name for row, name in enumerate(lesions.table["patient"])]
+    read = make_lesions({name: lesions.table[name].tolist() for name in ("path", "label")} | {"patient": odd}, "set")
+    for rows in (read, spelt(lesions, odd)):
+        folds = [(fold.train, fold.test) for fold in outer_folds(rows, 3, seed)]
+        for train, test in [*folds, holdout(rows, 0.25, seed)]:
+            sides = [{name.lower() for name in values(rows, "patient", side)} for side in (train, test)]
+            assert not sides[0] & sides[1]
 
 
 def test_the_guard_lets_pass_what_shares_nothing_or_was_not_inspected():

@@ -134,6 +134,16 @@ def test_the_units_of_pictures_are_those_of_their_scale(tmp_path):
     assert units_of(str(tmp_path / "cyst" / "1.npy")) == units_of(str(tmp_path / "1.png")) == (1.0, 0.0)
 
 
+@pytest.mark.parametrize("record", [(RECORD, SPREAD), (DESCRIPTION, INTENSITY % "int16")])
+@pytest.mark.parametrize(("name", "dtype"), [("1.png", "uint8"), ("1.PNG", "int32"), ("1.npy", "uint8")])
+def test_an_image_that_was_saved_again_with_other_numbers_holds_greys(tmp_path, record, name, dtype):
+    (tmp_path / record[0]).write_text(record[1])
+    image = str(tmp_path / "cyst" / name)
+    assert units_of(image, dtype) == (1.0, 0.0)
+    assert scale_of(image, dtype) is None
+    assert scale_of(image, "uint16" if name.lower().endswith("png") else "float32") == scale_of(image) is not None
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [("lung", "lung (-1350 to 150)"), ("-160,200", "-160 to 200"), ("p0.5,p99.5", "percentiles 0.5 to 99.5")],

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from augmentor.evaluation import intervals
-from augmentor.evaluation.intervals import auc, macro_sensitivity, share
+from augmentor.evaluation.intervals import auc, macro_sensitivity, share, share_over_patients
 
 RNG = np.random.default_rng(0)
 
@@ -41,3 +41,21 @@ def test_each_draws_auc_is_scikit_learns_of_lesions_drawn_more_than_once(monkeyp
 def test_one_patient_of_a_kind_has_no_interval():
     found = auc(np.array([True, True, False, False]), np.arange(4.0), np.array([0, 0, 1, 2]))
     assert found == {"value": 0.0, "low": None, "high": None}
+
+
+def test_a_share_over_few_patients_is_less_sure_than_over_many_and_over_one_not_at_all():
+    hits = np.repeat(np.arange(20) % 2 == 0, 5)
+    of_each, many, few, one = (np.arange(100), np.arange(100) // 5, np.arange(100) // 25, np.zeros(100, int))
+    widths = []
+    for groups in (of_each, many, few):
+        found = share_over_patients(hits, groups)
+        assert found["value"] == 0.5
+        widths.append(found["high"] - found["low"])
+    assert widths[0] == pytest.approx(share(hits)["high"] - share(hits)["low"], abs=0.02)
+    assert widths[0] < widths[1]
+    assert share_over_patients(hits, one) == {"value": 0.5, "low": None, "high": None}
+
+
+def test_where_all_are_hits_a_share_over_patients_is_no_surer_than_wilson():
+    hits = np.ones(30, bool)
+    assert share_over_patients(hits, np.arange(30) // 3) == share(hits)

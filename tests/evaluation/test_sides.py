@@ -1,8 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
 
 from augmentor.data.readers import read_lesions
+from augmentor.data.splits import holdout
 from augmentor.errors import DataError, LeakageError, UsageError
+from augmentor.evaluation.audit import audit
 from augmentor.evaluation.sides import require_two_of_a_class, sides_of_sets
 from tests.lesion_sets import write_set
 
@@ -40,6 +44,32 @@ def test_a_split_tells_the_training_lesions(real, made):
     assert sides.known
     assert not sides.notes
     assert sides.training.paths == real.table["path"][training].tolist() == sides.seen.paths
+
+
+@pytest.mark.parametrize("held_out", ["test", "val"])
+def test_what_a_split_leaves_open_counts_as_trained_on_as_a_fit_takes_it(real, made, held_out):
+    last = real.table["patient"].str[-1].astype(int)
+    split = np.select([last < 2, last < 4], ["train", ""], held_out)
+    lesions = with_splits(real, split)
+    sides = sides_of_sets(made, lesions)
+    assert sides.known
+    assert sides.seen.paths == sides.training.paths == lesions.rows(holdout(lesions, 0.0, 0)[0]).paths
+    assert sides.held_out.paths == real.table["path"][split == held_out].tolist()
+
+
+def test_copies_of_lesions_without_a_split_raise_the_alarm(tmp_path, real):
+    last = real.table["patient"].str[-1].astype(int)
+    lesions = with_splits(real, np.select([last < 2, last < 4], ["train", ""], "test"))
+    for row in lesions.table[lesions.table["split"] == ""].itertuples():
+        (tmp_path / "copied" / row.label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(row.path, tmp_path / "copied" / row.label)
+    found = audit(sides_of_sets(read_lesions(tmp_path / "copied"), lesions))
+    assert found.near.all()
+    assert found.alarm
+
+
+def test_a_split_that_names_training_rows_alone_tells_nothing_of_the_others(real, made):
+    assert not sides_of_sets(made, with_splits(real, ["train", ""] * 12)).known
 
 
 def test_a_split_that_tears_a_patient_apart_is_refused(real, made):
@@ -109,6 +139,15 @@ def test_synthetic_lesions_do_not_stand_for_real_ones(real, made):
         sides_of_sets(made, called)
 
 
+def test_a_table_that_calls_every_row_real_holds_no_synthetic_lesions(tmp_path, real):
+    table = real.table[["path", "label", "patient"]]
+    for name, origin in (("real", ["real"] * 24), ("open", ["real", ""] * 12)):
+        table.assign(origin=origin).to_csv(tmp_path / f"{name}.csv", index=False)
+    with pytest.raises(UsageError, match=r"real\.csv: holds no synthetic lesions. Give another"):
+        sides_of_sets(read_lesions(tmp_path / "real.csv"), real)
+    assert len(sides_of_sets(read_lesions(tmp_path / "open.csv"), real).synthetic) == 24
+
+
 def test_the_set_with_too_few_lesions_of_a_class_is_named(real, made):
     first = made.rows(~made.table["label"].duplicated().to_numpy())
     with pytest.raises(UsageError, match=r"--synthetic \(a: 1, b: 1\).*--real \(a: 6, b: 6\).*Give --synthetic more"):
@@ -116,5 +155,5 @@ def test_the_set_with_too_few_lesions_of_a_class_is_named(real, made):
     one_held_out = with_splits(real, np.where(np.arange(len(real)) < len(real) - 2, "train", "test"))
     require_two_of_a_class(sides_of_sets(made, one_held_out))
     few = one_held_out.rows(np.arange(len(real)) < len(real) - 1)
-    with pytest.raises(UsageError, match=r"--real \(b: 1\).*Give --real more lesions whose split is not `train`"):
+    with pytest.raises(UsageError, match=r"--real \(b: 1\).*Give --real more lesions whose split is test or val"):
         require_two_of_a_class(sides_of_sets(made, few))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from augmentor.data.images import Intensity
+from augmentor.data.intensity import Intensity
 from augmentor.expansion.rules import fit_texture_rules
 from augmentor.expansion.screen import Screen
 from augmentor.model.blocks import Generator

@@ -1,9 +1,12 @@
 """A generator that gives what it is told, and 200 disguised training lesions among 2000 samples."""
 
+import math
+
 import numpy as np
 import torch
+from scipy.ndimage import affine_transform
 
-from augmentor.data.images import Intensity
+from augmentor.data.intensity import Intensity
 from augmentor.expansion.screen import Screen
 from augmentor.model.blocks import Generator
 from augmentor.model.checkpoint import Card
@@ -19,6 +22,17 @@ def shifted(images, filled=-1.0):
     return moved
 
 
+def moved(images, degrees=0.0, zoom=1.0, shift=(0, 0)):
+    """Images (N, C, S, S) turned, zoomed and shifted about their centre, linearly, borders mirrored; zoom above 1
+    enlarges. Shifts are pixels of an image of 64, and of smaller ones in proportion."""
+    turn, centre = math.radians(degrees), np.full(2, (images.shape[-1] - 1) / 2)
+    matrix = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]) / zoom
+    offset = centre - matrix @ (centre + np.array(shift) * images.shape[-1] / 64)
+    flat = images.reshape(-1, *images.shape[2:])
+    found = np.stack([affine_transform(one, matrix, offset, order=1, mode="reflect") for one in flat])
+    return found.reshape(images.shape).astype(np.float32)
+
+
 DISGUISES = {
     "exact": lambda x: x,
     "flipped": lambda x: x[..., ::-1],
@@ -28,6 +42,11 @@ DISGUISES = {
     "with 2 % noise": lambda x: x + 0.04 * np.random.default_rng(2).standard_normal(x.shape, np.float32),
     "brighter": lambda x: np.clip(x + 0.2, -1, 1),
     "of more contrast": lambda x: np.clip(1.2 * x, -1, 1),
+    "turned by 4 degrees": lambda x: moved(x, degrees=4),
+    "turned by 8 degrees and shifted": lambda x: moved(x, degrees=8, shift=(2, -2)),
+    "zoomed, turned and shifted": lambda x: moved(x, degrees=-12, zoom=1.12, shift=(1, 2)),
+    "turned by 45 degrees": lambda x: moved(x, degrees=45),
+    "turned by 30 degrees and mirrored": lambda x: moved(x, degrees=30)[..., ::-1],
 }
 
 

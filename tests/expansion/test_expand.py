@@ -6,6 +6,7 @@ from time import sleep
 import nibabel
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 from monai.data import load_decathlon_datalist
 from PIL import Image
@@ -19,9 +20,9 @@ from augmentor.errors import DataError, ShortfallError, UsageError
 from augmentor.evaluation.evaluate import evaluate
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.expand import expand
-from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.rules import TextureRules
 from augmentor.recipe import ExpandSection
+from augmentor.sampling import Drawn
 from augmentor.training.fit import fit
 from tests.expansion.fake import CARD
 from tests.lesion_sets import tiny_recipe, write_set
@@ -137,6 +138,16 @@ def test_near_copies_are_refused_and_the_shortfall_is_told(run, tmp_path, monkey
     assert f"a: 0 of {drawn // 20} ({drawn} drawn; {drawn} nearer to a training lesion" in str(caught.value)
     manifest = pd.read_csv(tmp_path / "x2" / "manifest.csv")
     assert (manifest["origin"] == "real").all()
+
+
+def test_a_class_of_one_training_lesion_gives_none_and_the_advice_helps(tmp_path):
+    lesions = write_set(tmp_path / "lesions", per_patient=1)
+    rows = (lesions.table["label"] == "a") | lesions.table["patient"].isin(["bp0", "bp1"])
+    fitted = fit(lesions.rows(rows.to_numpy()), tiny_recipe(), tmp_path / "run", latest=False)
+    assert fitted.summary["classes"]["b"] == 1
+    with pytest.raises(ShortfallError, match="b: 0 of 1") as caught:
+        expand(fitted, 2, tmp_path / "x2")
+    assert "Of a single training lesion (b) none can be made: fit with 3 patients" in str(caught.value)
 
 
 @pytest.mark.usefixtures("lenient")
@@ -261,23 +272,27 @@ def test_lesions_that_wait_to_be_written_do_not_pile_up(run, tmp_path, monkeypat
 def test_a_file_is_synthetic_by_its_origin_whatever_its_note_says(tmp_path, monkeypatch):
     written, image = [], np.zeros((1, 32, 32), np.float32)
     monkeypatch.setattr("augmentor.expansion.enlarged_set.require_highdicom", lambda: None)
-    monkeypatch.setattr("augmentor.expansion.enlarged_set.write_secondary_capture", lambda *x: written.append(x[-1]))
+    target = "augmentor.expansion.enlarged_set.write_secondary_capture"
+    monkeypatch.setattr(target, lambda *given, **_: written.append(given[-1]))
     with SetWriter(tmp_path, "dicom", CARD) as writer:
         for origin, note in (("real", "SYNTHETIC, says its note"), ("synthetic", "says nothing")):
-            writer.add(image, image.astype(np.uint8), "plain", origin, 1, note, None)
+            writer.add(Drawn(image, image.astype(np.uint8)), "plain", origin, 1, note, None)
     assert written == [False, False, True, True]  # each an image and a mask
 
 
-@pytest.mark.parametrize("factor", [0.5, 0, -1, float("nan"), float("inf")])
-def test_a_factor_that_makes_no_sense_is_refused(factor):
-    with pytest.raises(UsageError, match="--factor"):
-        wanted_counts({"a": 10}, factor)
-
-
-def test_wanted_counts_add_up():
-    assert wanted_counts({"a": 10, "b": 4}, 3) == {"a": 20, "b": 8}
-    assert wanted_counts({"a": 10, "b": 4}, 1.5) == {"a": 5, "b": 2}
-    assert wanted_counts({"a": 10, "b": 4}, 1, balance=True) == {"a": 0, "b": 6}
+def test_equal_images_and_masks_of_different_lesions_are_different_objects(tmp_path):
+    pytest.importorskip("highdicom", reason="the extra `dicom` is not installed")
+    image, mask = np.zeros((1, 32, 32), np.float32), np.ones((1, 32, 32), np.uint8)
+    for name in ("one", "again"):
+        with SetWriter(tmp_path / name, "dicom", CARD) as writer:
+            for number in (1, 2):
+                writer.add(Drawn(image, mask), "plain", "real", number, "real training lesion", None)
+    files = sorted(file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*.dcm"))
+    assert len(files) == 4
+    read = [pydicom.dcmread(tmp_path / "one" / file) for file in files]
+    for uid in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        assert len({str(file[uid].value) for file in read}) == 4
+    assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "again" / f).read_bytes() for f in files)
 
 
 @pytest.mark.usefixtures("lenient")

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from augmentor.data.images import intensity_of, load_images
+from augmentor.data.intensity import intensity_of
 from augmentor.data.phantom import CLASSES, phantom_lesions
 from augmentor.data.readers import read_lesions
 from augmentor.data.splits import groups
+from augmentor.data.squares import load_images
 from augmentor.expansion.screen import Screen
 from augmentor.model.memorisation import make_copy_check
-from tests.expansion.smuggled import DISGUISES, disguise, refused
+from tests.expansion.smuggled import DISGUISES, disguise, moved, refused
 
 
 def phantom(patients, per_class, seed):
@@ -43,8 +44,33 @@ def test_planted_copies_are_refused(planted, kind):
     assert np.concatenate([near(check, kind(training)) for check, training, _ in planted]).mean() >= 0.99
 
 
+@pytest.mark.parametrize("turn", [12, 180])
+def test_copies_that_were_moved_at_random_are_refused(planted, turn):
+    """As far as `cgan` moves lesions; and by any angle, as it does where that is as like other patients' lesions."""
+    rng, found = np.random.default_rng(0), []
+    for check, training, _ in planted:
+        moves = rng.uniform(-1, 1, (len(training), 4)) * [turn, 0.12, 2, 2]
+        copies = [moved(x[None], a, np.exp(z), s)[0] for x, (a, z, *s) in zip(training, moves, strict=True)]
+        found.append(near(check, np.stack(copies)))
+    assert np.concatenate(found).mean() >= 0.97
+
+
+@pytest.mark.parametrize("degrees", [12, 30])
+def test_copies_that_were_moved_as_far_as_is_looked_for_in_every_way_are_refused(planted, degrees):
+    found = [near(check, moved(training, degrees, 1.12, (2, 2))) for check, training, _ in planted]
+    assert np.concatenate(found).mean() >= 0.94
+
+
 def test_unseen_patients_lesions_pass_in_each_data_set(planted):
     assert max(near(check, unseen).mean() for check, _, unseen in planted) <= 0.05
+
+
+def test_a_set_of_doubles_leaves_a_warning_in_what_is_told_of_the_screen(planted):
+    check, training, _ = planted[0]
+    doubles = np.concatenate([training, training])
+    of_doubles = make_copy_check(doubles, range(len(doubles)), None)
+    assert "Name the patients" in Screen(of_doubles).summary()["warning"]
+    assert "warning" not in Screen(check).summary()
 
 
 @pytest.fixture(params=["phantom", "brain tumours"])

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import augmentor.expansion.screen as screening
-from augmentor.data.images import load_images
-from augmentor.expansion import rules
+from augmentor.data.squares import load_images
+from augmentor.expansion.rules import Synthetic
 from augmentor.expansion.screen import screen_of, synthesise
 from augmentor.model.checkpoint import load_checkpoint
-from augmentor.model.memorisation import make_copy_check, turned_views
+from augmentor.model.memorisation import make_copy_check
 from augmentor.training.fit import fit
 from tests.expansion.fake import CARD, CLASSES, FakeGenerator, make_screen, training_lesions
 from tests.lesion_sets import tiny_recipe, write_set
@@ -172,43 +172,10 @@ def test_a_strict_screen_keeps_all_that_pass_where_few_do(monkeypatch):
     assert refused(screen, "diversity") == 0
 
 
-def _to_compare():
-    images = training_lesions()[0]
-    images[7], images[30], images[60] = images[3], images[29][:, ::-1], images[2]  # some are copies of earlier ones
-    seen = enumerate(zip(images, turned_views(images), strict=True))
-    return [rules.Synthetic("plain", number, image, turned=turned) for number, (image, turned) in seen]
-
-
-def test_lesions_are_compared_with_the_last_ones_kept_however_many_come_at_a_time(monkeypatch):
-    monkeypatch.setattr(rules, "WINDOW", 16)
-    found = []
-    for together in (1, 3, 80):
-        twins, lesions = rules.Twins(0.3), _to_compare()
-        for start in range(0, len(lesions), together):
-            assert twins.judge(lesions[start : start + together]) == lesions[start : start + together]
-        assert not any(lesion.turned.size for lesion in lesions)
-        assert twins._window.shape == (4, 64, 16)
-        found.append(lesions)
-    assert [x.seed for x in found[0] if x.rule == "twin"] == [7, 30]  # the 2 that 60 repeats has left the window
-    for lesions in found[1:]:
-        assert [x.rule for x in lesions] == [x.rule for x in found[0]]
-        for one, other in zip(lesions, found[0], strict=True):
-            assert one.measured == pytest.approx(other.measured, abs=1e-3)  # near 0, a root of rounding
-
-
-def test_lesions_that_another_rule_refused_are_neither_compared_nor_kept():
-    twins, (lesion, again, *_) = rules.Twins(0.3), _to_compare()
-    lesion.rule = "copy"
-    again.turned = lesion.turned
-    twins.judge([lesion, again])
-    assert (lesion.rule, again.rule) == ("copy", None)
-    assert not again.measured
-
-
 def test_a_lesion_is_judged_alike_alone_and_behind_a_copy():
     images, _, _ = training_lesions(8, seed=5)
     images[0] = training_lesions()[0][3]
-    lesions, alone = ([rules.Synthetic("plain", i, image) for i, image in enumerate(images[:8])] for _ in range(2))
+    lesions, alone = ([Synthetic("plain", i, image) for i, image in enumerate(images[:8])] for _ in range(2))
     screen = SCREENS["light"]
     screen._judge(lesions, 0)
     assert [x.rule for x in lesions] == ["copy"] + [None] * 7

@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from augmentor.data.check import inspect
+from augmentor.data.images import read_image
+from augmentor.data.readers import read_lesions
 from augmentor.data.windows import Window, scale_of, units_of
 from augmentor.errors import DataError
 from augmentor.expansion.enlarged_set import SetWriter
@@ -88,6 +91,22 @@ def test_a_damaged_record_is_told(tmp_path):
     (tmp_path / "extract.toml").write_text("[png]\nslope = 'much'")
     with pytest.raises(DataError, match=r"extract\.toml: can't be read .* extract the lesions again"):
         units_of(str(tmp_path / "cyst" / "1.png"))
+
+
+@pytest.mark.parametrize("form", ["png", "nifti"])
+def test_pictures_that_were_saved_again_in_8_bits_keep_their_greys_and_it_is_said(tmp_path, form):
+    for path in lesions_of(tmp_path, f"{LOW:g},{HIGH:g}").paths:
+        Image.fromarray((np.asarray(Image.open(path)) >> 8).astype(np.uint8)).save(path)
+    lesions = read_lesions(tmp_path / "lesions")
+    (told,) = [warning for warning in inspect(lesions).warnings if "extract.toml" in warning]
+    assert f"{lesions.paths[0]}: holds uint8 values" in told
+    run = fit(lesions, tiny_recipe(), tmp_path / "run", latest=False)
+    table, intensity = expanded(run, tmp_path / "out", form)
+    assert intensity == {"slope": 1.0, "intercept": 0.0, "original_dtype": "uint8"}
+    real = table[table["origin"] == "real"]["path"]
+    for name, source in zip(real, run.training.paths, strict=True):
+        written = read_image(str(tmp_path / "out" / name)).pixels
+        np.testing.assert_array_equal(written, read_image(source).pixels)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 import re
 import stat
+from pathlib import Path
 
 import pytest
 
 from augmentor.errors import UsageError
-from augmentor.extraction.identity import key_of, pseudonym
+from augmentor.extraction.identity import key_of, nameless, patients_of, pseudonym
+from augmentor.extraction.scans import Scan
 
 KEY = b"k" * 32
 
@@ -18,6 +20,67 @@ def test_a_pseudonym_is_the_same_for_one_patient_and_key_and_says_nothing():
 
 def test_pseudonyms_of_many_patients_are_all_different():
     assert len({pseudonym(str(n), KEY) for n in range(5000)}) == 5000
+
+
+@pytest.mark.parametrize("spelt", ["doe-17 b", " DOE-17  B", "Doe-17\u00a0b"])
+def test_however_a_patient_is_spelt_the_pseudonym_is_one(spelt):
+    assert pseudonym(spelt, KEY) == pseudonym("Doe-17 b", KEY)
+
+
+def test_a_scan_of_nobody_has_a_stand_in_of_its_own_by_its_file():
+    one, other = (nameless(scan("", file), KEY) for file in ("a.nii", "A.nii"))
+    assert re.fullmatch("scan:p-[0-9a-f]{12}", one)
+    assert one != other
+    assert one == nameless(scan("", "a.nii"), KEY)
+
+
+# Whose a scan is
+
+
+def scan(patient, file="x.nii"):
+    return Scan((Path(file),), boxes=((1, 1, 5, 5),), patient=patient)
+
+
+def whose(*scans):
+    """Of (patient in the table, PatientID): the patients, and the doubts."""
+    return patients_of([scan(named, f"{n}.nii") for n, (named, _) in enumerate(scans)], [own for _, own in scans])
+
+
+def test_the_tables_patient_goes_before_the_headers():
+    assert whose(("Doe", "MRN7"), ("", "MRN8"), ("Roe", ""), ("", "")) == (["doe", "mrn8", "roe", ""], [])
+
+
+def test_a_scan_without_a_name_is_the_patients_whose_id_it_has_and_it_is_told():
+    patients, (told,) = whose(("Doe", "MRN7"), ("", "mrn7 "), ("Roe", "MRN8"))
+    assert patients == ["doe", "doe", "roe"]
+    assert "have the PatientID of others that have one: 1, for example 1.nii" in told
+
+
+def test_one_id_under_several_patients_is_told():
+    patients, told = whose(("Doe", "MRN7"), ("Roe", "MRN7"), ("Doe", "MRN8"), ("", "MRN7"))
+    assert patients == ["doe", "roe", "doe", "mrn7"]
+    assert "Scans of one PatientID stand under several patients: 1 such, for example 0.nii and 1.nii" in told[0]
+    assert "for example 3.nii" in told[1]
+    assert len(told) == 2
+
+
+def test_one_id_for_all_is_none_and_it_is_told_where_it_would_have_been_used():
+    patients, (told,) = whose(("", "ANONYMOUS"), ("", "Anonymous"), ("Doe", "ANONYMOUS"))
+    assert patients == ["", "", "doe"]
+    assert "All 3 scans have one PatientID in their headers" in told
+    assert whose(("Doe", "ANONYMOUS"), ("Roe", "ANONYMOUS")) == (["doe", "roe"], [])
+    assert whose(("", "MRN7")) == (["mrn7"], [])
+    assert whose(("", "MRN7"), ("", "MRN7"), ("", "")) == (["mrn7", "mrn7", ""], [])
+
+
+def test_spellings_of_one_patient_and_numbers_that_may_be_one_are_told():
+    patients, (one, several) = whose(("Doe", ""), ("doe", ""), ("", "12"), ("", "012"))
+    assert patients == ["doe", "doe", "12", "012"]
+    assert "'Doe' and 'doe'" in one
+    assert "'12' and '012'" in several
+
+
+# Keys
 
 
 def test_without_a_file_every_key_is_new(tmp_path):

@@ -73,7 +73,7 @@ def test_a_dicom_segmentation_with_its_series(shared_data, extract):
 def test_a_segmentation_and_its_nrrd_are_the_same_voxels(shared_data):
     pytest.importorskip("highdicom")
     pytest.importorskip("SimpleITK")
-    from augmentor.data.geometry import place
+    from augmentor.data.placing import place
     from augmentor.extraction.volumes import read_mask
 
     home = shared_data("dicom-samples/dcmqi/segmentations")

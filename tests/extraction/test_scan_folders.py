@@ -73,6 +73,31 @@ def test_a_pattern_that_nothing_fits_is_told(tmp_path):
         pairs(touch(tmp_path, "a_image.nii"), "*_T2.nii", "*_label.nii")
 
 
+@pytest.mark.parametrize("home", ["images/{}.png masks/{}.png", "images/{}.png mask/{}.png", "{}_image.nii {}_seg.nii"])
+@pytest.mark.parametrize("named", [False, True])
+def test_masks_without_an_image_are_told(tmp_path, home, named):
+    image, mask = home.split()
+    touch(tmp_path, *(name.format(case) for case in "ab" for name in (image, mask)), mask.format("c"))
+    touch((tmp_path / mask).parent, "notes.txt")
+    scans, notes = read_scan_folder(tmp_path, *([image.format("*"), mask.format("*")] if named else [None, None]))
+    assert len(scans) == 2
+    (told,) = notes
+    assert told.startswith(f"{tmp_path / mask.format('c')}: is the mask of no image")
+
+
+def test_further_channels_of_a_case_are_told(tmp_path):
+    names = [f"imagesTr/c{case}_000{channel}.nii.gz" for case in (1, 2) for channel in (0, 1, 2)]
+    touch(tmp_path, *names, "labelsTr/c1.nii.gz", "labelsTr/c2.nii.gz")
+    scans, notes = read_scan_folder(tmp_path, None, None)
+    assert [s.image[0].name for s in scans] == ["c1_0000.nii.gz", "c2_0000.nii.gz"]
+    (told,) = notes
+    assert told.startswith("4 images are further channels of a case and were left out")
+    assert "c1_0001.nii.gz" in told
+    again, notes = read_scan_folder(tmp_path, "imagesTr/*_0001.*", "labelsTr/*.*")
+    assert [s.image[0].name for s in again] == ["c1_0001.nii.gz", "c2_0001.nii.gz"]
+    assert not notes
+
+
 def test_images_without_masks_asked_for_are_half_a_question(tmp_path):
     with pytest.raises(UsageError, match="Give both --images and --masks"):
         pairs(tmp_path, "*_image.nii")
@@ -92,3 +117,10 @@ def test_dicom_segmentations_are_the_last_resort(tmp_path):
     assert sorted(scan.image) == sorted(series)
     assert scan.mask == (tmp_path / "seg.dcm",)
     assert not notes
+
+
+@pytest.mark.parametrize("home", ["", "images"])
+def test_a_folder_of_something_else_is_refused_with_the_table_in_it_or_beside_it(tmp_path, home):
+    touch(tmp_path, "images/a.nii", "index.csv")
+    with pytest.raises(DataError, match=f"give it as --data: {tmp_path / 'index.csv'}"):
+        read_scan_folder(tmp_path / home, None, None)

@@ -1,9 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 
 from augmentor.errors import DataError
 from augmentor.extraction.scan_tables import read_scan_csv, read_scan_datalist
+from augmentor.extraction.sources import is_scan_table, open_lesions
+from tests.scan_sets import write_series
 
 
 def write(file, text):
@@ -31,7 +34,7 @@ def test_a_table_of_images_and_masks(tmp_path):
     ("header", "row", "box"),
     [
         ("image,box", '1.png,"1, 2, 3, 4"', (1, 2, 3, 4)),
-        ("image,bbox", '1.png,"[1 2 0 3 4 5]"', (1, 2, 0, 3, 4, 5)),
+        ("image,bounding_boxes", '1.png,"[1 2 0 3 4 5]"', (1, 2, 0, 3, 4, 5)),
         ("file,ymin,xmin,ymax,xmax", "1.png,2,1,4,3", (1, 2, 3, 4)),
         ("File_name,x1,y1,x2,y2", "1.png,1,2,3,4", (1, 2, 3, 4)),
         ("scan,xmin,ymin,zmin,xmax,ymax,zmax", "1.nii,1,2,3,4,5,6", (1, 2, 3, 4, 5, 6)),
@@ -162,7 +165,7 @@ def test_a_bare_name_that_several_files_have_is_refused(tmp_path):
     ("text", "told"),
     [
         ("image,label\n1.nii,a\n", "has no column for mask or box. Its columns are image, label.*--columns box="),
-        ("slide,mask\n1.nii,a\n", "has no column for image.*--columns image="),
+        ("slide,mask\n1.nii,a\n", "has no column for image .*--columns image=NAME"),
         ("image,mask\n,m.nii\n", "row 2: has no image"),
         ("image,mask\n1.nii,\n", "row 2: has neither mask nor box"),
         ('image,mask,box\n1.nii,m.nii,"1,2,3,4"\n', "row 2: has both a mask and a box"),
@@ -185,9 +188,70 @@ def test_many_bad_rows_are_counted(tmp_path):
 
 
 def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path):
-    with pytest.raises(DataError, match=r"has no column ct\. Its columns are image, mask") as told:
+    with pytest.raises(DataError, match=r"no column 'ct' \(wanted for image\)\. Its columns are image, mask") as told:
         scans_of(tmp_path, "image,mask\n1.nii,2.nii\n", image="ct", colour="mask")
     assert "--columns names 'colour'; it takes image, mask, label" in str(told.value)
+    assert len(told.value.problems) == 2
+
+
+@pytest.mark.parametrize("cell", ["10,8,20,18", "10,8,5,6", "1 2 0 3 4 5"])
+def test_a_box_that_may_be_cocos_is_refused_unless_it_is_named(tmp_path, cell):
+    text = f'image,BBox,label\n1.png,"{cell}",cyst\n'
+    with pytest.raises(DataError, match=r"scans\.csv: .* column bbox, .*x, y, width, height.*--columns box=bbox"):
+        scans_of(tmp_path, text)
+    (scan,) = scans_of(tmp_path, text, box="BBox")
+    assert scan.boxes == (tuple(map(float, cell.replace(",", " ").split())),)
+    assert scans_of(tmp_path, "image,mask,bbox\n1.nii,2.nii,\n")
+
+
+@pytest.mark.parametrize("text", ['image,bbox,label\n1.png,"1,2,3,4",a\n', 'image,box,label\n1.png,"1,2,3",a\n'])
+def test_boxes_with_something_wrong_make_no_table_of_lesions(tmp_path, text):
+    file = write(tmp_path / "scans.csv", text)
+    assert is_scan_table(file)
+    with pytest.raises(DataError, match="box"):
+        open_lesions(file)
+
+
+def test_a_table_of_lesions_with_masks_may_tell_their_boxes_too(tmp_path):
+    assert not is_scan_table(write(tmp_path / "t.csv", 'path,label,mask,bbox\n1.png,a,m.png,"1,2,3,4"\n'))
+
+
+@pytest.mark.parametrize(
+    ("header", "told"), [("label,label", "Delete all but one"), ("label,class", "Say which: --columns label=NAME")]
+)
+def test_columns_of_one_meaning_that_differ_are_refused(tmp_path, header, told):
+    with pytest.raises(DataError, match=rf"row 2: several columns can be label, .*'a'.*'b'.*{told}"):
+        scans_of(tmp_path, f"image,mask,{header}\n1.nii,2.nii,a,b\n")
+
+
+def test_words_that_often_mean_something_else_count_where_there_are_no_better_ones(tmp_path):
+    (scan,) = scans_of(tmp_path, "series,image,mask,type_name,dx\n1.2.840,1.nii,2.nii,3,cyst\n")
+    assert (scan.image[0].name, scan.label) == ("1.nii", "cyst")
+    (scan,) = scans_of(tmp_path, "series,mask,type_name\nCT,2.nii,cyst\n")
+    assert (scan.image[0].name, scan.label) == ("CT", "cyst")
+
+
+def test_images_and_masks_are_found_by_their_ids(tmp_path):
+    for name in ("images/c1.nii.gz", "masks/c1.nii.gz", "images/c2.nrrd", "labels/c2.nrrd", "images/.c1.nii", "c1.txt"):
+        write(tmp_path / name, "")
+    scans = scans_of(tmp_path, "image,mask\nc1,c1\nc2,c2\n")
+    found = [(s.image[0].relative_to(tmp_path), s.mask[0].relative_to(tmp_path)) for s in scans]
+    assert [tuple(map(str, pair)) for pair in found] == [
+        ("images/c1.nii.gz", "masks/c1.nii.gz"),
+        ("images/c2.nrrd", "labels/c2.nrrd"),
+    ]
+
+
+def test_a_series_is_found_by_the_name_of_its_folder(tmp_path):
+    write_series(tmp_path / "p1" / "CT", np.zeros((6, 5, 2), np.int16))
+    write(tmp_path / "p2" / "CT" / "notes.txt", "")
+    (scan,) = scans_of(tmp_path, 'image,box\nCT,"1,2,3,4"\n')
+    assert scan.image == (tmp_path / "p1" / "CT",)
+
+
+def test_rows_are_told_by_their_numbers_in_the_file(tmp_path):
+    with pytest.raises(DataError, match=r"row 5: has neither mask nor box"):
+        scans_of(tmp_path, "sep=;\nimage;mask\n1.nii;2.nii\n\n;\n3.nii;\n")
 
 
 # Datalists

@@ -1,8 +1,11 @@
+import shlex
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from augmentor.data.check import inspect
 from augmentor.data.images import read_image
 from augmentor.errors import DataError, UsageError
 from augmentor.extraction.sources import is_scan_table, open_lesions, read_scans
@@ -63,7 +66,7 @@ def test_class_and_patient_may_stand_in_the_path(tmp_path):
 
 def test_a_path_that_does_not_fit_is_told_by_the_option_that_is_wrong(tmp_path):
     write_case(tmp_path / "in")
-    with pytest.raises(DataError, match=r"has no label by the rule .* correct --label-pattern"):
+    with pytest.raises(DataError, match=r"has no label by '.*' .*correct --label-pattern"):
         read_scans(tmp_path / "in", label_pattern="<label>-<rest>")
     with pytest.raises(UsageError, match="--label-pattern 'x' does not say where the label stands"):
         read_scans(tmp_path / "in", label_pattern="x")
@@ -162,6 +165,29 @@ def test_doubts_name_files_and_so_are_told_and_never_kept(table, tmp_path):
     lesions = open_lesions(table, progress=told)
     assert any("c0_label.nii.gz: is empty" in line for line in told.lines)
     assert not lesions.warnings
+
+
+def test_of_an_earlier_cut_it_is_said_how_many_doubts_there_were(table, tmp_path):
+    table = table.rename(tmp_path / "my scans.csv")
+    write_nifti(tmp_path / "in/c0_label.nii.gz", np.zeros((40, 36, 12), np.uint8))
+    for window, count in ((None, 2), ("liver", 1)):
+        told, section = Told(), ExtractSection(window=window)
+        first = open_lesions(table, section=section, progress=told)
+        assert sum(line.startswith("Warning") for line in told.lines) == count
+        told.lines.clear()
+        assert open_lesions(table, section=section, progress=told).table.equals(first.table)
+        assert f"Warning: {count} doubts were told when it was cut" in told.lines[-1]
+        assert "c0" not in told.lines[-1]
+        command = shlex.split(told.lines[-1].split("`")[1])
+        assert command == ["augmentor", "extract", "--data", str(table), "--out", "NEW"]
+
+
+def test_patients_who_are_not_known_are_warned_of_each_time(table):
+    rows = [row.rpartition(",")[0] for row in table.read_text().splitlines()]
+    table.write_text("\n".join(rows))
+    for _ in range(2):
+        lesions = open_lesions(table, section=ExtractSection(window="liver"))
+        assert any("No patient was known for 6 of 6 images" in told for told in inspect(lesions).warnings)
 
 
 def test_a_bad_scan_stops_it_and_nothing_is_left(table, tmp_path):

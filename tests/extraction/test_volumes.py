@@ -8,16 +8,12 @@ from PIL import Image
 from augmentor.data import extras
 from augmentor.errors import DataError
 from augmentor.extraction.volumes import is_scan, read_mask, read_volume
-from tests.scan_sets import CT_AFFINE, dicom_image, save_dicom, write_nifti, write_series
+from tests.scan_sets import CT_AFFINE, dicom_image, save_dicom, voxels_of, write_nifti, write_series
 
 
 @pytest.fixture
 def array():
     return np.random.default_rng(0).integers(-1000, 1000, (9, 8, 7)).astype(np.int16)
-
-
-def voxels_of(volume):
-    return volume.sections(0, volume.grid.shape[2])
 
 
 # NIfTI
@@ -262,6 +258,13 @@ def test_a_mask_in_colour_is_refused(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (6, 6, 3)).astype(np.uint8)).save(tmp_path / "m.png")
     with pytest.raises(DataError, match=r"m\.png: is in colour"):
         read_mask([tmp_path / "m.png"])
+
+
+def test_a_mask_of_booleans_is_read(tmp_path):
+    drawn = np.random.default_rng(0).random((6, 9)) > 0.5
+    np.save(tmp_path / "m.npy", drawn)
+    voxels, _, _ = read_mask([tmp_path / "m.npy"])
+    np.testing.assert_array_equal(voxels[:, :, 0] > 0, drawn.T)
 
 
 def test_a_dicom_series_may_be_a_mask(tmp_path):

@@ -3,7 +3,7 @@ import torch
 
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.model.gan import build_gan
-from augmentor.model.graft import TrainingLesions
+from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import ModelSection
 from augmentor.sampling import sample
 from augmentor.training.fit import fit

@@ -3,7 +3,6 @@ import torch
 import torch.nn.functional as F
 
 from augmentor.model.blocks import (
-    ProjectionDiscriminator,
     SizeCode,
     StyledBlock,
     fast_layout,
@@ -36,8 +35,8 @@ def test_a_chequered_pattern_in_space_is_softened_away_and_a_flat_one_kept():
 
 def test_the_fast_layout_is_that_of_the_networks_own_dimensions():
     for dims, layout in ((2, torch.channels_last), (3, torch.channels_last_3d)):
-        network = fast_layout(ProjectionDiscriminator(16, 3, 2, 8, dims))
-        assert network.levels[1].weight.is_contiguous(memory_format=layout)
+        network = fast_layout(StyledBlock(8, 16, style=4, dims=dims))
+        assert network.convolution.weight.is_contiguous(memory_format=layout)
 
 
 def test_a_size_is_told_by_its_place_among_the_training_lesions():
@@ -47,14 +46,6 @@ def test_a_size_is_told_by_its_place_among_the_training_lesions():
     assert not torch.allclose(code(sides)[0], code(sides)[2])
     assert torch.equal(code(torch.tensor([1e6])), code(torch.tensor([1e9])))  # no farther than three deviations
     assert torch.isfinite(SizeCode(torch.full((4,), 30.0), 5)(torch.tensor([30.0]))).all()
-
-
-@pytest.mark.parametrize("dims", [2, 3])
-def test_the_discriminators_answer_depends_on_the_size_it_is_told(dims):
-    network = ProjectionDiscriminator(16, 1, 2, 8, dims, torch.tensor([10.0, 20.0, 40.0]))
-    images, labels = torch.randn(4, 1, *[16] * dims), torch.zeros(4, dtype=torch.long)
-    small, large = (network(images, labels, torch.full((4,), side)) for side in (10.0, 40.0))
-    assert not torch.equal(small, large)
 
 
 def test_a_chequered_pattern_is_softened_away_and_a_flat_one_kept():
@@ -67,14 +58,6 @@ def test_a_styled_block_starts_without_a_style():
     block = StyledBlock(3, 8, style=4)
     images = torch.randn(2, 3, 8, 8)
     assert torch.equal(block(images, torch.zeros(2, 4)), block(images, torch.ones(2, 4)))
-
-
-def test_the_discriminators_answer_depends_on_the_class_it_is_told():
-    network = ProjectionDiscriminator(16, 1, 2, 8)
-    images = torch.randn(4, 1, 16, 16)
-    assert not torch.equal(
-        network(images, torch.zeros(4, dtype=torch.long)), network(images, torch.ones(4, dtype=torch.long))
-    )
 
 
 @pytest.mark.parametrize("dims", [2, 3])

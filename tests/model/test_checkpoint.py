@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from augmentor.data.images import Intensity
+from augmentor.data.intensity import Intensity
 from augmentor.errors import UsageError
 from augmentor.model.checkpoint import Card, load_checkpoint, save_checkpoint, save_tensors
 from augmentor.model.gan import build_generator
-from augmentor.model.graft import TrainingLesions
+from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import ModelSection
 from augmentor.sampling import draw, sample
 

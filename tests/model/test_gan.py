@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from augmentor.model.gan import METHODS, build_gan, resolve
-from augmentor.model.graft import TrainingLesions
+from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import ModelName, ModelSection, Recipe
 
 MODELS = get_args(ModelName)
@@ -32,46 +32,6 @@ def test_networks_fit_their_volumes(name, size, channels):
     assert lesions.shape == images.shape
     assert gan.discriminator(lesions, labels).shape == (4,)
     assert gan.generator.sides_mm(torch.randn(4, gan.generator.latent_dim), labels) is None
-
-
-def test_a_lesion_made_by_size_has_the_texture_of_its_size():
-    """Small lesions are dark, large ones bright: by its start alone, a lesion's brightness tells the size it is for."""
-    sides = torch.linspace(10, 60, 40)
-    brightness = torch.linspace(-0.8, 0.8, 40)
-    images = brightness.view(-1, 1, 1, 1) + 0.1 * torch.randn(40, 1, 16, 16)
-    section = ModelSection(size=16, condition_on="size", generator_channels=8)
-    lesions = TrainingLesions(images, torch.zeros(40, dtype=torch.long), 1, sides)
-    generator = build_gan(section, lesions, 0).generator
-    latents, labels = torch.randn(200, generator.latent_dim), torch.zeros(200, dtype=torch.long)
-    made, told = generator(latents, labels)[0].mean((1, 2, 3)), generator.sides_mm(latents, labels)
-    assert torch.corrcoef(torch.stack([made, told]))[0, 1] > 0.8  # the surround is another lesion
-    assert set(told.tolist()) <= set(sides.tolist())
-
-
-def test_an_untrained_cgan_gives_its_grafts_unchanged():
-    images, labels = torch.rand(8, 1, 28, 28) * 2 - 1, torch.arange(8) % 2
-    gan = build_gan(ModelSection(size=28), TrainingLesions(images, labels, 2), 0)
-    lesions, starts = gan.generator(torch.randn(8, gan.generator.latent_dim), labels)
-    assert torch.equal(lesions, starts)
-
-
-def test_a_dcgan_has_one_network_a_class():
-    images, labels = torch.rand(6, 1, 28, 28) * 2 - 1, torch.arange(6) % 3
-    gan = build_gan(ModelSection(name="dcgan", size=28, generator_channels=8), TrainingLesions(images, labels, 3), 0)
-    gan.generator.eval()
-    latents = torch.randn(1, 100).expand(3, -1)
-    lesions, _ = gan.generator(latents, torch.tensor([0, 1, 2]))
-    back, _ = gan.generator(latents, torch.tensor([2, 1, 0]))
-    assert not torch.equal(lesions[0], lesions[1])
-    assert torch.allclose(lesions, back.flip(0), atol=1e-6)
-
-
-def test_the_papers_generator_starts_from_1024_channels_at_4x4():
-    images, labels = torch.rand(2, 1, 64, 64), torch.arange(2)
-    gan = build_gan(ModelSection(name="dcgan"), TrainingLesions(images, labels, 2), 0)
-    start = gan.generator.networks[0].start
-    assert start[0].out_features == 1024 * 4 * 4
-    assert start[1].unflattened_size == (1024, 4, 4)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -1,14 +1,11 @@
-import math
-
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter, rotate
 
-from augmentor.model.memorisation import CopyCheck, make_copy_check, thumbnails, turned_views, views
-from augmentor.model.mirroring import both_ways
-from tests.expansion.smuggled import shifted
+from augmentor.errors import DataError
+from augmentor.model.memorisation import CopyCheck, distance_of, make_copy_check
+from augmentor.model.thumbnails import fine_views, views
+from tests.expansion.smuggled import moved, shifted
 
 
 def smooth_images(count: int, seed: int, size: int = 64) -> np.ndarray:
@@ -33,6 +30,12 @@ DISGUISES = {
     "shifted by one": lambda x: np.roll(x, (1, 0), (2, 3)),
     "noisy": lambda x: x + 0.04 * np.random.default_rng(2).normal(size=x.shape).astype(np.float32),
     "turned a little": lambda x: rotate(x, 8, (2, 3), reshape=False, order=1, mode="nearest"),
+    "turned by half a coarse step, and shifted": lambda x: moved(x, degrees=5.6, shift=(2, -2)),
+    "turned by 4 degrees": lambda x: moved(x, degrees=4),
+    "zoomed, turned and shifted": lambda x: moved(x, degrees=-12, zoom=1.12, shift=(-2, 1)),
+    "zoomed out, turned and shifted": lambda x: moved(x, degrees=12, zoom=0.9, shift=(2, 2)),
+    "turned by 45 degrees": lambda x: moved(x, degrees=45),
+    "turned by 120 degrees, and mirrored": lambda x: moved(x, degrees=120)[..., ::-1],
     "brighter": lambda x: 0.8 * x + 0.15,
     "brighter, and cut off": lambda x: np.clip(x + 0.2, -1, 1),
 }
@@ -75,59 +78,57 @@ def test_a_set_full_of_doubles_still_refuses_an_exact_copy():
     doubles = np.concatenate([TRAINING, TRAINING])  # under another patient's name
     check = make_copy_check(doubles, range(120), None)
     assert (check.distances(TRAINING)[0] < check.threshold).all()
+    assert "hold doubles under several patients' names" in check.warning
+    assert CHECK.warning is None
 
 
 def test_of_fewer_lesions_than_the_window_twins_are_held_to_as_much_less_of_a_percentile():
-    """Among 512 synthetic lesions the nearest is nearer by chance than among 60 training ones."""
+    """Among 512 synthetic lesions the nearest is nearer by chance than among 60 training ones. They are compared with
+    each other by coarse views alone, and so is what they are held to."""
     apart = [CHECK.distances(OTHERS)[0], CHECK.distances(TRAINING, np.eye(60, dtype=bool))[0]]
     assert CHECK.threshold == pytest.approx(np.percentile(apart, 1))
+    coarse = CopyCheck(CHECK.bank, 0.0, 1.0)
+    apart = [coarse.distances(OTHERS)[0], coarse.distances(TRAINING, np.eye(60, dtype=bool))[0]]
     assert CHECK.twin_threshold == pytest.approx(np.percentile(apart, 60 / 512))
-    assert 0 < CHECK.twin_threshold < CHECK.threshold
-
-
-@pytest.mark.parametrize("size", [28, 31, 64, 128])
-def test_views_are_thumbnails_of_the_image_that_torch_turned_and_zoomed(size):
-    image = np.random.default_rng(0).normal(size=(1, 1, size, size)).astype(np.float32)
-    moves = [(turn, zoom) for turn in (-8, 0, 8) for zoom in (1 / 1.09, 1, 1.09) if (turn, zoom) != (0, 1)]
-    moved = np.concatenate([turned_by_torch(image, *move) for move in moves])
-    np.testing.assert_allclose(views(image)[0, -len(moves) :], thumbnails(moved), atol=1e-6)
-
-
-def turned_by_torch(image: np.ndarray, degrees: float, zoom: float) -> np.ndarray:
-    pixels, angle = torch.tensor(image).double(), math.radians(degrees)
-    cosine, sine = math.cos(angle) * zoom, math.sin(angle) * zoom
-    matrix = torch.tensor([[[cosine, -sine, 0.0], [sine, cosine, 0.0]]], dtype=torch.float64)
-    grid = F.affine_grid(matrix, list(pixels.shape), align_corners=False)
-    return F.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False).numpy()
+    assert 0 < CHECK.twin_threshold < np.percentile(apart, 1)
 
 
 def test_chunks_do_not_change_the_distances(monkeypatch):
     whole, _ = CHECK.distances(OTHERS)
-    monkeypatch.setattr("augmentor.model.memorisation._CHUNK_NUMBERS", 8 * 33 * 60 * 7)
-    monkeypatch.setattr("augmentor.model.memorisation._CHUNK", 25)
+    monkeypatch.setattr("augmentor.model.memorisation._CHUNK_NUMBERS", 8 * 32 * 60 * 7)
+    monkeypatch.setattr("augmentor.model.memorisation._TOGETHER", {2: 3})
+    monkeypatch.setattr("augmentor.model.thumbnails._CHUNK_NUMBERS", 25 * 120 * 256)
     assert CHECK.distances(OTHERS)[0] == pytest.approx(whole, abs=1e-6)
     assert views(TRAINING) == pytest.approx(CHECK.bank, abs=1e-6)
+    assert fine_views(TRAINING) == pytest.approx(CHECK.fine, abs=1e-6)
 
 
-def test_each_image_has_the_parts_of_its_own_views_both_ways():
-    images = smooth_images(3, 6)
-    seen = turned_views(images)
-    assert seen.shape == (3, 4, 66, 64)
-    for image, turned in zip(images, seen, strict=True):
-        assert turned == pytest.approx(both_ways(views(image[None])[0]), abs=1e-6)
+def test_the_fine_alignment_only_brings_the_nearest_nearer_and_by_half_and_more_where_it_is_a_copy():
+    copies = moved(TRAINING, degrees=-5, zoom=1.05, shift=(2, -1))
+    coarse, fine = (check.distances(copies)[0] for check in (CopyCheck(CHECK.bank, 0.0, 1.0), CHECK))
+    assert (fine <= coarse + 1e-6).all()
+    assert np.median(fine) < 0.5 * np.median(coarse)
 
 
-@pytest.mark.parametrize("size", [16, 28, 64, 100])
-def test_thumbnails_have_unit_length_at_any_size(size):
-    assert np.linalg.norm(thumbnails(smooth_images(3, 4, size)), axis=1) == pytest.approx(1, abs=1e-5)
+def test_lesions_that_are_not_to_be_compared_stay_out_of_the_fine_alignment():
+    few = CopyCheck(CHECK.bank[:3], 0.0, 1.0, fine=CHECK.fine[:3])
+    distances, rows = few.distances(TRAINING[:3], np.eye(3, dtype=bool))
+    assert (rows != np.arange(3)).all()
+    assert distances.min() > 0.3
+    assert few.distances(TRAINING[:1], np.ones((1, 3), bool))[0] == pytest.approx(2)
 
 
-@pytest.mark.parametrize(("size", "count"), [(28, 33), (64, 33), (128, 57)])
-def test_an_image_is_found_in_its_own_views_however_it_is_mirrored_or_turned(size, count):
-    images = smooth_images(2, 5, size)
-    seen = views(images)
-    assert seen.shape == (2, count, 256)
-    assert seen[:, 0] == pytest.approx(thumbnails(images), abs=1e-6)
-    for moved in (np.rot90(images, 1, (2, 3)), images[..., ::-1], np.rot90(images[..., ::-1], 3, (2, 3))):
-        again, _ = CopyCheck(seen, 0.0, 1.0).distances(np.ascontiguousarray(moved))
-        assert again == pytest.approx(0, abs=3e-3)
+def test_likenesses_are_those_by_coarse_views():
+    likest = np.concatenate([found.max(1) for _, found in CHECK.likenesses(OTHERS)])
+    assert distance_of(likest) == pytest.approx(CopyCheck(CHECK.bank, 0.0, 1.0).distances(OTHERS)[0])
+
+
+@pytest.mark.parametrize("others", [None, OTHERS[:0]])
+def test_one_patient_alone_cannot_tell_what_a_near_copy_is(others):
+    with pytest.raises(DataError, match=r"of one patient, .* takes a second patient\. Add lesions of another patient"):
+        make_copy_check(TRAINING, ["a"] * 60, others)
+
+
+def test_lesions_of_one_held_out_patient_are_enough_to_tell():
+    check = make_copy_check(TRAINING, ["a"] * 60, OTHERS)
+    assert check.threshold == pytest.approx(CHECK.threshold, rel=0.2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from augmentor.model.mirroring import best_likenesses, both_ways, parities
+from augmentor.model.mirroring import best_likenesses, both_ways, parities, within
 
 SIDES = {256: (16, 16), 512: (8, 8, 8)}
 
@@ -34,3 +34,18 @@ def test_parts_keep_lengths_and_come_first_as_they_are(numbers):
     some = some_thumbnails(3, numbers, 2)
     assert np.linalg.norm(parities(some), axis=(0, 2)) == pytest.approx(1, abs=1e-6)
     assert np.array_equal(both_ways(some)[:, :3], parities(some))
+
+
+@pytest.mark.parametrize("numbers", SIDES)
+def test_within_a_disc_the_best_is_the_best_of_what_a_disc_shows_of_all_mirrorings_and_turns(numbers):
+    some, others = some_thumbnails(5, numbers, 0), some_thumbnails(7, numbers, 1)
+    places = np.indices(SIDES[numbers]) - (SIDES[numbers][0] - 1) / 2
+    inside = ((places**2).sum(0) <= (SIDES[numbers][0] / 2) ** 2).ravel()
+
+    def shown(small):
+        disc = small[:, inside] - small[:, inside].mean(1, keepdims=True)
+        return disc / np.linalg.norm(disc, axis=1, keepdims=True)
+
+    found = best_likenesses(within(both_ways(some)), within(parities(others)).swapaxes(1, 2))
+    expected = np.max([shown(one) @ shown(others).T for one in mirrorings(some)], axis=0)
+    assert found.reshape(2, 5, 7).max(0) == pytest.approx(expected, abs=1e-6)

@@ -69,3 +69,11 @@ def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "own.safetensors").write_bytes(b"nothing")
     with pytest.raises(UsageError, match=r"own.safetensors: can't be read as safetensors"):
         own_features(tmp_path / "own.safetensors")
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_named(tmp_path, broken):
+    weights = {"conv.weight": torch.zeros(4, 1, 3, 3), "fc.bias": torch.tensor([0.0, broken])}
+    save_file(weights, tmp_path / "own.safetensors")
+    with pytest.raises(UsageError, match=r"own\.safetensors: the weight fc\.bias holds NaN or infinity"):
+        own_features(tmp_path / "own.safetensors")

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from augmentor.errors import DataError, UsageError
@@ -21,6 +22,16 @@ def test_a_byte_order_mark_and_further_columns_do_not_disturb(tmp_path):
     lines = file.read_text(encoding="utf-8-sig").splitlines()
     file.write_text("\n".join([lines[0], *(line + ',""' for line in lines[1:])]), encoding="utf-8-sig")
     assert len(load_answers(tmp_path, key)) == len(key.lesions)
+
+
+@pytest.mark.parametrize("comma", [";", "\t"])
+def test_answers_that_a_spreadsheet_saved_again_are_read(tmp_path, comma):
+    key = plain_key(folder=tmp_path)
+    file = save(tmp_path, "anna", true_answers(key, "anna"))
+    plain = load_answers(tmp_path, key)
+    text = file.read_text(encoding="utf-8").replace('","', f'"{comma}"').replace("2.5", "2,5").replace('"', "")
+    file.write_text(text, encoding="utf-8-sig")
+    pd.testing.assert_frame_equal(load_answers(tmp_path, key), plain)
 
 
 def test_no_answers_say_what_to_do(tmp_path):

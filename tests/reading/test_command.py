@@ -1,9 +1,13 @@
 """`read make` and `read score` as a user types them."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
+from augmentor.cli.reading import show_reading
+from augmentor.reading.score import score_reading, told_share
 from tests.reading.kits import phantom_run, plain_key, save, true_answers
 
 
@@ -102,3 +106,28 @@ def test_a_folder_without_a_key_and_an_idle_run_option_are_told(tmp_path, answer
     assert augmentor("read", "score", tmp_path / "empty").says("has no key.json")
     outcome = augmentor("read", "score", answered, "--run", tmp_path)
     assert (outcome.code, outcome.says("Add --model")) == (2, True)
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 80, 120])
+@pytest.mark.parametrize("names", [("anna", "ben"), ("Dr_Maximiliane-Wilhelmine_von-Hohenstein", "ben")])
+def test_a_table_folds_names_and_keeps_every_number(tmp_path, monkeypatch, width, names):
+    key = plain_key(47, names, tmp_path / "reading")
+    for reader in names:
+        wrong = true_answers(key, reader)
+        wrong.loc[57:, "kind"] = wrong.loc[57:, "kind"].map({"real": "synthetic", "synthetic": "real"})
+        save(tmp_path / "reading", reader, wrong)
+    told = io.StringIO()
+    monkeypatch.setattr("augmentor.cli.reading.out", Console(file=told, width=width))
+    result = score_reading(tmp_path / "reading")
+    show_reading(result)
+    lines = told.getvalue().splitlines()
+    bar = "\N{BOX DRAWINGS LIGHT VERTICAL}"
+    rows = [[cell.strip() for cell in line.strip(bar).split(bar)] for line in lines if line.startswith(bar)]
+    numbers = [row[1:] for row in rows if any(row[1:])]
+    shown = [*result["readers"], result["all"]]
+    assert [row[0] for row in numbers] == [told_share(reader["kind"]) for reader in shown]
+    assert [row[2] for row in numbers] == [f"{reader['dprime']:.2f}" for reader in shown]
+    assert all(all(row) for row in numbers)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in told.getvalue()
+    assert "".join(row[0] for row in rows) == "".join(reader["reader"] for reader in shown)
+    assert any("\N{BOX DRAWINGS LIGHT VERTICAL AND RIGHT}" in line for line in lines)  # a line above the row of all

@@ -155,6 +155,10 @@ def test_too_few_real_lesions_are_told_with_what_fits(tmp_path):
         (["../x"], r"'\.\./x'"),
         ([], "nobody"),
         (["model"], "classifier"),
+        (["anna", "Model"], "'Model' is the name of the classifier"),
+        (["report"], "report.html. Give this reader another"),
+        (["REPORT", "ben"], "report.html"),
+        (["anna", "All"], "'All' is the name of the row that tells all readers together"),
     ],
 )
 def test_names_that_cannot_be_files_are_refused(tmp_path, readers, told):

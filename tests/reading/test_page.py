@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from augmentor.data.images import Intensity
+from augmentor.data.intensity import Intensity
 from augmentor.errors import DataError
 from augmentor.reading.page import make_page, read_page, write_page
 

@@ -6,7 +6,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.stats import binom
 
-from augmentor.data.images import Intensity
+from augmentor.data.intensity import Intensity
 from augmentor.reading.pixels import FileLesion, Treatment, find_treatment, read_lesion, stored_like, unit_step
 from tests.reading.properties import file_properties, hits
 

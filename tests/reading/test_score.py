@@ -7,7 +7,8 @@ from scipy.stats import beta
 
 from augmentor.errors import DataError
 from augmentor.reading import score as scoring
-from augmentor.reading.score import score_reading
+from augmentor.reading.score import score_reading, told_share
+from augmentor.reading.statistics import proportion
 from tests.reading.kits import plain_key, save, true_answers
 
 
@@ -153,3 +154,17 @@ def test_bad_answers_leave_the_score_as_it_was(tmp_path):
     with pytest.raises(DataError, match="no row"):
         score_reading(tmp_path)
     assert (tmp_path / "score.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("n", "right"), [(44, 29), (94, 57), (60, 39), (24, 18), (24, 12)])
+@pytest.mark.parametrize("form", [".0f", ".1f"])
+def test_an_interval_that_leaves_out_chance_is_told_as_one_and_another_is_not(n, right, form):
+    for hits in (right, n - right):  # above chance, and as far below it
+        found = proportion(np.arange(n) < hits, np.arange(n))
+        low, high = (float(bound) for bound in told_share(found, form).split("(")[1].rstrip(")").split(" to "))
+        assert (low > 50) == (found["low"] > 0.5)
+        assert (high < 50) == (found["high"] < 0.5)
+
+
+def test_a_share_of_nothing_is_no_number():
+    assert told_share(proportion(np.array([], bool), np.array([]))) == "no answer"

@@ -40,6 +40,20 @@ def test_readers_who_agree_count_as_one_and_others_as_several():
     assert widths[2] < 0.75 * widths[0]
 
 
+@pytest.mark.parametrize("readers", [2, 4])
+def test_one_answer_more_does_not_make_an_interval_jump(readers):
+    """Half of the readers are right on every lesion, which varies least of all; then one more is, on one lesion."""
+    lesions = np.repeat(np.arange(30), readers)
+    right = np.tile(np.arange(readers) < readers // 2, 30)
+    more = right.copy()
+    more[readers - 1] = True
+    even, odd = proportion(right, lesions), proportion(more, lesions)
+    assert odd["high"] - odd["low"] == pytest.approx(even["high"] - even["low"], rel=0.02)
+    for extreme in (np.zeros(60, bool), np.ones(60, bool)):  # where nothing tells readers apart, lesions count
+        found = proportion(extreme, np.repeat(np.arange(30), 2))
+        assert found["high"] - found["low"] == pytest.approx(1 - 0.025 ** (1 / 30))
+
+
 def test_a_coin_is_rejected_as_often_as_it_should_be():
     drawn = np.random.default_rng(0).random((500, 60)) < 0.5
     assert np.mean([against_chance(right) < 0.05 for right in drawn]) < 0.05

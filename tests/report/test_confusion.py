@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from augmentor.report import confusion, figures
 from tests.report.overlaps import overlapping_texts
@@ -54,3 +57,46 @@ def test_only_the_first_classifier_is_drawn_when_there_are_many(predictions):
 
 def test_a_name_with_dollars_is_no_formula(predictions):
     assert figures.png(confusion.confusion_plot(predictions.assign(arm="$\\frac$")))
+
+
+def of_classes(names: list[str]) -> pd.DataFrame:
+    """Three arms that take every class for every other one as often."""
+    pairs = pd.MultiIndex.from_product([("real", "classic", "classic+gan"), names, names])
+    table = pairs.set_names(["arm", "label", "predicted"]).to_frame(index=False)
+    return table.assign(classifier="svm", **{f"p_{name}": 0.5 for name in names})
+
+
+@pytest.mark.parametrize("columns", [2, 4])
+@pytest.mark.parametrize("count", [6, 7, 8, 12, 16])
+@pytest.mark.parametrize("name", ["class", "pigmented benign keratosis of type"])
+def test_the_names_of_many_classes_do_not_overlap(count, name, columns):
+    figure = confusion.confusion_plot(of_classes([f"{name} {number:02d}" for number in range(count)]), columns)
+    assert overlapping_texts(figure) == []
+
+
+@pytest.mark.parametrize("columns", [2, 4])
+@pytest.mark.parametrize("count", [2, 3, 5, 8, 12])
+@pytest.mark.parametrize("name", ["class", "pigmented benign keratosis of type"])
+def test_a_hundred_percent_has_room_in_its_cell(count, name, columns):
+    classes = [f"{name} {number:02d}" for number in range(count)]
+    right = of_classes(classes).assign(predicted=lambda rows: rows["label"])
+    figure = confusion.confusion_plot(right, columns)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        assert max(text.get_window_extent().width for text in axes.texts) < axes.bbox.width / count
+
+
+def test_every_share_stands_out_on_its_blue():
+    """By the contrast that WCAG 2.1 demands of text."""
+    blues = matplotlib.colormaps["Blues"]
+    for share in np.linspace(0, 1, 101):
+        matrix = pd.DataFrame([[share, 1 - share], [0.0, 0.0]], index=list("ab"), columns=list("ab"))
+        axes = Figure().add_subplot()
+        confusion._draw_matrix(axes, matrix)
+        light = [_luminance(color) for color in (axes.texts[0].get_color(), blues(share))]
+        assert (max(light) + 0.05) / (min(light) + 0.05) > 4.4
+
+
+def _luminance(color: object) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))

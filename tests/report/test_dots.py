@@ -61,3 +61,12 @@ def test_readers_stand_beside_the_line_of_chance():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["anna", "ben"]
     assert axes.lines[-1].get_xdata() == [0.5, 0.5]
     assert overlapping_texts(figure) == []
+
+
+def test_a_reader_of_forty_letters_leaves_the_axis_its_place():
+    names = ["Dr_Maximiliane-Wilhelmine_von-Hohenstein", "Dr_Maximiliane-Wilhelmine_von-Hohenzollern"[:40], "ben"]
+    figure = dots.readers_plot([{"reader": name, "accuracy": 0.7, "low": 0.5, "high": 0.8} for name in names])
+    (axes,) = figure.axes
+    assert overlapping_texts(figure) == []
+    assert axes.get_position().width > 0.5
+    assert len({label.get_text() for label in axes.get_yticklabels()}) == len(names)

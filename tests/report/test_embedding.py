@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from augmentor.report import embedding
+from augmentor.report.sections.plane import plane as section
 from tests.report.overlaps import overlapping_texts
 
 
@@ -47,3 +50,13 @@ def test_of_many_classes_the_largest_are_drawn_in_their_order():
 def test_names_neither_overlap_nor_leave_the_figure(count, columns):
     names = ["a class with a rather long name indeed", *"bcdefgh"][:count]
     assert overlapping_texts(embedding.embedding_plot(plane(names), columns)) == []
+
+
+def test_the_lesions_that_a_fit_held_out_are_called_so(tmp_path):
+    plane(["cyst", "scar"]).to_csv(tmp_path / "embedding.csv", index=False)
+    source = SimpleNamespace(embedding=tmp_path / "embedding.csv", name="", figure=lambda *_: tmp_path / "plane.png")
+    (picture,) = section(SimpleNamespace(together=[source]), tmp_path).blocks
+    assert "real, held out" in picture.alt
+    assert "test" not in picture.alt + picture.caption
+    figure = embedding.embedding_plot(plane(["cyst"]), 1, embedding.NAMES_OF_A_FIT)
+    assert "real, held out" in [text.get_text() for text in figure.legends[0].get_texts()]

@@ -67,7 +67,7 @@ def test_the_terminal_says_what_the_page_says(monkeypatch, held_out, real):
     show.show_evaluation(Evaluation(**sides, **numbers, **others))
     lines = [[x.strip() for x in re.split("[│┃]", line)[1:-1]] for line in shown.file.getvalue().splitlines()]
     assert ["", "synthetic", "real lesions, augmented", "floor: real lesions", "training halves"] in lines
-    assert ["kid", "0.000 (-0.500 to 0.500)", "1.000", "2.000", "3.000"] in lines
+    assert ["kid (lower is better)", "0.000 (-0.500 to 0.500)", "1.000", "2.000", "3.000"] in lines
     told = {line[0]: line[1] for line in lines if len(line) == 2}
     for name in evaluation.MEANINGS.keys() - {"near_copies", "authenticity_held_out"}:
         assert told[evaluation.MEANINGS[name].format(real=real)] == "0.700 (0.600 to 0.800)"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from augmentor.errors import UsageError
+from augmentor.report.html import report
 from augmentor.report.sources import find_sources
 from tests.report.fake import write_benchmark, write_enlarged, write_judged, write_reading, write_run
 
@@ -74,3 +75,59 @@ def test_a_benchmark_that_holds_something_else_is_named(tmp_path, name, content)
     (benchmark,) = find_sources([folder]).benchmarks
     with pytest.raises(UsageError, match=f"{name}: is damaged"):
         _ = benchmark.summary, benchmark.results
+
+
+FOREIGN = {
+    "metrics.jsonl": '{"loss": 0.9}\n{"loss": 0.8}\n',
+    "score.json": '{"accuracy": 0.9}',
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_of_another_tool_beside_our_folders_is_passed_over(tmp_path, name):
+    """Only its name is like that of ours."""
+    write_enlarged(tmp_path / "expanded")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / name).write_text(FOREIGN[name])
+    found = find_sources([tmp_path])
+    assert (len(found.enlarged), found.fits, found.readings) == (1, [], [])
+    assert report([tmp_path], tmp_path / "report").exists()
+    with pytest.raises(UsageError, match="holds nothing to report"):
+        find_sources([tmp_path / "other"])
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("evaluation.json", {"accuracy": 0.9}),
+        ("score.json", {"accuracy": 0.9}),
+        ("summary.json", {"data": {}, "verdict": "none"}),
+    ],
+)
+def test_a_file_that_lacks_what_a_page_tells_is_named(tmp_path, name, left):
+    home = {
+        "evaluation.json": lambda: write_judged(tmp_path / "here", np.random.default_rng(0)),
+        "score.json": lambda: write_reading(tmp_path / "here"),
+        "summary.json": lambda: write_benchmark(tmp_path, ("classic",), ("logistic",), gans=False),
+    }[name]()
+    (home / name).write_text(json.dumps(left))
+    with pytest.raises(UsageError, match=rf"{name}: is damaged \(no "):
+        report([home], tmp_path / "report")
+
+
+@pytest.mark.parametrize("name", ["arms", "comparisons", "data", "metric", "recipe", "seconds", "verdict"])
+def test_a_summary_that_lacks_a_part_is_told_by_name(tmp_path, name):
+    folder = write_benchmark(tmp_path, ("classic",), ("logistic",), gans=False)
+    summary = json.loads((folder / "summary.json").read_text())
+    del summary[name]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(UsageError, match=rf"summary.json: is damaged \(no {name} in it\)"):
+        report([folder], tmp_path / "report")
+
+
+@pytest.mark.parametrize("content", ['{"loss": 0.9}\n', "{no}\n"])
+def test_damaged_metrics_are_named(tmp_path, content):
+    run = write_run(tmp_path / "run", np.random.default_rng(0), steps=10)
+    (run / "metrics.jsonl").write_text(content)
+    with pytest.raises(UsageError, match=r"metrics.jsonl: is damaged"):
+        report([run], tmp_path / "report")

@@ -101,7 +101,7 @@ def test_none_is_told_as_no_synthetic_lesions():
 
 
 def test_parts_without_rows_have_no_table():
-    assert tables.choices_table([]) is tables.mcnemar_table([]) is tables.fits_table([]) is None
+    assert tables.choices_table([]) is tables.mcnemar_table([]) is tables.fits_table([], "") is None
     assert tables.class_tables([]) == []
 
 
@@ -115,7 +115,7 @@ def test_an_error_is_told_by_its_first_line():
         "per_class": None,
         "error": "ValueError: no\n  frame",
     }
-    assert only_row(tables.failed_table([cell])) == ["gan-only", "svm", "a", "2", "1.5", "all", "ValueError: no"]
+    assert only_row(tables.failed_table([cell], "")) == ["gan-only", "svm", "a", "2", "1.5", "all", "ValueError: no"]
 
 
 def test_the_factor_of_auto_is_the_one_it_chose_and_no_other():
@@ -125,10 +125,10 @@ def test_the_factor_of_auto_is_the_one_it_chose_and_no_other():
     auto, other = tables.sets_table(pd.DataFrame(cells)).groups[""]
     assert (auto[1], other[1]) == ("chosen", "3")
     failed = {**NAMES, "fold": "a", "seed": 0, "factor": 3.0, "per_class": None, "error": "ValueError: no"}
-    assert only_row(tables.failed_table([failed]))[4] == "chosen"
+    assert only_row(tables.failed_table([failed], ""))[4] == "chosen"
 
 
 def test_a_gan_that_failed_is_named_beside_the_others():
     fit = {"run": "gans/a", "fold": "a", "seed": 0, "per_class": 20, "error": "ValueError: no\n  frame"}
-    told = only_row(tables.fits_table([fit]))
+    told = only_row(tables.fits_table([fit], ""))
     assert told == ["gans/a", "a", "0", "20", "not measured", "not measured", "failed: ValueError: no"]

@@ -28,7 +28,7 @@ class Flat(nn.Module):
 
 def test_a_grid_is_cut_as_a_fit_lays_it_out(tmp_path):
     images, labels = torch.full((7, 1, 16, 16), -1.0), torch.tensor([0, 0, 0, 0, 0, 1, 1])
-    save_grid(tmp_path / "grid.png", Flat(), images, labels, seed=0)
+    save_grid(tmp_path / "grid.png", Flat(), images, labels, ["cyst", "nevus"], seed=0)
     first, second = tiles.cut_grid(tmp_path / "grid.png")
     assert [len(first.real), len(second.real)] == [4, 2]
     assert [len(first.synthetic), len(second.synthetic)] == [8, 8]

@@ -2,21 +2,16 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import UsageError
+from augmentor.lettering import unframed
 from augmentor.model.checkpoint import load_checkpoint
 from augmentor.training.fit import fit
 from augmentor.training.run import open_run
-from tests.lesion_sets import tiny_recipe, write_set
+from tests.lesion_sets import phantom_volumes, tiny_recipe, write_set
 
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    """A fit points runs/latest below the working folder, which is nobody's checkout."""
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")  # runs/ is one of the working folder
 
 
 def test_a_run_folder_holds_what_was_promised(tmp_path, lesions, monkeypatch, snapshots_of):
@@ -31,21 +26,16 @@ def test_a_run_folder_holds_what_was_promised(tmp_path, lesions, monkeypatch, sn
     assert run.chosen_checkpoint.exists()
 
 
-def phantom_volumes(folder):
-    write_phantom(folder, patients=6, per_class=6, size=16, dims=3)
-    return read_lesions(folder)
-
-
 def test_a_fit_of_volumes_with_masks_shows_both(tmp_path):
     lesions = phantom_volumes(tmp_path / "lesions")
     model = {"spatial_dims": 3, "with_mask": True}
     run = fit(lesions, tiny_recipe(model=model, training={"kimg": 0.016, "snapshots": 1}), tmp_path / "run")
     card = load_checkpoint(run.chosen_checkpoint)[1]
     assert (card.shape, card.spacing_mm) == ((1, 16, 16, 16), pytest.approx((0.8, 0.8, 0.8)))
-    pictures = {f.relative_to(run.samples): Image.open(f) for f in run.samples.rglob("*.png")}
+    pictures = {f.relative_to(run.samples): unframed(f) for f in run.samples.rglob("*.png")}
     assert len(pictures) == 4
-    assert {picture.size for picture in pictures.values()} == {(12 * 16 + 4, 3 * 16)}
-    mask = next(np.asarray(picture) for name, picture in pictures.items() if name.parts[0] == "masks")
+    assert {picture.shape for picture in pictures.values()} == {(3 * 16, 12 * 16 + 4)}
+    mask = next(picture for name, picture in pictures.items() if name.parts[0] == "masks")
     assert set(np.unique(mask)) == {0, 255}
 
 

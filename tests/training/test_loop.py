@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from augmentor.model.gan import build_gan
-from augmentor.model.graft import TrainingLesions
+from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import ModelName, ModelSection, TrainingSection
 from augmentor.training import loop
 from augmentor.training.loop import Trainer

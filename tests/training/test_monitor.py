@@ -1,9 +1,11 @@
 """What the monitor says of a discriminator; its measures are tested where their arithmetic is."""
 
+import numpy as np
 import pytest
 import torch
 
-from augmentor.training.monitor import LoadedLesions, Monitor
+from augmentor.model.lesions import LoadedLesions
+from augmentor.training.monitor import Monitor
 
 
 class Judge(torch.nn.Module):
@@ -103,3 +105,18 @@ def test_a_class_of_one_training_lesion_has_no_floor_and_ends_no_fit():
     train = LoadedLesions(one.images, torch.tensor([0, 0, 0, 1]))
     found = Monitor(train, side(0.1), 0).floor()
     assert found["mmd"] is not None
+
+
+def test_a_feature_that_few_held_out_lesions_hardly_show_does_not_decide(monkeypatch):
+    """Three held-out lesions a class agree in the last feature by chance; the training lesions vary in it."""
+    drawn = np.random.default_rng(0)
+    ours, near = drawn.normal(size=(40, 20)), drawn.normal(size=(128, 20))
+    theirs = drawn.normal(size=(6, 20))
+    theirs[:, -1] = 0.001 * theirs[:, -1]
+    far = near * np.where(np.arange(20) < 19, 1.5, 0.01)  # farther from other patients in all features but the last
+    found = {len(ours): ours, len(theirs): theirs}
+    monkeypatch.setattr(Monitor, "_features", lambda _, images: found[len(images)])
+    monitor = Monitor(side(0.0, len(ours)), side(0.0, len(theirs)), 0)
+    labels = np.arange(128) % 2
+    distances = [monitor._compare(features, labels)[0] for features in (near, far)]
+    assert distances[0] < distances[1]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from augmentor.training.monitor import LoadedLesions
+from augmentor.model.lesions import LoadedLesions
 from augmentor.training.reach import RANGES, USUAL, choose_reach, measure_reach
 
 SIZE, COUNT = 24, 36

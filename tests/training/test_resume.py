@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import nibabel
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -10,10 +12,10 @@ from augmentor.model.checkpoint import load_tensors, save_tensors
 from augmentor.training.fit import fit, fit_or_resume, resume_fit
 from augmentor.training.loop import Trainer
 from augmentor.training.run import Run, at_work_in
-from tests.lesion_sets import tiny_recipe, write_set
+from tests.lesion_sets import phantom_volumes, tiny_recipe, write_set
 
 
-def kill_at(step: int, lesions, out, monkeypatch) -> Run:
+def kill_at(step: int, lesions, out, monkeypatch, recipe=None) -> Run:
     """A fit whose process ended before its run.json was written."""
     before = Trainer.train_step
 
@@ -25,7 +27,7 @@ def kill_at(step: int, lesions, out, monkeypatch) -> Run:
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_step", killed)
         with pytest.raises(SystemExit):
-            fit(lesions, tiny_recipe(), out, latest=False)
+            fit(lesions, recipe or tiny_recipe(), out, latest=False)
     return Run(out)
 
 
@@ -104,7 +106,7 @@ def test_a_folder_that_no_fit_left_is_not_removed(tmp_path, lesions):
 
 def test_a_run_by_another_recipe_or_of_other_lesions_is_not_taken_for_this_one(tmp_path, lesions):
     fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
-    with pytest.raises(UsageError, match="another recipe"):
+    with pytest.raises(UsageError, match=r"another recipe \(training\.seed is 0 there and 1 here\)"):
         fit_or_resume(lesions, tiny_recipe(training={"seed": 1}), tmp_path / "run")
     with pytest.raises(UsageError, match="other lesions"):
         fit_or_resume(lesions.rows(range(0, len(lesions), 2)), tiny_recipe(), tmp_path / "run")
@@ -133,6 +135,49 @@ def test_a_fit_does_not_go_on_with_images_that_have_changed(tmp_path, monkeypatc
     Image.open(lesions.paths[0]).transpose(Image.Transpose.ROTATE_90).save(lesions.paths[0])
     with pytest.raises(DataError, match=f"{lesions.paths[0]}: holds other pixels than when {killed}"):
         resume_fit(tmp_path / "run")
+
+
+@pytest.fixture
+def masked(tmp_path):
+    """Volumes with masks, and a recipe for them."""
+    return phantom_volumes(tmp_path / "lesions"), tiny_recipe(model={"spatial_dims": 3, "with_mask": True})
+
+
+def turn_a_mask(lesions) -> str:
+    """The path of the lesion whose mask shows another place afterwards."""
+    mask = nibabel.load(lesions.table["mask"].iloc[0])
+    nibabel.save(nibabel.Nifti1Image(np.roll(np.asarray(mask.dataobj), 3, axis=0), mask.affine), mask.get_filename())
+    return lesions.paths[0]
+
+
+def test_a_run_of_masks_that_have_changed_since_is_not_taken_for_this_one(tmp_path, masked):
+    lesions, recipe = masked
+    run = fit_or_resume(lesions, recipe, tmp_path / "run")
+    assert fit_or_resume(lesions, recipe, tmp_path / "run").folder == run.folder
+    turned = turn_a_mask(lesions)
+    with pytest.raises(UsageError, match="of lesions with other masks"):
+        fit_or_resume(lesions, recipe, tmp_path / "run")
+    with pytest.raises(DataError, match=f"{turned}: its mask shows another lesion than when"):
+        run.require_unchanged()
+
+
+def test_another_machines_arithmetic_makes_no_other_recipe_where_it_is_left_open(tmp_path, lesions, monkeypatch):
+    monkeypatch.setattr("augmentor.model.gan.computes_in_bfloat16", lambda *_: False)
+    run = fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    monkeypatch.setattr("augmentor.model.gan.computes_in_bfloat16", lambda *_: True)
+    assert fit_or_resume(lesions, tiny_recipe(), tmp_path / "run").folder == run.folder
+    with pytest.raises(UsageError, match=r"training\.precision is 32-true there and bf16-mixed here"):
+        fit_or_resume(lesions, tiny_recipe(training={"precision": "bf16-mixed"}), tmp_path / "run")
+
+
+def test_volumes_begun_in_bfloat16_elsewhere_go_on_here_in_float32_alone(tmp_path, masked, monkeypatch):
+    lesions, recipe = masked
+    killed = kill_at(6, lesions, tmp_path / "run", monkeypatch, recipe)
+    begun = (killed.folder / "recipe.toml").read_text()
+    (killed.folder / "recipe.toml").write_text(begun.replace('"32-true"', '"bf16-mixed"'))
+    with pytest.raises(UsageError, match=r"bf16-mixed, in which a CPU.s gradients.*--resume --device cpu"):
+        resume_fit(killed.folder)
+    assert resume_fit(killed.folder, device="cpu").finished
 
 
 def test_latest_moves_only_where_it_is_asked_to(tmp_path, lesions, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,10 +27,7 @@ BEGUN = ("recipe.toml", "checkpoints/resume.safetensors", "checkpoints/resume.js
 ENDED = ("recipe.toml", "run.json")
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    """runs/ is one of the working folder, which is nobody's checkout."""
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")  # runs/ is one of the working folder
 
 
 def folder_with(folder, *names, age=0):
@@ -65,6 +63,13 @@ def test_what_is_no_finished_run_is_not_opened(tmp_path):
     begun = folder_with(tmp_path / "begun", *BEGUN)
     with pytest.raises(UsageError, match=f"this fit has not ended. Go on with `augmentor fit --resume --out {begun}`"):
         open_run(begun)
+
+
+def test_the_command_that_goes_on_with_a_run_can_be_copied(tmp_path):
+    begun = folder_with(tmp_path / "Läuf 1", *BEGUN)
+    with pytest.raises(UsageError) as told:
+        open_run(begun)
+    assert shlex.split(str(told.value).split("`")[1]) == ["augmentor", "fit", "--resume", "--out", str(begun)]
 
 
 def test_the_latest_run_is_opened_where_it_lies(tmp_path):

@@ -2,11 +2,11 @@
 
 import errno
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from augmentor.lettering import unframed
 from augmentor.training.samples import GAP, REAL, SYNTHETIC, save_grid
 from tests.report.test_tiles import Flat
 
@@ -16,12 +16,13 @@ SIDE = 16
 def grid_of(tmp_path):
     """Two classes, of 5 and 2 black lesions."""
     images = torch.full((7, 1, SIDE, SIDE), -1.0)
-    save_grid(tmp_path / "grid.png", Flat(), images, torch.tensor([0] * 5 + [1] * 2), seed=0)
-    return np.asarray(Image.open(tmp_path / "grid.png"))
+    save_grid(tmp_path / "grid.png", Flat(), images, torch.tensor([0] * 5 + [1] * 2), ["cyst", "nevus"], seed=0)
+    return unframed(tmp_path / "grid.png")
 
 
 def test_a_row_is_a_class_with_real_lesions_a_gap_and_synthetic_ones(tmp_path):
     pixels = grid_of(tmp_path)
+    assert Image.open(tmp_path / "grid.png").width > pixels.shape[1] + SIDE  # the names of the classes
     assert pixels.shape == (2 * SIDE, (REAL + SYNTHETIC) * SIDE + GAP)
     assert not pixels[:SIDE, : REAL * SIDE].any()
     assert not pixels[SIDE:, : 2 * SIDE].any()
@@ -36,7 +37,8 @@ def test_a_picture_that_can_not_be_written_leaves_the_one_of_before(tmp_path, mo
 
     before = grid_of(tmp_path)
     monkeypatch.setattr("augmentor.files.os.fsync", full)
+    images = torch.zeros(2, 1, SIDE, SIDE)
     with pytest.raises(OSError, match="No space left"):
-        save_grid(tmp_path / "grid.png", Flat(), torch.zeros(2, 1, SIDE, SIDE), torch.tensor([0, 1]), seed=0)
-    assert (np.asarray(Image.open(tmp_path / "grid.png")) == before).all()
+        save_grid(tmp_path / "grid.png", Flat(), images, torch.tensor([0, 1]), ["cyst", "nevus"], seed=0)
+    assert (unframed(tmp_path / "grid.png") == before).all()
     assert [file.name for file in tmp_path.iterdir()] == ["grid.png"]

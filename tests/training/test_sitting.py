@@ -1,5 +1,6 @@
 """How a sitting ends before the fit does."""
 
+import shlex
 import signal
 
 import pytest
@@ -34,6 +35,23 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monke
     assert [s["step"] for s in snapshots_of(resumed)] == [0, 2, 8]
 
 
+@pytest.mark.parametrize("stop", [4, 8])
+def test_the_command_that_goes_on_can_be_copied(tmp_path, lesions, monkeypatch, stop):
+    step, folder = Trainer.train_step, tmp_path / "Läuf 1"
+
+    def interrupted(trainer):
+        if trainer.step == stop - 1:
+            signal.raise_signal(signal.SIGINT)
+        return step(trainer)
+
+    monkeypatch.setattr(Trainer, "train_step", interrupted)
+    with pytest.raises(InterruptedFitError) as told:
+        fit(lesions, tiny_recipe(), folder)
+    *_, command, _ = str(told.value).split("`")
+    words = ["fit", "--resume", "--out"] if stop < 8 else ["expand", "--run"]
+    assert shlex.split(command) == ["augmentor", *words, str(folder)]
+
+
 @pytest.mark.parametrize("name", ["train_step", "state"])  # a step; a snapshot, which saves the state
 def test_ctrl_c_in_the_last_step_or_snapshot_ends_the_run_and_says_that_it_was_heard(
     tmp_path, lesions, monkeypatch, name
@@ -51,10 +69,18 @@ def test_ctrl_c_in_the_last_step_or_snapshot_ends_the_run_and_says_that_it_was_h
     assert open_run(tmp_path / "run").summary["steps"] == 8
 
 
-def test_losses_that_are_no_numbers_end_the_fit_and_leave_the_snapshots_before(tmp_path, lesions, monkeypatch):
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_losses_that_are_no_numbers_end_the_fit_and_leave_the_snapshots_before(
+    tmp_path, lesions, monkeypatch, precision
+):
     step = Trainer.train_step
     monkeypatch.setattr(Trainer, "train_step", lambda trainer: step(trainer) | {"loss_d": torch.tensor(torch.nan)})
-    with pytest.raises(AugmentorError, match=r"the losses left the numbers at step 1 .*Lower training\.generator_lr"):
-        fit(lesions, tiny_recipe(), tmp_path / "run")
+    rates = r"generator_lr \(0\.0001\) or training\.discriminator_lr \(0\.5\)"
+    recipe = tiny_recipe(training={"discriminator_lr": 0.5, "precision": precision})
+    with pytest.raises(
+        AugmentorError, match=rf"the losses left the numbers at step 1 .*Lower training\.{rates}"
+    ) as told:
+        fit(lesions, recipe, tmp_path / "run")
+    assert ("set training.precision to 32-true" in str(told.value)) == (precision == "bf16-mixed")
     assert Run(tmp_path / "run").resumable
     assert [m["kind"] for m in Run(tmp_path / "run").metrics] == ["snapshot"]

@@ -82,9 +82,19 @@ def _numbers(benchmark: Benchmark) -> list[Block]:
     ]
     found: list[Block] = [tables.arms_table(_arms(benchmark)), *compared[:1]]
     if not compared:
-        found.append(Text(f"Nothing was compared: the arm {BASELINE} was not run."))
+        found.append(Text(f"Nothing was compared: {_why_not(benchmark)}."))
     for title, parts in folded:
         known: list[Block] = [part for part in parts if part]
         if known:
             found.append(Folded(title, known))
     return found
+
+
+def _why_not(benchmark: Benchmark) -> str:
+    """Why no arm was compared to classic: one of the two was not run, or what failed left no pair."""
+    run = {*benchmark.summary["recipe"]["benchmark"].get("arms", ()), *_arms(benchmark)["arm"]}
+    if BASELINE not in run:
+        return f"the arm {BASELINE} was not run"
+    if run == {BASELINE}:
+        return f"{BASELINE} is the only arm that was run"
+    return f"no classifier has cells of both {BASELINE} and another arm that did not fail"

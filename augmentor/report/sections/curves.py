@@ -6,7 +6,7 @@ from pathlib import Path
 
 from augmentor.benchmarking.arms import BASELINE
 from augmentor.report import curves as drawing
-from augmentor.report.blocks import Beside, Block, Picture, Section, Text
+from augmentor.report.blocks import Beside, Block, Part, Picture, Section
 from augmentor.report.numbers import in_points, words
 from augmentor.report.pictures import single
 from augmentor.report.sources import Benchmark, Sources, read_cells
@@ -16,8 +16,7 @@ def curves(sources: Sources, out: Path) -> Section | None:
     blocks: list[Block] = []
     for benchmark in sources.benchmarks:
         if drawn := _of(benchmark, out):
-            blocks += [Text("", lead=benchmark.name)] if benchmark.name else []
-            blocks.append(Beside(drawn))
+            blocks.append(Part(benchmark.name, [Beside(drawn)]) if benchmark.name else Beside(drawn))
     return Section("How the gain depends on the number of lesions", blocks) if blocks else None
 
 

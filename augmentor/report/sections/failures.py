@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from augmentor.report import tables
 from augmentor.report.blocks import Block, Folded, Section, Text
-from augmentor.report.sources import Sources
+from augmentor.report.sources import Benchmark, Sources
 
-MAX_SHOWN = 8  # rows before the rest is folded away
+MAX_SHOWN = 8  # rows of a benchmark before the rest is folded away
 
 
 def failures(sources: Sources, _: Path) -> Section | None:
-    failed = [cell for benchmark in sources.benchmarks for cell in benchmark.summary.get("failed") or []]
-    if not failed:
+    """A table a benchmark; what failed there is told in the summary."""
+    blocks = [block for benchmark in sources.benchmarks for block in _of(benchmark)]
+    count = sum(len(_failed(benchmark)) for benchmark in sources.benchmarks)
+    if not count:
         return None
-    blocks: list[Block] = [
-        Text(
-            "What failed is left out of everything below. A benchmark that is started again in the same folder tries "
-            "it once more and keeps the rest.",
-        ),
-        tables.failed_table(failed[:MAX_SHOWN]),
-    ]
-    if rest := failed[MAX_SHOWN:]:
-        blocks.append(Folded(f"The other {len(rest)}", [tables.failed_table(rest)]))
-    return Section(f"{len(failed)} cell{'' if len(failed) == 1 else 's'} failed", blocks)
+    told = Text(
+        "What failed is left out of everything below. A benchmark that is started again in the same folder tries it "
+        "once more and keeps the rest.",
+    )
+    return Section(f"{count} cell{'' if count == 1 else 's'} failed", [told, *blocks])
+
+
+def _failed(benchmark: Benchmark) -> list[dict[str, Any]]:
+    return benchmark.summary.get("failed") or []
+
+
+def _of(benchmark: Benchmark) -> list[Block]:
+    shown, rest = _failed(benchmark)[:MAX_SHOWN], _failed(benchmark)[MAX_SHOWN:]
+    caption = benchmark.titled("Cells that failed, each with the first line of its error")
+    blocks: list[Block] = [tables.failed_table(shown, caption)] if shown else []
+    if rest:
+        folded = tables.failed_table(rest, benchmark.titled("More cells that failed"))
+        blocks.append(Folded(benchmark.titled(f"The other {len(rest)}"), [folded]))
+    return blocks

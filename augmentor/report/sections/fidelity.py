@@ -12,7 +12,7 @@ from augmentor.report.evaluation import MEANINGS, NAMES
 from augmentor.report.fidelity import fidelity_plot
 from augmentor.report.numbers import bounded, number, words
 from augmentor.report.pictures import chart
-from augmentor.report.sources import Fit, Judged, Sources
+from augmentor.report.sources import Evaluated, Judged, Sources
 
 IN_THE_SET = "to be taken out of the set: `copies` in evaluation.json begins with them"
 
@@ -31,7 +31,7 @@ def fidelity(sources: Sources, out: Path) -> Section | None:
     return Section("Fidelity beside its floor", blocks) if blocks else None
 
 
-def _of(fit: Fit, out: Path) -> list[Block]:
+def _of(fit: Evaluated, out: Path) -> list[Block]:
     scores = evaluation.scores(fit.evaluation)
     blocks: list[Block] = []
     if not scores.empty:
@@ -56,7 +56,7 @@ def _of(fit: Fit, out: Path) -> list[Block]:
     return blocks
 
 
-def _space(fit: Fit, out: Path, space: str, scores: pd.DataFrame) -> list[Block]:
+def _space(fit: Evaluated, out: Path, space: str, scores: pd.DataFrame) -> list[Block]:
     mean = scores[scores["class"] == "mean"]
     blocks: list[Block] = [_picture(fit, out, space, scores)]
     if len(mean):
@@ -67,7 +67,7 @@ def _space(fit: Fit, out: Path, space: str, scores: pd.DataFrame) -> list[Block]
     return blocks
 
 
-def _picture(fit: Fit, out: Path, space: str, scores: pd.DataFrame) -> Picture:
+def _picture(fit: Evaluated, out: Path, space: str, scores: pd.DataFrame) -> Picture:
     sides = ", ".join(name for side, name in NAMES.items() if side in scores)
     measures = ", ".join(words(measure) for measure in dict.fromkeys(scores["measure"]))
     return chart(
@@ -101,7 +101,7 @@ def _table(caption: str, groups: dict[str, pd.DataFrame]) -> Table:
     return Table(caption, heads, rows)
 
 
-def _whole_table(fit: Fit, whole: dict[str, dict[str, float | None]]) -> Table:
+def _whole_table(fit: Evaluated, whole: dict[str, dict[str, float | None]]) -> Table:
     fate = IN_THE_SET if isinstance(fit, Judged) else "which expand refuses"
     meanings = {name: told.format(real=fit.compared_with, fate=fate) for name, told in MEANINGS.items()}
     rows = [[meanings.get(name, words(name)), bounded(found)] for name, found in whole.items()]

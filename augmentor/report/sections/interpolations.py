@@ -20,7 +20,7 @@ def interpolations(sources: Sources, _: Path) -> Section | None:
     blocks: list[Block] = []
     for fit in sources.evaluated:
         file = fit.folder / FOLDER / INTERPOLATIONS
-        if file.is_file():
+        if isinstance(fit, Fit) and file.is_file():
             found = _of(fit, file)
             blocks.append(Part(fit.name, [found]) if fit.name else found)
     return Section("From one latent to another", [Text(TOLD), *blocks]) if blocks else None

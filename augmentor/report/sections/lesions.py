@@ -49,16 +49,23 @@ def _places(row: Row) -> list[tuple[str, int]]:
 
 def _lesions(label: str, row: Row, made: str, limit: int) -> Lesions:
     """As many lesions as take at most `limit` bytes, real and synthetic ones in turn."""
-    groups = [_tiles(label, "real", row.real), _tiles(label, "synthetic", row.synthetic)]
+    groups = [Tiles("real", _tiles(row.real)), Tiles("synthetic", _tiles(row.synthetic))]
     while sum(map(_bytes, groups)) > limit and max(len(group.tiles) for group in groups) > FEWEST:
         longest = max(groups, key=lambda group: len(group.tiles))
         longest.tiles.pop()
-    return Lesions(groups, f"{label}: real training lesions, and synthetic ones {made}.")
+    counted = [_counted(label, group) for group in groups]
+    return Lesions(counted, f"{label}: real training lesions, and synthetic ones {made}.")
 
 
-def _tiles(label: str, origin: str, tiles: list[Pixels]) -> Tiles:
-    made = [make_tile(one, f"{origin} {label}, {number} of {len(tiles)}") for number, one in enumerate(tiles, 1)]
-    return Tiles(origin, made)
+def _tiles(lesions: list[Pixels]) -> list[Tile]:
+    return [make_tile(pixels, "") for pixels in lesions]
+
+
+def _counted(label: str, group: Tiles) -> Tiles:
+    """Each lesion named by its place among those that are shown."""
+    told = f"{group.title} {label}"
+    tiles = [tile._replace(alt=f"{told}, {n} of {len(group.tiles)}") for n, tile in enumerate(group.tiles, 1)]
+    return group._replace(tiles=tiles)
 
 
 def _bytes(group: Tiles) -> int:

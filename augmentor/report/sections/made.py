@@ -65,7 +65,7 @@ def _with_options_alone(recipe: Recipe) -> bool:
     plain = Recipe().with_options(
         data=recipe.data.model_dump(),
         model=recipe.model.model_dump(include={"name", "size", "spatial_dims", "with_mask", "condition_on"}),
-        training=recipe.training.model_dump(include={"minutes", "kimg", "holdout", "seed", "device", "precision"}),
+        training=recipe.training.model_dump(include={"minutes", "kimg", "holdout", "seed", "device"}),
         extract=recipe.extract.model_dump(include={"window", "fov"}),
     )
     return resolve(plain).hash() == resolve(recipe).hash()

@@ -11,7 +11,7 @@ from augmentor.evaluation.gallery import CLOSEST, FOLDER, PAIRS
 from augmentor.report.blocks import Block, Lesions, Part, Section, Text, Tiles
 from augmentor.report.figures import save
 from augmentor.report.numbers import number
-from augmentor.report.sources import Fit, Sources
+from augmentor.report.sources import Evaluated, Sources
 from augmentor.report.tiles import Pixels, cut_rows, make_tile, mosaic
 
 Pair = tuple[Pixels, ...]  # synthetic, real; none where the picture is not there
@@ -26,7 +26,7 @@ def pairs(sources: Sources, out: Path) -> Section | None:
     return Section("The closest pairs of a synthetic and a real lesion", blocks) if blocks else None
 
 
-def _of(fit: Fit, nearest: list[dict[str, Any]], out: Path) -> list[Block]:
+def _of(fit: Evaluated, nearest: list[dict[str, Any]], out: Path) -> list[Block]:
     shown = _pictures(fit, len(nearest))
     if columns := [*zip(*shown, strict=True)]:
         numbers = pd.DataFrame(nearest).rename_axis("column").reset_index()
@@ -58,7 +58,7 @@ def _name(copy: dict[str, Any]) -> str:
     return f"synthetic lesion {copy.get('path', copy.get('seed'))}"
 
 
-def _pictures(fit: Fit, count: int) -> list[Pair]:
+def _pictures(fit: Evaluated, count: int) -> list[Pair]:
     """Those that the evaluation left; none where its folder is not whole."""
     kept = fit.folder / FOLDER / PAIRS
     return list(zip(*cut_rows(kept, 2), strict=True))[:count] if kept.is_file() else [()] * count

@@ -20,14 +20,15 @@ def plane(sources: Sources, out: Path) -> Section | None:
 
 
 def _picture(source: Source, out: Path) -> Picture:
-    points = read_cells(source.embedding)
+    points, tested = read_cells(source.embedding), isinstance(source, Benchmark)
+    names = embedding.NAMES if tested else embedding.NAMES_OF_A_FIT
     shown = embedding.embedding_classes(points)
-    counts = ", ".join(f"{(points['origin'] == key).sum()} {name}" for key, name in embedding.NAMES.items())
+    counts = ", ".join(f"{(points['origin'] == key).sum()} {name}" for key, name in names.items())
     left_out = points["label"].nunique() - len(shown)
     more = f" The {len(shown)} largest classes; the CSV beside the picture also holds the others." if left_out else ""
-    whose = "Lesions of the first fold" if isinstance(source, Benchmark) else "Lesions of both sides (test: held out)"
+    whose = "Lesions of the first fold" if tested else "Lesions of both sides"
     return chart(
-        lambda columns: embedding.embedding_plot(points, columns),
+        lambda columns: embedding.embedding_plot(points, columns, names),
         source.figure(out, "embedding"),
         points,
         alt=f"Scatter plot of lesions on a plane by t-SNE, one panel for each class ({', '.join(shown)}): {counts}.",

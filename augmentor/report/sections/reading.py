@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 
 from augmentor.reading.key import KINDS
-from augmentor.reading.score import agreement_sentence, several_people
+from augmentor.reading.score import agreement_sentence, several_people, told_share
 from augmentor.report import dots
 from augmentor.report.blocks import Block, Notes, Part, Picture, Section, Table, Text
-from augmentor.report.numbers import known, number, probability
+from augmentor.report.numbers import number, probability
 from augmentor.report.pictures import single
 from augmentor.report.sources import Reading, Sources
+
+_FORM = ".1f"  # of a share in percent
 
 
 def reading(sources: Sources, out: Path) -> Section | None:
@@ -54,11 +56,11 @@ def _readers_table(readers: list[dict[str, Any]]) -> Table:
         [
             reader["reader"],
             f"{reader['kind']['right']} of {reader['kind']['n']}",
-            _share(reader["kind"]),
+            told_share(reader["kind"], _FORM),
             probability(reader["kind"]["p"]),
             number(reader["dprime"], ".2f"),
             number(reader["auc"], ".2f"),
-            *(_share(reader["label"][kind]) for kind in KINDS),
+            *(told_share(reader["label"][kind], _FORM) for kind in KINDS),
             probability(reader["label"]["p"]),
             f"{reader['seconds']['median']:.3g} s",
         ]
@@ -72,15 +74,8 @@ def _readers_table(readers: list[dict[str, Any]]) -> Table:
 
 def _classes_table(score: dict[str, Any]) -> Table:
     rows = [
-        [name, _share(found["kind"]), *(_share(found[kind]) for kind in KINDS)]
+        [name, told_share(found["kind"], _FORM), *(told_share(found[kind], _FORM) for kind in KINDS)]
         for name, found in score["all"]["classes"].items()
     ]
     heads = ["Class", "Real or synthetic told right", *(f"Class told right, {kind}" for kind in KINDS)]
     return Table("By class, over all readers, with 95 % intervals.", heads, {"": rows})
-
-
-def _share(found: dict[str, Any]) -> str:
-    """A proportion of a score in percent: 70.0 % (53.5 to 83.4)."""
-    if not known(found["accuracy"]):
-        return "no answer"
-    return f"{100 * found['accuracy']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})"

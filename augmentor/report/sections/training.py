@@ -23,7 +23,8 @@ def training(sources: Sources, out: Path) -> Section | None:
         blocks.append(Folded(f"Curves of {len(rest)} more", [Beside(rest)]))
     if undrawn := len(every) - len(drawn):
         blocks.append(Text(f"Not drawn: {undrawn} of the GANs; metrics.jsonl in each one's folder holds its numbers."))
-    fits = (tables.fits_table(benchmark.summary.get("fits") or []) for benchmark in sources.benchmarks)
+    title = "The GANs that were trained"
+    fits = (tables.fits_table(b.summary.get("fits") or [], b.titled(title)) for b in sources.benchmarks)
     blocks += [table for table in fits if table]
     return Section("Training of the GANs", blocks) if blocks else None
 

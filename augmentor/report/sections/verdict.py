@@ -7,18 +7,16 @@ from pathlib import Path
 from augmentor.report import evaluation
 from augmentor.report.blocks import Block, Section, Text
 from augmentor.report.numbers import known
-from augmentor.report.sources import Fit, Judged, Sources
+from augmentor.report.sources import Evaluated, Fit, Sources
 
 
 def verdict(sources: Sources, _: Path) -> Section | None:
     """The verdict of each benchmark; without one, how near the lesions of each run are. Then every alarm."""
     said: list[Block] = [Text(b.summary["verdict"], "verdict", b.name) for b in sources.benchmarks]
     if not said:
-        said = [Text(_of_fit(fit), "verdict", fit.name) for fit in sources.evaluated if not isinstance(fit, Judged)]
-    alarms = (
-        (evaluation.alarm(source.evaluation), source.name) for source in sources.together if isinstance(source, Fit)
-    )
-    said += [Text(told, "alarm", name) for told, name in alarms if told]
+        said = [Text(_of_fit(fit), "verdict", fit.name) for fit in sources.evaluated if isinstance(fit, Fit)]
+    judged = [source for source in sources.together if isinstance(source, Evaluated)]
+    said += [Text(told, "alarm", one.name) for one in judged if (told := evaluation.alarm(one.evaluation))]
     return Section("", said) if said else None
 
 

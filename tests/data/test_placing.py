@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from augmentor.data.geometry import EmptyMaskError, Grid, check_grid, place, whole
+from augmentor.data.grids import Grid
+from augmentor.data.placing import EmptyMaskError, place
 from augmentor.errors import DataError
 from tests.scan_sets import CT_AFFINE, ball
 
@@ -25,67 +26,6 @@ def centre_of(mask, grid):
 @pytest.fixture
 def mask():
     return ball(SHAPE, (12, 5, 4), 4.5).astype(np.uint8) * 3
-
-
-# Grids
-
-
-def test_a_grid_knows_its_spacing_and_axes():
-    np.testing.assert_allclose(IMAGE.spacing, (0.8, 0.8, 2.5))
-    assert IMAGE.axes == "LPS"
-    assert IMAGE.anisotropy == pytest.approx(3.125)
-    np.testing.assert_allclose(IMAGE.world(np.array([1, 2, 3])), (89.2, 118.4, -292.5))
-
-
-@pytest.mark.parametrize(
-    ("spacing", "shape", "axis"),
-    [
-        ((1, 1, 5), (9, 9, 9), 2),
-        ((4, 1, 1), (9, 9, 9), 0),
-        ((1, 1, 1), (9, 9, 9), 2),  # isotropic: across the body's long axis
-        ((1, 1, 1), (9, 9, 1), 2),
-        ((1, 1, 1), (1, 9, 9), 0),
-    ],
-)
-def test_sections_run_across_the_thickest_axis(spacing, shape, axis):
-    assert Grid(shape, np.diag([*spacing, 1.0])).section_axis == axis
-
-
-def test_isotropic_voxels_are_cut_across_the_body_whatever_the_order_of_axes():
-    to_feet_first = np.array([[0, 1.0, 0, 0], [0, 0, 1.0, 0], [-1.0, 0, 0, 0], [0, 0, 0, 1]])
-    assert Grid((9, 9, 9), to_feet_first).section_axis == 0
-
-
-def test_one_section_has_no_anisotropy():
-    assert Grid((9, 9, 1), np.diag([1, 1, 50.0, 1])).anisotropy == 1
-
-
-@pytest.mark.parametrize("spoiled", [np.nan, np.inf, 0.0, 1e9])
-def test_a_grid_that_lies_nowhere_is_refused(spoiled):
-    affine = CT_AFFINE.copy()
-    affine[0, 0] = spoiled
-    with pytest.raises(DataError, match=r"ct\.nii: its header puts the voxels nowhere .* Repair the header"):
-        check_grid(Grid(SHAPE, affine), "ct.nii")
-
-
-def test_anisotropy_over_ten_is_doubted_with_the_voxel():
-    (doubt,) = check_grid(Grid(SHAPE, np.diag([0.5, 0.5, 6.0, 1])), "ct.nii")
-    assert "voxels are 0.5 x 0.5 x 6 mm, 12 times longer than wide (over 10)" in doubt
-    assert not check_grid(Grid(SHAPE, np.diag([0.5, 0.5, 5.0, 1])), "ct.nii")
-
-
-@pytest.mark.parametrize("spacing", [0.002, 400])
-def test_voxels_that_no_scanner_makes_are_doubted(spacing):
-    (doubt,) = check_grid(Grid(SHAPE, np.diag([spacing, spacing, spacing, 1])), "ct.nii")
-    assert "which no scanner makes" in doubt
-
-
-def test_sections_of_an_array_are_a_part_of_it():
-    array = np.arange(24).reshape(2, 3, 4)
-    np.testing.assert_array_equal(whole(array)(1, 3), array[:, :, 1:3])
-
-
-# Masks on the image's grid
 
 
 def test_a_mask_on_the_same_grid_stays_as_it_is(mask):
@@ -140,9 +80,6 @@ def test_a_mask_of_the_images_shape_some_whole_voxels_aside_is_told(mask):
         "m.nii: is as large as its image, but its header puts it up to 4 voxels aside. It was laid where the "
         "header says; if it was drawn on the image's voxels, say --by-voxel.",
     )
-
-
-# Masks on another grid
 
 
 def test_a_mask_on_another_grid_keeps_its_centre_in_the_world_within_half_a_voxel():
@@ -242,9 +179,6 @@ def test_voxels_that_touch_at_a_corner_are_one_lesion():
     assert not any("lesions on its own grid" in note for note in placed.notes)
 
 
-# What is no mask
-
-
 def test_an_empty_mask_is_told():
     with pytest.raises(EmptyMaskError, match=r"m\.nii: is empty"):
         place(np.zeros(SHAPE, np.uint8), IMAGE, IMAGE, "m.nii")
@@ -267,6 +201,31 @@ def test_a_number_that_is_none_of_a_mask_is_shown_so_that_it_differs_from_a_whol
         place(mask / 3 * 200.00201, IMAGE, IMAGE, "m.nii")
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+def test_a_mask_of_greys_is_cut_at_half_and_doubted_with_their_number(dtype):
+    """As a JPEG leaves it: a soft edge, and specks of a grey or two far from the lesion."""
+    drawn = ball((40, 40, 1), (20, 20, 0), 8, (1, 1, 1))
+    soft = ndimage.zoom(drawn[::2, ::2] * 250.0, (2, 2, 1), order=1, grid_mode=True, mode="nearest")
+    soft = soft.round().astype(dtype)
+    soft[1, 1], soft[38, 38] = 3, 2
+    grid = Grid(soft.shape, np.eye(4))
+    placed = place(soft, grid, grid, "m.jpg")
+    np.testing.assert_array_equal(full(placed, soft.shape), np.where(soft > 125, 250, 0))
+    assert np.count_nonzero(placed.labels) == pytest.approx(drawn.sum(), rel=0.05)
+    (note,) = placed.notes
+    assert note.startswith(f"m.jpg: holds {len(np.unique(soft)) - 1} grey values, as a JPEG or a mask with smoothed")
+
+
+def test_a_map_of_many_labels_keeps_them():
+    labels = np.repeat(np.repeat(np.arange(1, 31).reshape(5, 6), 4, axis=0), 4, axis=1)[..., None].astype(np.uint8)
+    grid = Grid((40, 48, 1), np.eye(4))
+    drawn = np.zeros(grid.shape, np.uint8)
+    drawn[2:22, 3:27] = labels
+    placed = place(drawn, grid, grid, "m.png")
+    np.testing.assert_array_equal(full(placed, grid.shape), drawn)
+    assert not placed.notes
+
+
 def test_numbers_beyond_any_label_are_no_mask(mask):
     with pytest.raises(DataError, match="a mask holds whole numbers"):
         place(mask * 1e20, IMAGE, IMAGE, "m.nii")
@@ -275,9 +234,6 @@ def test_numbers_beyond_any_label_are_no_mask(mask):
 def test_a_mask_that_is_lesion_almost_everywhere_is_doubted():
     drawn = np.ones(SHAPE, np.uint8)
     assert any("is lesion in 100% of its voxels" in n for n in place(drawn, IMAGE, IMAGE, "m.nii").notes)
-
-
-# Headers that say nothing
 
 
 def test_without_headers_that_lie_in_space_voxels_are_matched(mask):

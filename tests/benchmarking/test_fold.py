@@ -1,15 +1,14 @@
-"""One fold's data and its GAN; what a cell makes of them is in test_benchmark.py."""
+"""One fold's two sides and its GAN's lesions; what a cell makes of them is in test_benchmark.py."""
 
-from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from augmentor.benchmarking import crossval
+from augmentor.benchmarking.cell_task import CellTask
 from augmentor.benchmarking.cells import Spec
-from augmentor.benchmarking.crossval import CellTask, FoldData, GanTask, fit_gan
+from augmentor.benchmarking.fold import FoldData
+from augmentor.benchmarking.gan_task import GanTask, fit_gan
 from augmentor.benchmarking.pool import pool
 from augmentor.data.check import inspect
 from augmentor.data.readers import read_lesions
@@ -104,24 +103,6 @@ def test_a_bright_test_lesion_is_cut_off_at_the_training_range_and_moves_no_othe
     assert np.median(after[0]) == np.median(before[0])
 
 
-@pytest.mark.parametrize(
-    ("arm", "screen"),
-    [("classic+dcgan", "off"), ("classic+acgan", "off"), ("classic+gan", "strict"), ("auto", "strict")],
-)
-def test_the_papers_gans_are_screened_for_near_copies_alone(tmp_path, arm, screen):
-    lesions = write_set(tmp_path / "lesions")
-    data = FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(benchmark={"screen": "strict"}), tmp_path)
-    assert CellTask(data, Spec(arm, "svm", "1", 0, 3.0)).screen == screen
-
-
-def test_a_worker_that_computes_otherwise_fits_no_gan(tmp_path, monkeypatch):
-    lesions = write_set(tmp_path / "lesions")
-    task = GanTask(FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(), tmp_path / "out"), "cgan")
-    monkeypatch.setattr(crossval, "_arithmetic", lambda _recipe: "cuda, bfloat16")
-    assert "This worker computes with cuda, bfloat16" in str(fit_gan(task, Progress()).error)
-    assert not task.data.gan_folder("cgan").exists()
-
-
 def test_how_lesions_were_cut_does_not_bring_a_gan_under_one_key_with_another_recipe(tmp_path):
     lesions = write_set(tmp_path / "lesions")
     fold = outer_folds(lesions, 2, 0)[0]
@@ -129,15 +110,3 @@ def test_how_lesions_were_cut_does_not_bring_a_gan_under_one_key_with_another_re
     data = [FoldData(lesions, fold, 0, recipe, tmp_path) for recipe in recipes]
     assert data[0].gan_key("cgan") == data[1].gan_key("cgan")
     assert data[0].gan_recipe("cgan").hash() == data[1].gan_recipe("cgan").hash()
-
-
-def test_folds_with_a_dot_in_their_names_do_not_wait_for_each_other(tmp_path, monkeypatch):
-    locks = []
-    monkeypatch.setattr(crossval, "locked", lambda file: locks.append(file) or nullcontext())
-    monkeypatch.setattr(crossval, "fit_or_resume", lambda *_a, **_n: pytest.fail("not in this test"))
-    lesions = write_set(tmp_path / "lesions")
-    for name in ("1.0", "1.1"):
-        fold = replace(outer_folds(lesions, 2, 0)[0], name=name)
-        with pytest.raises(pytest.fail.Exception):
-            fit_gan(GanTask(FoldData(lesions, fold, 0, tiny_recipe(), tmp_path), "cgan"), Progress())
-    assert len(set(locks)) == 2

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from augmentor.model.memorisation import make_copy_check, thumbnails, views
+from augmentor.model.memorisation import make_copy_check
+from augmentor.model.thumbnails import fine_views, shifted_views, thumbnails, views
 
 
 def smooth_volumes(count: int, seed: int, size: int = 16) -> np.ndarray:
@@ -21,6 +22,8 @@ DISGUISES = {
     "turned about the slice axis": lambda x: np.rot90(x, 1, (3, 4)),
     "shifted": lambda x: np.roll(x, (1, -1), (2, 4)),
     "turned a little": lambda x: rotate(x, 7, (2, 3), reshape=False, order=1, mode="nearest"),
+    "shifted along all axes": lambda x: np.roll(x, (1, -1, 1), (2, 3, 4)),
+    "turned a little and shifted": lambda x: np.roll(rotate(x, 7, (3, 4), False, order=1, mode="nearest"), 1, 2),
     "brighter": lambda x: 0.8 * x + 0.15,
     "noisy": lambda x: x + 0.05 * np.random.default_rng(2).normal(size=x.shape).astype(np.float32),
 }
@@ -44,5 +47,14 @@ def test_thumbnails_have_unit_length_and_the_first_view_is_the_volume_as_it_is(s
     small = thumbnails(volumes)
     assert np.linalg.norm(small, axis=1) == pytest.approx(1, abs=1e-5)
     seen = views(volumes)
-    assert seen.shape == (2, 15, 512)
+    assert seen.shape == (2, 35, 512)
     np.testing.assert_allclose(seen[:, 0], small, atol=1e-6)
+
+
+@pytest.mark.parametrize("by", [(2, 0, 0), (0, 2, 2), (2, -2, 2)])
+def test_a_volume_of_32_that_was_shifted_by_two_voxels_has_a_view_in_common(by):
+    volumes = smooth_volumes(2, 4, 32)
+    others = shifted_views(np.roll(volumes, by, (2, 3, 4)))
+    assert others.shape[:3] == (2, 8, 250)
+    likeness = np.einsum("mpn,mprn->mr", fine_views(volumes)[:, 1], others)  # neither turned nor zoomed
+    assert likeness.max(1) == pytest.approx(1, abs=1e-4)

@@ -1,0 +1,70 @@
+"""MONAI datalists: JSON with a list of items for each part of a set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from augmentor.data.tables import SPLITS, Files
+from augmentor.errors import DataError, UsageError
+
+_KEYS = ("patient", "fold", "mask", "roi_side_mm", "origin")  # which we call the same
+
+
+def read_datalist(file: Path, columns: dict[str, str]) -> dict[str, list[str]]:
+    """{"training": [{"image", "label", ...}], "validation": [...], "test": [...]}, as columns of lesions.
+
+    columns: {ours: theirs}. Raises DataError or UsageError.
+    """
+    content = parse_json(file)
+    parts = {k: v for k, v in content.items() if k in SPLITS} if isinstance(content, dict) else {}
+    if not parts or not all(isinstance(v, list) for v in parts.values()):
+        raise DataError(f"{file}: is no MONAI datalist; it needs a list named training (and validation, test).")
+    keys = {"path": "image", "label": "label"} | {k: k for k in _KEYS}
+    if set(columns) - set(keys):
+        raise UsageError(f"--columns names {', '.join(columns)}; for a datalist it takes {', '.join(keys)}.")
+    names, theirs = label_names(content.get("labels") or {}, file), keys | columns
+    made: dict[str, list[str]] = {name: [] for name in (*theirs, "split")}
+    places = []
+    for part, items in parts.items():
+        for number, item in enumerate(items):
+            places.append(f"{file}: {part}[{number}]")
+            _check_item(item, theirs, places[-1])
+            for ours, name in theirs.items():
+                text = "" if item.get(name) is None else str(item[name])
+                made[ours].append(names.get(text, text) if ours == "label" else text)
+            made["split"].append(SPLITS[part])
+    files = Files(file.parent)
+    made |= {name: files.find_all(made[name], places, mask=name == "mask") for name in ("path", "mask")}
+    if len(parts) == 1 and "training" in parts:
+        made["split"] = [""] * len(made["path"])
+    return made
+
+
+def parse_json(file: Path) -> Any:
+    """The content of a user's JSON file, with or without a BOM. Raises DataError."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{file}: is no JSON: {error}.") from error
+
+
+def label_names(labels: object, file: Path) -> dict[str, str]:
+    """{number: name} from a datalist's `labels`, which people write that way, the other way round, or as a list."""
+    if isinstance(labels, list):
+        return {str(i): str(name) for i, name in enumerate(labels)}
+    if not isinstance(labels, dict):
+        raise DataError(f'{file}: labels is {labels!r}; it takes the names by number, as in {{"0": "cyst"}}.')
+    if labels and all(isinstance(v, int) for v in labels.values()):
+        return {str(number): str(name) for name, number in labels.items()}
+    return {str(number): str(name) for number, name in labels.items()}
+
+
+def _check_item(item: object, theirs: dict[str, str], where: str) -> None:
+    for ours in ("path", "label"):
+        value = item.get(theirs[ours]) if isinstance(item, dict) else None
+        if value is None or value == "":
+            raise DataError(f"{where}: has no {theirs[ours]!r}; every item needs an image and a label (its class).")
+        if isinstance(value, list | dict):
+            raise DataError(f"{where}: {theirs[ours]!r} is {value!r}; give one file and one class for each lesion.")

@@ -1,0 +1,45 @@
+"""Fitting a fold's GAN."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+
+from augmentor.benchmarking import gan_task
+from augmentor.benchmarking.fold import FoldData
+from augmentor.benchmarking.gan_task import GanTask, fit_gan
+from augmentor.data.splits import outer_folds
+from augmentor.errors import InterruptedFitError
+from augmentor.progress import Progress
+from tests.lesion_sets import tiny_recipe, write_set
+
+
+def test_a_worker_that_computes_otherwise_fits_no_gan(tmp_path, monkeypatch):
+    lesions = write_set(tmp_path / "lesions")
+    task = GanTask(FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(), tmp_path / "out"), "cgan")
+    monkeypatch.setattr("augmentor.benchmarking.fold.arithmetic_of", lambda _recipe: "cuda, bfloat16")
+    assert "This worker computes with cuda, bfloat16" in str(fit_gan(task, Progress()).error)
+    assert not task.data.gan_folder("cgan").exists()
+
+
+def test_ctrl_c_in_a_gan_ends_the_benchmark_as_it_ends_a_fit(tmp_path, monkeypatch):
+    def stop(*_arguments, **_names):
+        raise InterruptedFitError("Go on with `augmentor fit --resume`.")
+
+    monkeypatch.setattr(gan_task, "fit_or_resume", stop)
+    lesions = write_set(tmp_path / "lesions")
+    task = GanTask(FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(), tmp_path / "out"), "cgan")
+    with pytest.raises(InterruptedFitError, match=r"nothing is lost\. Go on with the same command and the same --out"):
+        fit_gan(task, Progress())
+
+
+def test_folds_with_a_dot_in_their_names_do_not_wait_for_each_other(tmp_path, monkeypatch):
+    locks = []
+    monkeypatch.setattr(gan_task, "locked", lambda file: locks.append(file) or nullcontext())
+    monkeypatch.setattr(gan_task, "fit_or_resume", lambda *_a, **_n: pytest.fail("not in this test"))
+    lesions = write_set(tmp_path / "lesions")
+    for name in ("1.0", "1.1"):
+        fold = replace(outer_folds(lesions, 2, 0)[0], name=name)
+        with pytest.raises(pytest.fail.Exception):
+            fit_gan(GanTask(FoldData(lesions, fold, 0, tiny_recipe(), tmp_path), "cgan"), Progress())
+    assert len(set(locks)) == 2

@@ -1,0 +1,81 @@
+"""Keys change with all that decides about a result, and with nothing else."""
+
+import ast
+
+import pytest
+
+from augmentor.benchmarking import keys
+from augmentor.benchmarking.cells import Spec
+from augmentor.benchmarking.keys import code_hash, result_key
+from augmentor.data.lesions import make_lesions
+
+SPEC = Spec("classic", "svm", "1", 0, 1.0)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"steps": 7}, {"train": [["p", "other pixels", "a", "p1"]]}])
+def test_a_key_changes_with_whatever_decides_about_the_cell(change):
+    base = {"seed": 0, "steps": 6, "train": [["p", "pixels", "a", "p1"]]}
+    assert result_key(base, ("version.py",)) == result_key(dict(reversed(base.items())), ("version.py",))
+    assert result_key(base, ("version.py",)) != result_key(base | change, ("version.py",))
+
+
+def test_a_key_changes_with_the_code_but_not_with_its_comments(tmp_path, monkeypatch):
+    monkeypatch.setattr(keys, "_PACKAGE", tmp_path)
+
+    def hash_of(text: str) -> str:
+        (tmp_path / "module.py").write_text(text)
+        code_hash.cache_clear()
+        return code_hash(("module.py",))
+
+    plain = hash_of("def f():\n    return 1\n")
+    assert plain == hash_of('"""Doc."""\n# why\ndef f():\n    """Doc."""\n    return 1\n')
+    assert plain != hash_of("def f():\n    return 2\n")
+    code_hash.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["mask.nii", "mask/0001.dcm"])
+def test_another_mask_or_size_is_told_from_the_one_before(tmp_path, name):
+    mask = tmp_path / name
+    mask.parent.mkdir(exist_ok=True)
+    mask.write_bytes(b"one")
+    columns = {"path": ["/x/0"], "label": ["a"], "patient": ["p"], "mask": [str(tmp_path / name.partition("/")[0])]}
+    before = keys.beside_of(make_lesions(columns, tmp_path))
+    assert keys.beside_of(make_lesions(columns | {"roi_side_mm": ["30"]}, tmp_path)) != before
+    mask.write_bytes(b"another")
+    assert keys.beside_of(make_lesions(columns, tmp_path)) != before
+
+
+# What a cell's modules import and what can't change a figure: words, arguments, tables, files.
+HARMLESS = {
+    "arguments.py",
+    "benchmarking/cells.py",
+    "benchmarking/failures.py",
+    "benchmarking/keys.py",
+    "data/check.py",
+    "data/readers.py",
+    "data/secondary_capture.py",
+    "errors.py",
+    "files.py",
+    "lettering.py",
+    "locks.py",
+    "progress.py",
+    "recipe.py",
+    "version.py",
+}
+
+
+@pytest.mark.parametrize("patterns", [keys.FIT_CODE, (*keys.CELL_CODE, *keys.SCREEN_CODE)], ids=["a GAN's", "a cell's"])
+def test_every_module_that_decides_about_a_figure_is_in_its_key(patterns):
+    known = {file for pattern in patterns for file in keys._PACKAGE.glob(pattern)}
+    assert all(list(keys._PACKAGE.glob(pattern)) for pattern in patterns)
+    missing = {module for file in known for module in imported(file)} - known
+    assert {str(file.relative_to(keys._PACKAGE)) for file in missing} <= HARMLESS
+
+
+def imported(file):
+    """The package's modules that a module imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("augmentor."):
+            module = keys._PACKAGE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
+            if module.exists():
+                yield module

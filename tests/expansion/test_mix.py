@@ -1,0 +1,37 @@
+import pytest
+
+from augmentor.errors import UsageError
+from augmentor.expansion.mix import wanted_counts
+
+
+@pytest.mark.parametrize("factor", [0.5, 0, -1, float("nan"), float("inf")])
+def test_a_factor_that_makes_no_sense_is_refused(factor):
+    with pytest.raises(UsageError, match="--factor"):
+        wanted_counts({"a": 10}, factor)
+
+
+def test_wanted_counts_add_up():
+    assert wanted_counts({"a": 10, "b": 4}, 3) == {"a": 20, "b": 8}
+    assert wanted_counts({"a": 10, "b": 4}, 1.5) == {"a": 5, "b": 2}
+    assert wanted_counts({"a": 10, "b": 4}, 1, balance=True) == {"a": 0, "b": 6}
+
+
+@pytest.mark.parametrize(
+    ("factor", "balance", "told"),
+    [
+        (1e6, False, "13,999,986"),
+        (1e6, True, "19,999,986"),
+        (1e18, False, r"1\.4e\+19"),
+        (1e308, False, "inf"),
+        (1e308, True, "inf"),
+    ],
+)
+def test_a_factor_that_would_fill_the_disk_is_refused_with_the_lesions_it_asks_for(factor, balance, told):
+    with pytest.raises(UsageError, match=rf"would write the files of {told} synthetic .*1,000,000 are the most. Lower"):
+        wanted_counts({"a": 10, "b": 4}, factor, balance)
+
+
+def test_a_million_lesions_are_the_most():
+    assert wanted_counts({"a": 100}, 10_001) == {"a": 1_000_000}
+    with pytest.raises(UsageError, match=r"of 1,000,100 synthetic lesions beside 100 real ones"):
+        wanted_counts({"a": 100}, 10_002)

@@ -1,0 +1,47 @@
+"""What a fit under way holds."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from augmentor.recipe import make_recipe
+from augmentor.training.run import Run
+from augmentor.training.under_way import UnderWay
+
+
+def under_way(folder: Path, shown: float, seconds: float, **training: Any) -> UnderWay:
+    recipe = make_recipe({"training": training}, "test")
+    trainer: Any = SimpleNamespace(kimg=shown, step=3)
+    return UnderWay(Run(folder), recipe, trainer, cast(Any, None), cast(Any, None), "lesions", None, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("training", "share"),
+    [
+        ({"kimg": 8.0}, 0.25),
+        ({"minutes": 2.0}, 0.5),
+        ({"minutes": 2.0, "kimg": 8.0}, 0.5),
+        ({"minutes": 10.0, "kimg": 8.0}, 0.25),
+        ({}, 0.2),  # of five minutes
+    ],
+)
+def test_the_share_that_is_done_is_that_of_the_nearer_limit(tmp_path, training, share):
+    assert under_way(tmp_path, 2.0, 60.0, **training).share == pytest.approx(share)
+
+
+def test_a_fit_has_ended_at_its_length_or_where_more_would_only_copy(tmp_path):
+    assert under_way(tmp_path, 8.0, 1.0, kimg=8.0).ended
+    begun = under_way(tmp_path, 1.0, 1.0, kimg=8.0)
+    assert not begun.ended
+    begun.stopped = True
+    assert begun.ended
+
+
+def test_records_of_snapshots_are_kept_and_those_of_steps_written_alone(tmp_path):
+    begun = under_way(tmp_path, 1.0, 1.0, kimg=8.0)
+    begun.record("step", {"loss_d": 1.0})
+    begun.record("snapshot", {"mmd": 0.1})
+    assert [record["kind"] for record in begun.run.metrics] == ["step", "snapshot"]
+    assert begun.snapshots == [begun.run.metrics[1]]
