@@ -22,7 +22,7 @@ from augmentor.benchmarking.arms import TrainingSet
 from augmentor.benchmarking.networks import NETWORKS, Network
 from augmentor.model.blocks import fast_layout, in_fast_layout
 from augmentor.model.devices import DeviceName, computes_in_bfloat16, find_device
-from augmentor.model.features import Embedder, pretrained_features, pretrained_weights, texture_features
+from augmentor.model.features import FeatureSpace, pretrained_features, pretrained_weights, texture_features
 from augmentor.progress import Update, silent
 from augmentor.recipe import ClassifierName
 from augmentor.training.classic import classic
@@ -178,13 +178,13 @@ class _FeatureClassifier:
         self._features, self._estimator, self._classes = features, estimator, classes
 
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
-        parts = [(_embedder(self._features)(images), labels) for images, labels in _views(data, seed)]
+        parts = [(_space_of(self._features)(images), labels) for images, labels in _views(data, seed)]
         features, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
         self.estimator_ = make_pipeline(StandardScaler(), self._estimator(seed)).fit(features, labels)
         update(1.0, "")
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        features = _embedder(self._features)(images)
+        features = _space_of(self._features)(images)
         made = np.zeros((len(images), self._classes))  # a class without training lesions stays at 0
         made[:, self.estimator_.classes_] = _probabilities(self.estimator_, features)
         return made
@@ -220,6 +220,6 @@ def _views(data: TrainingSet, seed: int) -> Iterator[tuple[np.ndarray, np.ndarra
 
 
 @lru_cache
-def _embedder(features: Features) -> Embedder:
+def _space_of(features: Features) -> FeatureSpace:
     """With one seed and arm, the estimators see the same views and the same test lesions: they are embedded once."""
-    return Embedder(getattr(features, "__name__", "features"), features)
+    return FeatureSpace(getattr(features, "__name__", "features"), features)

@@ -28,7 +28,7 @@ from augmentor.expansion.screen import screen_of
 from augmentor.files import read_table, require_folder, write_table
 from augmentor.locks import locked
 from augmentor.model.checkpoint import load_checkpoint
-from augmentor.model.features import Embedder
+from augmentor.model.features import FeatureSpace
 from augmentor.model.own_weights import fixed_spaces
 from augmentor.progress import Progress, silent
 from augmentor.recipe import Recipe, ScreenLevel
@@ -159,7 +159,7 @@ def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
 
 
 @lru_cache(maxsize=1)
-def _spaces() -> list[Embedder]:
+def _spaces() -> list[FeatureSpace]:
     """Kept, with the features that they have computed; the screen's own rules are made of texture features."""
     return fixed_spaces()
 

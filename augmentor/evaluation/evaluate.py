@@ -27,7 +27,7 @@ from augmentor.evaluation.sides import Sides, require_two_of_a_class, sides_of_r
 from augmentor.evaluation.usefulness import Usefulness, measure_usefulness
 from augmentor.files import to_json, whole_folder, write_atomically, write_table
 from augmentor.model.checkpoint import Card, file_hash, load_checkpoint
-from augmentor.model.features import Embedder
+from augmentor.model.features import FeatureSpace
 from augmentor.model.own_weights import fixed_spaces
 from augmentor.progress import Progress
 from augmentor.sampling import note_of
@@ -138,7 +138,7 @@ class _Found:
         return order[: max(CLOSEST, int(self.audit.near.sum()))]
 
 
-def _judge(sides: Sides, spaces: list[Embedder], progress: Progress) -> _Found:
+def _judge(sides: Sides, spaces: list[FeatureSpace], progress: Progress) -> _Found:
     training, texture = sides.training, spaces[-1]
     if MEAN in training.labels:
         raise UsageError(
@@ -150,7 +150,7 @@ def _judge(sides: Sides, spaces: list[Embedder], progress: Progress) -> _Found:
         audited = audit(sides)
         update(0.15, "learning features from the training lesions")
         encoder = fit_encoder(training.images, np.unique(training.labels, return_inverse=True)[1])
-        spaces = [Embedder("trained", encoder.features), *spaces]
+        spaces = [FeatureSpace("trained", encoder.features), *spaces]
         fidelity = measure_fidelity(sides, spaces, lambda done, note: update(0.3 + 0.5 * done, note))
         update(0.8, "training classifiers on them")
         usefulness = measure_usefulness(sides, texture, sides.seen.groups[audited.nearest])
@@ -170,7 +170,7 @@ def _mask_agreement(sides: Sides) -> MaskAgreement | None:
     return mask_agreement(training, held_out, synthetic, some.labels)
 
 
-def _plane(sides: Sides, texture: Embedder) -> pd.DataFrame | None:
+def _plane(sides: Sides, texture: FeatureSpace) -> pd.DataFrame | None:
     kinds = {"train": sides.training, "test": sides.held_out, "synthetic": sides.synthetic}
     shown = {name: side.rows(first_of_each(side.labels, _ON_THE_PLANE)) for name, side in kinds.items()}
     images, labels = (np.concatenate([getattr(side, n) for side in shown.values()]) for n in ("images", "labels"))

@@ -22,7 +22,7 @@ from augmentor.measures import (
     recall,
     standardise,
 )
-from augmentor.model.features import Embedder
+from augmentor.model.features import FeatureSpace
 from augmentor.progress import Update
 from augmentor.training.classic import classic
 
@@ -52,19 +52,19 @@ class Fidelity:
     training: dict[str, Scores]
 
 
-def measure_fidelity(sides: Sides, embedders: Sequence[Embedder], update: Update) -> Fidelity:
+def measure_fidelity(sides: Sides, spaces: Sequence[FeatureSpace], update: Update) -> Fidelity:
     """Measure in every space; features are standardised by both sides of real lesions together."""
     found, augmented = Fidelity({}, {}, {}, {}), _augmented(sides.training)
-    for number, embedder in enumerate(embedders):
-        update(number / len(embedders), f"{embedder.name} features")
-        features = [embedder(side.images) for side in (sides.synthetic, augmented, sides.training, sides.held_out)]
+    for number, space in enumerate(spaces):
+        update(number / len(spaces), f"{space.name} features")
+        features = [space(side.images) for side in (sides.synthetic, augmented, sides.training, sides.held_out)]
         made, moved, ours, theirs = standardise(np.concatenate(features[2:]), *features, least=LEAST_DEVIATION)[1:]
         synthetic, training, held_out = sides.synthetic, sides.training, sides.held_out
-        found.spaces[embedder.name] = _scores((theirs, held_out), (made, synthetic), training)
-        found.augmented[embedder.name] = _scores((theirs, held_out), (moved, augmented), training)
-        found.floor[embedder.name] = _scores((theirs, held_out), (ours, training), training)
+        found.spaces[space.name] = _scores((theirs, held_out), (made, synthetic), training)
+        found.augmented[space.name] = _scores((theirs, held_out), (moved, augmented), training)
+        found.floor[space.name] = _scores((theirs, held_out), (ours, training), training)
         one, other = _halves(training)
-        found.training[embedder.name] = _scores(
+        found.training[space.name] = _scores(
             (ours[one], training.rows(one)), (ours[other], training.rows(other)), training
         )
     update(1.0, "")

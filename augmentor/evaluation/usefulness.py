@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from augmentor.evaluation.intervals import UNKNOWN, Bounded, auc, macro_sensitivity
 from augmentor.evaluation.sides import Sides
-from augmentor.model.features import Embedder
+from augmentor.model.features import FeatureSpace
 
 _FOLDS = 5
 
@@ -29,7 +29,7 @@ class Usefulness:
     real_or_synthetic_auc: Bounded
 
 
-def measure_usefulness(sides: Sides, texture: Embedder, nearest: np.ndarray) -> Usefulness:
+def measure_usefulness(sides: Sides, texture: FeatureSpace, nearest: np.ndarray) -> Usefulness:
     """nearest: (M,), for each synthetic lesion the group of the real lesion that is nearest to it."""
     made, real, held_out = (texture(s.images) for s in (sides.synthetic, sides.training, sides.held_out))
     of_real, of_synthetic = _fit(real, sides.training.labels), _fit(made, sides.synthetic.labels)

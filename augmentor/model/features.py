@@ -143,8 +143,9 @@ def published_names(network: nn.Module) -> dict[str, str]:
     return {ours: re.sub(r"^_blocks\.\d+\.", "_blocks.", ours) for ours in network.state_dict()}
 
 
-class Embedder:
-    """A feature space. Each image is embedded once, however often it comes: its features are kept by its content."""
+class FeatureSpace:
+    """A name and what gives an image's features. Each image is looked at once, however often it comes: its features are
+    kept by its content."""
 
     def __init__(self, name: str, features: Callable[[np.ndarray], np.ndarray], most: int = 20_000):
         """features: (N, C, S, S) in [-1, 1] -> (N, D). most: images that are kept, those used last."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from augmentor.errors import UsageError
 from augmentor.model.blocks import fast_layout
 from augmentor.model.features import (
-    Embedder,
+    FeatureSpace,
     has_pretrained,
     lite_network,
     network_features,
@@ -118,14 +118,14 @@ def _theirs(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, str]:
     return {k: k if k in weights else published[k] for k in ours}
 
 
-def fixed_spaces(weights: Path | None = None) -> list[Embedder]:
+def fixed_spaces(weights: Path | None = None) -> list[FeatureSpace]:
     """The feature spaces that learn nothing from the lesions: `pretrained`, where there are weights, and texture.
 
     weights: a user's own network, in place of the package's. Raises UsageError for weights that are not known.
     """
-    spaces = [Embedder("texture", texture_features)]
+    spaces = [FeatureSpace("texture", texture_features)]
     if weights is not None:
-        spaces.insert(0, Embedder("pretrained", own_features(weights)))
+        spaces.insert(0, FeatureSpace("pretrained", own_features(weights)))
     elif has_pretrained():
-        spaces.insert(0, Embedder("pretrained", pretrained_features))
+        spaces.insert(0, FeatureSpace("pretrained", pretrained_features))
     return spaces

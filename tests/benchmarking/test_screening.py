@@ -10,7 +10,7 @@ from augmentor.cli import show
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, UsageError
-from augmentor.model.features import Embedder, texture_features
+from augmentor.model.features import FeatureSpace, texture_features
 from augmentor.progress import Progress
 from tests.lesion_sets import tiny_recipe, write_set
 
@@ -18,7 +18,7 @@ from tests.lesion_sets import tiny_recipe, write_set
 @pytest.mark.slow
 def test_a_study_has_a_row_a_setting_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(screening, "SETTINGS", ("none", "strict"))
-    monkeypatch.setattr(screening, "_spaces", lambda: [Embedder("texture", texture_features)])
+    monkeypatch.setattr(screening, "_spaces", lambda: [FeatureSpace("texture", texture_features)])
     lesions = write_set(tmp_path / "lesions", patients=9, per_patient=3)
     recipe = tiny_recipe(benchmark={"folds": 2, "classifiers": ["logistic"], "factor": 2.0})
     table = study_screen(lesions, recipe, tmp_path / "out")
@@ -136,7 +136,7 @@ def test_volumes_have_rows_too_and_no_likeness_where_a_class_has_a_single_lesion
     write_phantom(tmp_path / "lesions", patients=12, per_class=8, size=16, dims=3)
     lesions = read_lesions(tmp_path / "lesions")
     monkeypatch.setattr(screening, "SETTINGS", ("none",))
-    monkeypatch.setattr(screening, "_spaces", lambda: [Embedder("texture", texture_features)])
+    monkeypatch.setattr(screening, "_spaces", lambda: [FeatureSpace("texture", texture_features)])
     asked = {"folds": 2, "classifiers": ["logistic"], "factor": 1.3}
     training = {"kimg": 0.016, "snapshots": 1}
     recipe = tiny_recipe(model={"spatial_dims": 3}, benchmark=asked, training=training)

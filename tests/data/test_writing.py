@@ -6,7 +6,7 @@ from PIL import Image
 from augmentor.data.formats import SUFFIX
 from augmentor.data.images import read_image, read_stored
 from augmentor.data.squares import load_images
-from augmentor.data.writing import write_image
+from augmentor.data.writing import holds, write_image
 from augmentor.errors import UsageError
 from tests.data.made import same, texture
 
@@ -97,3 +97,15 @@ def test_the_file_itself_says_that_it_is_synthetic(tmp_path):
         write_image(texture("uint8"), tmp_path / f"{form}{SUFFIX[form]}", None, note)
     assert Image.open(tmp_path / "png.png").text["Description"] == note
     assert nibabel.load(tmp_path / "nifti.nii.gz").header["descrip"].item().decode() == note[:79]
+
+
+@pytest.mark.parametrize("form", ["png", "npy", "nifti"])
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 16, 16), (1, 4, 16, 16), (3, 4, 16, 16)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int64", "float32"])
+def test_a_format_holds_what_can_be_written_in_it(tmp_path, form, shape, dtype):
+    try:
+        write_image(np.ones(shape, dtype), tmp_path / f"lesion{SUFFIX[form]}", None, "note")
+        written = True
+    except UsageError:
+        written = False
+    assert holds(form, shape, dtype) is written

@@ -89,6 +89,16 @@ def test_a_few_near_copies_are_no_alarm_while_chance_can_explain_them():
     assert not audit(make_sides(copied=0.06, per_class=20)).reasons
 
 
+def test_held_out_lesions_of_one_patient_tell_of_no_others():
+    sides = make_sides()
+    of_one = replace(sides.held_out, groups=np.zeros(len(sides.held_out), np.int64))
+    of_few = replace(sides.held_out, groups=np.arange(len(sides.held_out)) // 20)
+    many, few, one = (audit(replace(sides, held_out=s)).authenticity_held_out for s in (sides.held_out, of_few, of_one))
+    assert many["value"] == few["value"] == one["value"]
+    assert one["low"] is one["high"] is None
+    assert few["high"] - few["low"] >= many["high"] - many["low"] > 0
+
+
 def test_on_a_guessed_scale_the_absence_of_copies_is_no_relief():
     blind = audit(replace(make_sides(finished=True), guessed=True))
     assert not blind.reasons

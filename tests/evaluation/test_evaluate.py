@@ -99,6 +99,20 @@ def test_masks_are_judged_beside_held_out_ones_where_a_run_makes_them(tmp_path):
     assert json.loads((run.folder / "evaluation.json").read_text())["masks"].keys() == {"synthetic", "real", "swapped"}
 
 
+def test_lesions_that_their_format_can_not_hold_are_shown_as_npy(tmp_path):
+    rng, parts = np.random.default_rng(0), {}
+    for name, count in (("train", 24), ("val", 8), ("test", 4)):
+        parts[f"{name}_labels"] = np.arange(count)[:, None] % 2
+        shade = 0.3 + 0.4 * parts[f"{name}_labels"][:, :, None, None]
+        parts[f"{name}_images"] = (shade + rng.normal(0, 0.05, (count, 16, 16, 3))).astype(np.float32)
+    np.savez(tmp_path / "colour.npz", **parts)
+    run = fit(read_lesions(tmp_path / "colour.npz"), tiny_recipe(), tmp_path / "run", latest=False)
+    for copy in evaluate(run, per_class=6).copies:
+        assert Path(copy["path"]).suffix == ".npy"
+        written = np.load(copy["path"])
+        assert (written.shape, written.dtype) == ((16, 16, 3), np.float32)
+
+
 def test_a_run_that_cannot_be_written_into_is_told_before_anything_is_computed(run, monkeypatch):
     def read_only(*_arguments, **_named):
         raise PermissionError("Read-only file system")

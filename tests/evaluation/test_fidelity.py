@@ -6,11 +6,11 @@ import pytest
 from augmentor.evaluation.fidelity import COUNTED, MEASURES, _augmented, _halves, measure_fidelity
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.measures import coverage, kid, kid_interval, standardise
-from augmentor.model.features import Embedder, texture_features
+from augmentor.model.features import FeatureSpace, texture_features
 from tests.evaluation.made import make_side, make_sides
 
-TEXTURE = Embedder("texture", texture_features)
-POINTS = Embedder("points", lambda images: images[:, 0, 0, :2].astype(float))
+TEXTURE = FeatureSpace("texture", texture_features)
+POINTS = FeatureSpace("points", lambda images: images[:, 0, 0, :2].astype(float))
 RNG = np.random.default_rng(0)
 
 
@@ -97,7 +97,7 @@ def test_coverage_takes_no_more_synthetic_lesions_than_there_are_training_ones()
 
 
 def test_fid_is_there_only_where_a_class_outnumbers_the_features():
-    few = Embedder("few", lambda images: texture_features(images)[:, :12])
+    few = FeatureSpace("few", lambda images: texture_features(images)[:, :12])
     found = measure_fidelity(make_sides(), [few, TEXTURE], quiet).spaces
     assert "fid" in found["few"]["mean"]
     assert "fid" not in found["texture"]["mean"]

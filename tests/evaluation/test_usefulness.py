@@ -5,11 +5,11 @@ import pytest
 
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.evaluation.usefulness import measure_usefulness
-from augmentor.model.features import Embedder, texture_features
+from augmentor.model.features import FeatureSpace, texture_features
 from tests.evaluation.made import make_sides
 
-TEXTURE = Embedder("texture", texture_features)
-PIXELS = Embedder("pixels", lambda images: images.reshape(len(images), -1))
+TEXTURE = FeatureSpace("texture", texture_features)
+PIXELS = FeatureSpace("pixels", lambda images: images.reshape(len(images), -1))
 
 
 def measure(sides):

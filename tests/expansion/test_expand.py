@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from time import sleep
@@ -14,6 +15,7 @@ from PIL import Image
 import augmentor.expansion.screen as screening
 from augmentor.data.check import inspect
 from augmentor.data.images import read_image
+from augmentor.data.intensity import Intensity
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, ShortfallError, UsageError
@@ -21,7 +23,7 @@ from augmentor.evaluation.evaluate import evaluate
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.expand import expand
 from augmentor.expansion.rules import TextureRules
-from augmentor.recipe import ExpandSection
+from augmentor.recipe import ExpandSection, ModelSection
 from augmentor.sampling import Drawn
 from augmentor.training.fit import fit
 from tests.expansion.fake import CARD
@@ -267,6 +269,65 @@ def test_lesions_that_wait_to_be_written_do_not_pile_up(run, tmp_path, monkeypat
     expand(run, 20, tmp_path / "x20")
     assert len(written) == 20 * len(run.training)
     assert max(waiting) <= 17  # one of which is being written
+
+
+FLOAT_RGB = replace(CARD, channels=3, intensity=Intensity(0.0, 1.0, "float32"))
+INT64 = replace(CARD, intensity=Intensity(-100.0, 300.0, "int64"))
+VOLUMES = replace(CARD, model=ModelSection(size=32, spatial_dims=3), intensity=Intensity(-100.0, 300.0, "int16"))
+
+
+@pytest.mark.parametrize(
+    ("form", "card", "told"),
+    [
+        ("nifti", INT64, "images of int64 values in 1 channel. Choose png, npy or dicom"),
+        ("nifti", FLOAT_RGB, "images of float32 values in 3 channels. Choose npy"),
+        ("png", FLOAT_RGB, "images of float32 values in 3 channels. Choose npy"),
+        ("png", VOLUMES, "volumes of int16 values in 1 channel. Choose npy, nifti or dicom"),
+    ],
+)
+def test_a_format_that_can_not_hold_the_lesions_is_refused_with_those_that_can(tmp_path, form, card, told):
+    with pytest.raises(UsageError, match=f"--format {form}: such files hold no {told}[.]"):
+        SetWriter(tmp_path, form, card)
+    assert SetWriter(tmp_path, "npy", card).stored == card.intensity
+
+
+def write_nifti_set(folder, dtype, sides=None):
+    """Two classes of 16x16 in `dtype`, at 1 mm by their headers; sides: a column roi_side_mm."""
+    rng, rows = np.random.default_rng(0), []
+    folder.mkdir()
+    for number in range(24):
+        label = "ab"[number % 2]
+        values = (rng.normal(60, 10, (16, 16)) + (40 if label == "a" else -40)).astype(dtype)
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4), dtype=dtype), folder / f"{number}.nii.gz")
+        rows.append({"path": f"{number}.nii.gz", "label": label, "patient": f"p{number // 2}"})
+    table = pd.DataFrame(rows)
+    if sides:
+        table["roi_side_mm"] = [sides[number % len(sides)] for number in range(24)]
+    table.to_csv(folder / "lesions.csv", index=False)
+    return read_lesions(folder / "lesions.csv")
+
+
+def test_a_format_is_refused_before_the_screen_is_fitted_and_leaves_nothing(tmp_path, monkeypatch):
+    run = fit(write_nifti_set(tmp_path / "set", np.int64), tiny_recipe(), tmp_path / "run", latest=False)
+    monkeypatch.setattr("augmentor.expansion.expand.screen_of", lambda *_: pytest.fail("a screen was fitted"))
+    with pytest.raises(UsageError, match="--format nifti: such files hold no images of int64"):
+        expand(run, 2, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("condition", [None, "size"])
+def test_a_column_of_sides_is_that_of_real_and_synthetic_rows_alike(tmp_path, condition):
+    lesions = write_nifti_set(tmp_path / "set", np.int16, sides=(30, 32, 34))
+    recipe = tiny_recipe(model={"condition_on": condition} if condition else {})
+    run = fit(lesions, recipe, tmp_path / "run", latest=False)
+    table = expand(run, 2, tmp_path / "out", ExpandSection(screen="off")).table
+    sides = table["roi_side_mm"].astype(float)
+    real = table["origin"] == "real"
+    assert sides[real].tolist() == run.training.table["roi_side_mm"].astype(float).tolist()
+    assert sides[~real].between(30, 34).all()
+    for path, side in zip(table["path"], sides, strict=True):
+        assert 16 * max(nibabel.load(path).header.get_zooms()[:2]) == pytest.approx(side, rel=1e-4)
 
 
 def test_a_file_is_synthetic_by_its_origin_whatever_its_note_says(tmp_path, monkeypatch):

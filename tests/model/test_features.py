@@ -4,7 +4,7 @@ from skimage.feature import hog, local_binary_pattern
 
 from augmentor.errors import UsageError
 from augmentor.model import features
-from augmentor.model.features import Embedder, pretrained_features, texture_features
+from augmentor.model.features import FeatureSpace, pretrained_features, texture_features
 
 RNG = np.random.default_rng(0)
 GREY = RNG.uniform(-1, 1, (3, 1, 32, 32)).astype(np.float32)
@@ -93,7 +93,7 @@ def test_an_image_that_comes_again_is_embedded_once():
         seen.append(len(images))
         return images.mean((1, 2, 3))[:, None]
 
-    space = Embedder("mean", features)
+    space = FeatureSpace("mean", features)
     found = space(np.concatenate([GREY, GREY[:1]]))
     assert found[:, 0] == pytest.approx(np.concatenate([GREY, GREY[:1]]).mean((1, 2, 3)))
     space(GREY[1:])
@@ -103,7 +103,7 @@ def test_an_image_that_comes_again_is_embedded_once():
 
 def test_a_feature_space_keeps_no_more_than_it_was_told():
     seen = []
-    space = Embedder("count", lambda images: seen.append(len(images)) or np.zeros((len(images), 1)), most=2)
+    space = FeatureSpace("count", lambda images: seen.append(len(images)) or np.zeros((len(images), 1)), most=2)
     space(GREY)
     space(GREY[2:])
     space(GREY[:1])
@@ -112,6 +112,6 @@ def test_a_feature_space_keeps_no_more_than_it_was_told():
 
 
 def test_images_of_equal_bytes_and_another_shape_are_not_the_same():
-    space = Embedder("shape", lambda images: np.full((len(images), 1), images.shape[2]))
+    space = FeatureSpace("shape", lambda images: np.full((len(images), 1), images.shape[2]))
     assert space(GREY)[0, 0] == 32
     assert space(GREY.reshape(3, 1, 64, 16))[0, 0] == 64

@@ -13,6 +13,8 @@ from augmentor.training.loop import Trainer
 from augmentor.training.run import Run, open_run
 from tests.lesion_sets import tiny_recipe
 
+pytestmark = pytest.mark.usefixtures("elsewhere")  # runs/ is one of the working folder
+
 
 @pytest.mark.parametrize("stop", [3, 4, 6])
 def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, lesions, monkeypatch, stop, snapshots_of):

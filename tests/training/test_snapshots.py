@@ -11,6 +11,8 @@ from augmentor.training.monitor import Monitor
 from augmentor.training.snapshots import choose, next_due
 from tests.lesion_sets import tiny_recipe, write_set
 
+pytestmark = pytest.mark.usefixtures("elsewhere")  # runs/ is one of the working folder
+
 
 def judged_as(monkeypatch, *by_heart):
     """The monitor's snapshots, one after another, get these marks."""

@@ -9,6 +9,8 @@ from augmentor.training.fit import fit, resume_fit
 from augmentor.training.run import open_run
 from tests.lesion_sets import tiny_recipe
 
+pytestmark = pytest.mark.usefixtures("elsewhere")  # runs/ is one of the working folder
+
 
 def test_an_aborted_start_leaves_no_folder(tmp_path, lesions, monkeypatch):
     def broken(*_arguments):
