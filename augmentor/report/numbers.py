@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from augmentor.benchmarking.arms import ARMS
 from augmentor.benchmarking.rounding import clear_form, tell_p
 from augmentor.benchmarking.statistics import LOWER_IS_BETTER as NO_SHARES  # told as numbers, not in percent
 
 UNKNOWN = "not measured"
 NAMES = {"auc": "AUC", "brier": "Brier score", "ece": "Calibration error", "kid": "KID", "mmd": "MMD", "fid": "FID"}
+_AUTO = {name for name, arm in ARMS.items() if arm.auto}
 
 
 def words(metric: str) -> str:
@@ -88,3 +90,13 @@ def duration(seconds: float | None) -> str:
 
 def first_line(error: str) -> str:
     return error.strip().partition("\n")[0]
+
+
+def factor(arm: str, value: float, form: str) -> str:
+    """How many times its real size an arm's training set has; of arm `auto`, each cell chooses its own."""
+    return "chosen" if arm in _AUTO else number(value, form)
+
+
+def per_class(row: Mapping[str, Any]) -> str:
+    """How many real lesions a class a cell or a GAN was given."""
+    return str(row.get("per_class") or "all")

@@ -38,11 +38,13 @@ def training_plot(metrics: pd.DataFrame) -> Figure:
 
 
 def _draw_curve(axes: Axes, rows: pd.DataFrame, column: str, *, color: str, label: str, marker: str = "") -> None:
-    """A column against kimg, or nothing if it is empty; many values are drawn faintly under their running mean."""
+    """A column against kimg, or nothing if it is empty; many values are drawn faintly under their running mean, and a
+    single one, through which no line leads, is a dot."""
     curve = rows.reindex(columns=["kimg", column]).astype(float).dropna()
     if curve.empty:
         return
     if len(curve) > 200:
         axes.plot(curve["kimg"], curve[column], color=color, alpha=0.2, linewidth=0.8)
         curve = curve.rolling(len(curve) // 40, center=True, min_periods=1).mean()
+    marker = marker or ("o" if len(curve) == 1 else "")
     axes.plot(curve["kimg"], curve[column], color=color, marker=marker, markersize=4, label=label)

@@ -6,6 +6,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+from augmentor.report.blocks import Table
+
 
 class Page(HTMLParser):
     """The tags of a page with their attributes, and its text by the innermost tag."""
@@ -55,3 +57,10 @@ class Page(HTMLParser):
                 else:
                     found.append([group, *row])
         return found
+
+
+def only_row(table: Table) -> list[str]:
+    """Of a table that has no other."""
+    (rows,) = table.groups.values()
+    (row,) = rows
+    return row

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from augmentor.report.html import report
+from augmentor.report.sections.failures import failed_table
 from tests.report.fake import write_benchmark
-from tests.report.page import Page
+from tests.report.page import Page, only_row
+
+NAMES = {"arm": "auto", "classifier": "svm"}
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +53,21 @@ def test_a_benchmark_alone_has_no_name_in_its_captions(tmp_path):
     captions = [text for tag, text in page.texts if tag == "span"]
     assert "The GANs that were trained" in captions
     assert "Cells that failed, each with the first line of its error" in captions
+
+
+def test_an_error_is_told_by_its_first_line():
+    cell = {
+        **NAMES,
+        "arm": "gan-only",
+        "fold": "a",
+        "seed": 2,
+        "factor": 1.5,
+        "per_class": None,
+        "error": "ValueError: no\n  frame",
+    }
+    assert only_row(failed_table([cell], "")) == ["gan-only", "svm", "a", "2", "1.5", "all", "ValueError: no"]
+
+
+def test_of_a_cell_of_auto_no_factor_is_told():
+    failed = {**NAMES, "fold": "a", "seed": 0, "factor": 3.0, "per_class": None, "error": "ValueError: no"}
+    assert only_row(failed_table([failed], ""))[4] == "chosen"

@@ -1,10 +1,13 @@
-"""The training curves."""
+"""The training curves, and the table of the GANs."""
 
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
+from augmentor.report.sections.training import fits_table
 from augmentor.report.training import training_plot
+from tests.report.page import only_row
 
 
 def test_training_plot_survives_null_measurements():
@@ -21,3 +24,20 @@ def test_near_copies_are_drawn_where_they_were_counted():
     above, _ = training_plot(pd.DataFrame(lines)).axes
     assert list(above.lines[-1].get_ydata()) == [0.1, 0.2]
     assert above.lines[-1].get_label() == "near-copies (share)"
+
+
+@pytest.mark.parametrize(("steps", "marker"), [(1, "o"), (2, "")])
+def test_a_loss_of_one_step_is_a_dot_since_no_line_leads_through_it(steps, marker):
+    lines = [{"kind": "step", "kimg": 1.0 + step, "loss_d": 1.0, "loss_g": 2.0} for step in range(steps)]
+    _, below = training_plot(pd.DataFrame(lines)).axes
+    assert [line.get_marker() for line in below.lines] == [marker] * 2
+
+
+def test_a_gan_that_failed_is_named_beside_the_others():
+    fit = {"run": "gans/a", "fold": "a", "seed": 0, "per_class": 20, "error": "ValueError: no\n  frame"}
+    told = only_row(fits_table([fit], ""))
+    assert told == ["gans/a", "a", "0", "20", "not measured", "not measured", "failed: ValueError: no"]
+
+
+def test_without_gans_there_is_no_table_of_them():
+    assert fits_table([], "") is None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from augmentor.benchmarking.arms import BASELINE
-from augmentor.report import dots, legend, tables
+from augmentor.report import dots, legend, numbers
 from augmentor.report.blocks import Block, Folded, Part, Picture, Section, Table, Terms, Text
-from augmentor.report.numbers import words
 from augmentor.report.pictures import chart, described
 from augmentor.report.sources import Benchmark, Sources
+
+METRICS = ["sensitivity", "specificity", "balanced_accuracy", "accuracy", "auc", "brier", "ece"]
+VERDICTS = {"none": "not shown to differ"}
 
 
 def arms(sources: Sources, out: Path) -> Section | None:
@@ -36,7 +39,7 @@ def _of(benchmark: Benchmark, out: Path) -> list[Block]:
 def _dots(benchmark: Benchmark, out: Path, metric: str) -> Picture:
     rows = _arms(benchmark)
     rows = rows[rows["metric"] == metric]
-    name = words(metric)
+    name = numbers.words(metric)
     dashed = f"; the dashed line is {BASELINE} augmentation" if BASELINE in set(rows["arm"]) else ""
     return chart(
         lambda columns: dots.arms_plot(rows, metric, columns),
@@ -53,7 +56,7 @@ def _gains(benchmark: Benchmark, out: Path, metric: str) -> Picture | None:
     rows = [row for row in benchmark.summary["comparisons"] if row["metric"] == metric]
     if not rows:
         return None
-    table, name = pd.DataFrame(rows), words(metric)
+    table, name = pd.DataFrame(rows), numbers.words(metric)
     return chart(
         lambda columns: dots.difference_plot(table, columns),
         benchmark.figure(out, "difference"),
@@ -68,19 +71,19 @@ def _gains(benchmark: Benchmark, out: Path, metric: str) -> Picture | None:
 def _numbers(benchmark: Benchmark) -> list[Block]:
     """The metric of the verdict and its comparisons open, the rest folded."""
     summary = benchmark.summary
-    compared = tables.comparison_tables(pd.DataFrame(summary["comparisons"]), summary["metric"])
-    by_class = tables.class_tables(summary.get("classes") or [])
+    compared = comparison_tables(pd.DataFrame(summary["comparisons"]), summary["metric"])
+    by_class = class_tables(summary.get("classes") or [])
     second = [
-        tables.by_patient_table(summary.get("by_patient") or [], summary["metric"]),
-        tables.mcnemar_table(summary.get("mcnemar") or []),
+        by_patient_table(summary.get("by_patient") or [], summary["metric"]),
+        mcnemar_table(summary.get("mcnemar") or []),
     ]
     folded: list[tuple[str, list[Table | None]]] = [
         ("Comparisons in the other metrics", [*compared[1:]]),
         ("Sensitivity and specificity of each class", [*by_class]),
         ("Second opinions", second),
-        ("What arm auto chose", [tables.choices_table(summary.get("choices") or [])]),
+        ("What arm auto chose", [choices_table(summary.get("choices") or [])]),
     ]
-    found: list[Block] = [tables.arms_table(_arms(benchmark)), *compared[:1]]
+    found: list[Block] = [arms_table(_arms(benchmark)), *compared[:1]]
     if not compared:
         found.append(Text(f"Nothing was compared: {_why_not(benchmark)}."))
     for title, parts in folded:
@@ -98,3 +101,106 @@ def _why_not(benchmark: Benchmark) -> str:
     if run == {BASELINE}:
         return f"{BASELINE} is the only arm that was run"
     return f"no classifier has cells of both {BASELINE} and another arm that did not fail"
+
+
+def arms_table(arms: pd.DataFrame) -> Table:
+    metrics = [metric for metric in METRICS if metric in set(arms["metric"])]
+    groups: dict[str, list[list[str]]] = {}
+    for (classifier, arm), rows in arms.groupby(["classifier", "arm"], sort=False):
+        by_metric = {row["metric"]: numbers.interval(row) for row in rows.to_dict("records")}
+        cells = [by_metric.get(metric, numbers.UNKNOWN) for metric in metrics]
+        groups.setdefault(str(classifier), []).append([_with_failures(str(arm), rows.iloc[0].get("failed")), *cells])
+    caption = (
+        "All test lesions together (AUC: the mean over folds and seeds), and the 95 % interval over patients; "
+        "sensitivity and specificity are means over classes. The difference of an arm is a mean over test sets, so it "
+        "is not always that of two rows here."
+    )
+    if numbers.NO_SHARES & set(metrics):
+        caption += " Of the Brier score (0 to 2) and the calibration error (0 to 1), lower is better."
+    if "failed" in arms:
+        caption += " An arm with cells that failed was tested on fewer lesions than the others: compare it by its "
+        caption += "difference."
+    return Table(caption, ["Arm", *map(numbers.words, metrics)], groups)
+
+
+def _with_failures(arm: str, failed: float | None) -> str:
+    return f"{arm}, {failed:.0f} cell{'' if failed == 1 else 's'} failed" if numbers.known(failed) else arm
+
+
+def comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
+    """One table a metric, the one that the verdict is about first."""
+    found = set(comparisons["metric"]) if len(comparisons) else set()
+    ordered = [metric, *(name for name in METRICS if name != metric)]
+    return [_comparison_table(comparisons[comparisons["metric"] == name], name) for name in ordered if name in found]
+
+
+def _comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
+    groups: dict[str, list[list[str]]] = {}
+    for row in comparisons.to_dict("records"):
+        detectable = numbers.size(row["detectable"], metric)
+        verdict = VERDICTS.get(row["verdict"], row["verdict"])
+        cells = [row["arm"], numbers.difference(row), numbers.probability(row["p"]), detectable, verdict]
+        groups.setdefault(row["classifier"], []).append(cells)
+    heads = ["Arm", "Difference (95 % interval)", "p", "Smallest detectable difference", "Verdict"]
+    unit = "lower is better" if metric in numbers.NO_SHARES else "in percentage points"
+    caption = (
+        f"{numbers.words(metric)}: difference to {BASELINE}, {unit}. p is corrected for the number of comparisons "
+        "(Holm), and an interval stands at the level of its own test: it leaves out zero where there is a verdict, but "
+        "several such intervals together are less sure than 95 %."
+    )
+    return Table(caption, heads, groups)
+
+
+def class_tables(classes: list[dict[str, Any]]) -> list[Table]:
+    """Sensitivity and specificity of each class against the rest: one table a classifier, one group a class."""
+    tables: dict[str, Table] = {}
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for found in classes:
+        classifier, label, arm = found["classifier"], found["class"], found["arm"]
+        caption = f"{classifier}: each class against the rest, 95 % interval over patients"
+        table = tables.setdefault(classifier, Table(caption, ["Arm", "Sensitivity", "Specificity"], {}))
+        if (classifier, label, arm) not in rows:
+            rows[classifier, label, arm] = [arm, numbers.UNKNOWN, numbers.UNKNOWN]
+            table.groups.setdefault(label, []).append(rows[classifier, label, arm])
+        rows[classifier, label, arm][1 + (found["metric"] == "specificity")] = numbers.interval(found)
+    return list(tables.values())
+
+
+def by_patient_table(differences: list[dict[str, Any]], metric: str) -> Table | None:
+    """The differences in one metric."""
+    groups: dict[str, list[list[str]]] = {}
+    for row in differences:
+        if row["metric"] == metric:
+            groups.setdefault(row["classifier"], []).append([row["arm"], numbers.difference(row)])
+    caption = (
+        f"{numbers.words(metric)}: difference to {BASELINE} on all test lesions together, and its 95 % interval over "
+        "patients drawn with replacement. It says what other test patients would change, and little of what training "
+        "again would; it is not corrected for the number of comparisons, and no verdict rests on it."
+    )
+    return Table(caption, ["Arm", "Difference (95 % interval)"], groups) if groups else None
+
+
+def mcnemar_table(tests: list[dict[str, Any]]) -> Table | None:
+    if not tests:
+        return None
+    groups: dict[str, list[list[str]]] = {}
+    for test in tests:
+        counts = [str(test["only_arm_right"]), str(test["only_baseline_right"])]
+        groups.setdefault(test["classifier"], []).append([test["arm"], *counts, numbers.probability(test["p"])])
+    heads = ["Arm", "Lesions that only it called right", f"Lesions that only {BASELINE} called right", "p"]
+    caption = (
+        "McNemar's exact test on all test lesions together. It counts lesions of one patient as independent and is "
+        "not corrected for the number of comparisons, so that its p is rather too small; no verdict rests on it."
+    )
+    return Table(caption, heads, groups)
+
+
+def choices_table(choices: list[dict[str, Any]]) -> Table | None:
+    """What arm `auto` chose."""
+    if not choices:
+        return None
+    groups: dict[str, list[list[str]]] = {}
+    for choice in choices:
+        plan = "no synthetic lesions" if choice["plan"] == "none" else choice["plan"]
+        groups.setdefault(choice["classifier"], []).append([plan, str(choice["cells"])])
+    return Table("Chosen on held-out training patients of each fold", ["Plan", "Folds and seeds"], groups)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from augmentor.report import tables
-from augmentor.report.blocks import Block, Notes, Part, Section, Text
+import pandas as pd
+
+from augmentor.report import numbers
+from augmentor.report.blocks import Block, Notes, Part, Section, Table, Text
 from augmentor.report.sources import Benchmark, Fit, Sources
+from augmentor.training.run import Run
 
 
 def data(sources: Sources, _: Path) -> Section | None:
@@ -32,11 +35,51 @@ def _folds(benchmark: Benchmark) -> list[Block]:
     found = benchmark.summary["data"]
     return [
         Text(f"Source: {Path(found['source']).name}"),  # where it lies is nobody's who is sent the page
-        tables.classes_table(found),
-        tables.folds_table(found),
-        tables.sets_table(benchmark.results),
+        classes_table(found),
+        folds_table(found),
+        sets_table(benchmark.results),
     ]
 
 
 def _sides(fit: Fit) -> list[Block]:
-    return [Text(f"Source: {Path(fit.run.splits['source']).name}"), tables.sides_table(fit.run)]
+    return [Text(f"Source: {Path(fit.run.splits['source']).name}"), sides_table(fit.run)]
+
+
+def classes_table(data: dict[str, Any]) -> Table:
+    rows = [[name, str(count["images"]), str(count["patients"])] for name, count in data["classes"].items()]
+    rows.append(["all", str(data["images"]), str(data["patients"])])
+    return Table("Real lesions by class", ["Class", "Images", "Patients"], {"": rows})
+
+
+def folds_table(data: dict[str, Any]) -> Table:
+    columns = ["train_images", "test_images", "train_patients", "test_patients"]
+    rows = [[str(fold["fold"]), *(str(fold[column]) for column in columns)] for fold in data["folds"]]
+    heads = ["Fold", "Training images", "Test images", "Training patients", "Test patients"]
+    return Table("Folds; no patient is on both sides", heads, {"": rows})
+
+
+def sides_table(run: Run) -> Table:
+    """Images and patients of a run's two sides."""
+    sides = {"trained on": run.training.per_class(), "held out": run.held_out.per_class()}
+    heads = ["Class", *(f"{what}, {side}".capitalize() for side in sides for what in ("images", "patients"))]
+    labels = sorted({*run.training.classes, *run.held_out.classes})
+    rows = [
+        [label, *(str(counts[what].get(label, 0)) for counts in sides.values() for what in ("images", "patients"))]
+        for label in labels
+    ]
+    return Table("No patient is on both sides", heads, {"": rows})
+
+
+def sets_table(results: pd.DataFrame) -> Table:
+    means = results.groupby("arm", sort=False)[["factor", "n_real", "n_synthetic"]].mean()
+    rows = [
+        [
+            str(arm),
+            numbers.factor(str(arm), row["factor"], ".3g"),
+            numbers.number(row["n_real"], ".0f"),
+            numbers.number(row["n_synthetic"], ".0f"),
+        ]
+        for arm, row in means.iterrows()
+    ]
+    heads = ["Arm", "Factor", "Real images", "Synthetic images"]
+    return Table("Training set of each arm, mean over folds and seeds", heads, {"": rows})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from augmentor.report import tables
-from augmentor.report.blocks import Block, Folded, Section, Text
+from augmentor.report import numbers
+from augmentor.report.blocks import Block, Folded, Section, Table, Text
 from augmentor.report.sources import Benchmark, Sources
 
 MAX_SHOWN = 8  # rows of a benchmark before the rest is folded away
@@ -32,8 +32,25 @@ def _failed(benchmark: Benchmark) -> list[dict[str, Any]]:
 def _of(benchmark: Benchmark) -> list[Block]:
     shown, rest = _failed(benchmark)[:MAX_SHOWN], _failed(benchmark)[MAX_SHOWN:]
     caption = benchmark.titled("Cells that failed, each with the first line of its error")
-    blocks: list[Block] = [tables.failed_table(shown, caption)] if shown else []
+    blocks: list[Block] = [failed_table(shown, caption)] if shown else []
     if rest:
-        folded = tables.failed_table(rest, benchmark.titled("More cells that failed"))
+        folded = failed_table(rest, benchmark.titled("More cells that failed"))
         blocks.append(Folded(benchmark.titled(f"The other {len(rest)}"), [folded]))
     return blocks
+
+
+def failed_table(failed: list[dict[str, Any]], caption: str) -> Table:
+    rows = [
+        [
+            cell["arm"],
+            cell["classifier"],
+            str(cell["fold"]),
+            str(cell["seed"]),
+            numbers.factor(cell["arm"], cell["factor"], "g"),
+            numbers.per_class(cell),
+            numbers.first_line(cell["error"]),
+        ]
+        for cell in failed
+    ]
+    heads = ["Arm", "Classifier", "Fold", "Seed", "Factor", "Real lesions a class", "Error"]
+    return Table(caption, heads, {"": rows})

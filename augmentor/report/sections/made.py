@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from augmentor.errors import UsageError
 from augmentor.model.gan import resolve
 from augmentor.recipe import Recipe
-from augmentor.report import tables
-from augmentor.report.blocks import Block, Code, Folded, Part, Section, Text
+from augmentor.report import numbers
+from augmentor.report.blocks import Block, Code, Folded, Part, Section, Table, Text
 from augmentor.report.sources import Benchmark, Fit, Sources
 
 FILES = (
@@ -30,8 +32,8 @@ def _benchmark(benchmark: Benchmark) -> list[Block]:
     seeds = sorted({*benchmark.results["seed"], *(fit["seed"] for fit in summary.get("fits") or [])})
     return [
         *_repeated(summary.get("command")),
-        tables.facts_table(summary, seeds),
-        Folded("Recipe", [Code(tables.toml(summary["recipe"]))]),
+        facts_table(summary, seeds),
+        Folded("Recipe", [Code(_toml(summary["recipe"]))]),
     ]
 
 
@@ -43,7 +45,7 @@ def _repeated(command: str | None) -> list[Block]:
 
 
 def _fit(fit: Fit) -> list[Block]:
-    return [*_command(fit), tables.fit_table(fit.summary), Folded("Recipe", [Code(fit.recipe)])]
+    return [*_command(fit), fit_table(fit.summary), Folded("Recipe", [Code(fit.recipe)])]
 
 
 def _command(fit: Fit) -> list[Block]:
@@ -90,3 +92,45 @@ def _options(recipe: Recipe, source: str | None) -> dict[str, Any]:
         "--fov": extract.fov,
         "--device": training.device if training.device != "auto" else None,
     }
+
+
+def fit_table(summary: dict[str, Any]) -> Table:
+    """How a fit ended; what its run.json does not record is left out."""
+    rows = [
+        ["Thousand images shown", numbers.number(summary.get("kimg"), ".1f")],
+        ["Steps", str(summary.get("steps", numbers.UNKNOWN))],
+        ["Time of training", numbers.duration(summary.get("seconds"))],
+        ["Snapshot", f"{summary.get('chosen', 'none yet')}, {summary.get('chosen_because', 'the fit has not ended')}"],
+    ]
+    if moved := summary.get("lesions_moved"):
+        rows.append(["Training lesions are moved", moved])
+    return Table("How the fit ended", ["What", "Value"], {"": rows + _circumstances(summary)})
+
+
+def facts_table(summary: dict[str, Any], seeds: Iterable[int]) -> Table:
+    rows = [
+        ["Seeds", ", ".join(map(str, seeds))],
+        ["Time", numbers.duration(summary["seconds"])],
+        ["Time of all cells together", numbers.duration(summary.get("cell_seconds"))],
+    ]
+    return Table("Seeds, machine and versions", ["What", "Value"], {"": rows + _circumstances(summary)})
+
+
+def _circumstances(summary: dict[str, Any]) -> list[list[str]]:
+    machine = summary.get("machine")
+    told = [[f"{name} version", version] for name, version in (summary.get("versions") or {}).items()]
+    if machine:
+        load = numbers.number(machine["load"], ".1f")
+        device = f", {machine['device']}" if "device" in machine else ""  # an earlier version's summary has none
+        told.insert(0, ["Machine", f"{machine['platform']}, {machine['cores']} cores{device}, load {load}"])
+    return told
+
+
+def _toml(recipe: dict[str, Any], section: str = "") -> str:
+    """The recipe as TOML to read; settings that are None are left out, as TOML has no word for them."""
+    nested = {name: value for name, value in recipe.items() if isinstance(value, dict)}
+    flat = {name: value for name, value in recipe.items() if value is not None and name not in nested}
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in flat.items()]
+    blocks = ["\n".join([f"[{section}]", *lines] if section and lines else lines)]
+    blocks += [_toml(value, f"{section}.{name}".lstrip(".")) for name, value in nested.items()]
+    return "\n\n".join(filter(None, blocks))

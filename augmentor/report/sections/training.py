@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from augmentor.report import tables
-from augmentor.report.blocks import Beside, Block, Folded, Picture, Section, Text
+from augmentor.report import numbers
+from augmentor.report.blocks import Beside, Block, Folded, Picture, Section, Table, Text
 from augmentor.report.pictures import single
 from augmentor.report.sources import Fit, Sources
 from augmentor.report.training import DISCRIMINATION, training_plot
@@ -24,7 +25,7 @@ def training(sources: Sources, out: Path) -> Section | None:
     if undrawn := len(every) - len(drawn):
         blocks.append(Text(f"Not drawn: {undrawn} of the GANs; metrics.jsonl in each one's folder holds its numbers."))
     title = "The GANs that were trained"
-    fits = (tables.fits_table(b.summary.get("fits") or [], b.titled(title)) for b in sources.benchmarks)
+    fits = (fits_table(b.summary.get("fits") or [], b.titled(title)) for b in sources.benchmarks)
     blocks += [table for table in fits if table]
     return Section("Training of the GANs", blocks) if blocks else None
 
@@ -49,3 +50,25 @@ def _last(fit: Fit) -> str:
     last = {name: values.dropna() for name, values in metrics.items()}
     told = [f"{DISCRIMINATION[str(name)]} {values.iloc[-1]:.2f}" for name, values in last.items() if len(values)]
     return f" At the end the AUC is {', '.join(told)}." if told else ""
+
+
+def fits_table(fits: list[dict[str, Any]], caption: str) -> Table | None:
+    """A GAN that failed has its error where the others have their discrimination."""
+    if not fits:
+        return None
+    rows = [
+        [
+            fit["run"],
+            str(fit["fold"]),
+            str(fit["seed"]),
+            numbers.per_class(fit),
+            numbers.number(fit.get("kimg"), ".1f"),
+            numbers.duration(fit.get("seconds")),
+            f"failed: {numbers.first_line(fit['error'])}"
+            if fit.get("error")
+            else numbers.number(fit.get("discrimination"), ".2f"),
+        ]
+        for fit in fits
+    ]
+    heads = ["Run", "Fold", "Seed", "Real lesions a class", "Thousand images shown", "Time", "Discrimination"]
+    return Table(caption, heads, {"": rows})

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from augmentor.report import evaluation
 from augmentor.report.blocks import Block, Section, Text
 from augmentor.report.numbers import known
 from augmentor.report.sources import Evaluated, Fit, Sources
+
+MMD = "MMD; lower is nearer"
+NOTHING_SEEN = "About 0 or below means that no difference was seen."
 
 
 def verdict(sources: Sources, _: Path) -> Section | None:
@@ -23,17 +27,37 @@ def verdict(sources: Sources, _: Path) -> Section | None:
 def _of_fit(fit: Fit) -> str:
     if not fit.summary:
         return "This fit has not ended; no snapshot is chosen yet."
-    reached, likeness = fit.summary.get("discrimination_held_out"), fit.summary.get("mmd")
-    parts = []
-    if known(reached):
-        parts.append(
-            f"the discriminator tells held-out lesions from synthetic ones with an AUC of {reached:.2f} (0.5 is"
-        )
-        parts[-1] += " the equilibrium)"
-    if known(likeness):
-        floor = (fit.summary.get("floor") or {}).get("mmd")
-        beside = f", training lesions reach {floor:.3f}" if known(floor) else ""
-        parts.append(f"their distance to held-out lesions is {likeness:.3f} (MMD; lower is nearer{beside})")
-    told = " and ".join(parts)
     question = "Whether these lesions help a classifier is not measured here; augmentor benchmark asks that."
-    return f"{told[0].upper()}{told[1:]}. {question}" if told else question
+    distance = _distance(fit) or _distance_in_training(fit.summary)
+    return " ".join(filter(None, (distance, _discrimination(fit), question)))
+
+
+def _distance(fit: Fit) -> str:
+    """The MMD of every space of evaluation.json, beside what training lesions reach; "" where none was measured."""
+    spaces, floors = (fit.evaluation.get(side) or {} for side in ("spaces", "floor"))
+    told = []
+    for space, by_class in spaces.items():
+        mmd, floor = ((of.get("mean") or {}).get("mmd") for of in (by_class, floors.get(space) or {}))
+        if known(mmd):
+            beside = f" (training lesions: {floor:.3f})" if known(floor) else ""
+            told.append(f"{mmd:.3f} in {space} features{beside}")
+    listed = f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else "".join(told)
+    return f"The distance of synthetic lesions to held-out ones ({MMD}) is {listed}. {NOTHING_SEEN}" if told else ""
+
+
+def _distance_in_training(summary: dict[str, Any]) -> str:
+    """What training itself measured. It chose the snapshot, so that it flatters it."""
+    mmd, floor = summary.get("mmd"), (summary.get("floor") or {}).get("mmd")
+    if not known(mmd):
+        return ""
+    beside = f"; training lesions reach {floor:.3f}" if known(floor) else ""
+    distance = f"The distance of synthetic lesions to held-out ones ({MMD}) is {mmd:.3f}"
+    return f"{distance} by the measure that chose the snapshot (texture features){beside}. {NOTHING_SEEN}"
+
+
+def _discrimination(fit: Fit) -> str:
+    reached = fit.summary.get("discrimination_held_out")
+    if not known(reached):
+        return ""
+    told = f"tells held-out lesions from synthetic ones with an AUC of {reached:.2f} (0.5 is the equilibrium)"
+    return f"The discriminator {told}."
