@@ -48,13 +48,16 @@ def write_secondary_capture(
     rescale: tuple[float, float] = (1.0, 0.0),
     synthetic: bool = True,
     place: str = "",
+    bits: int | None = None,
 ) -> None:
     """Write (C, H, W) as the file `path`, or (C, D, H, W) as the folder `path` of sections 0001.dcm, 0002.dcm, ...
 
     pixels: uint8 (C 1 or 3) or uint16 (C 1). rescale: slope and intercept that lead from the stored values to the
     original ones. note: what the file says of itself, in DerivationDescription. place: which file of its set it is.
-    Equal arguments but for `path` give equal UIDs: one lesion is one object however often it is written. Any other
-    lesion has others, and so has one of equal pixels at another place: two masks may be alike, or two real images.
+    bits: how many bits the stored values of the whole set take, all by default; a reader learns from them what the
+    original values can be. Equal arguments but for `path` give equal UIDs: one lesion is one object however often it is
+    written. Any other lesion has others, and so has one of equal pixels at another place: two masks may be alike, or
+    two real images.
     Raises UsageError for other pixels, and where the extra `dicom` is not installed.
     """
     if not holds("dicom", pixels.shape, str(pixels.dtype)):
@@ -64,7 +67,7 @@ def write_secondary_capture(
         )
     require_highdicom()
     content = repr((place, note, rescale, spacing_mm, pixels.shape)).encode() + pixels.tobytes()
-    lesion = _Lesion(note, rescale, synthetic, content)
+    lesion = _Lesion(note, rescale, synthetic, content, bits or 8 * pixels.dtype.itemsize)
     if pixels.ndim == 3:
         lesion.section(pixels, spacing_mm, 1, None).save_as(path, enforce_file_format=True)
         return
@@ -78,8 +81,8 @@ def write_secondary_capture(
 class _Lesion:
     """What all files of one lesion share."""
 
-    def __init__(self, note: str, rescale: tuple[float, float], synthetic: bool, content: bytes):
-        self.note, self.rescale, self.synthetic = note, rescale, synthetic
+    def __init__(self, note: str, rescale: tuple[float, float], synthetic: bool, content: bytes, bits: int):
+        self.note, self.rescale, self.synthetic, self.bits = note, rescale, synthetic, bits
         self._content = hashlib.sha256(content)
 
     def uid(self, of: str) -> str:
@@ -128,6 +131,7 @@ class _Lesion:
         for equipment in dataset.get("ContributingEquipmentSequence", []):
             del equipment.ContributionDateTime
         if grey:
+            dataset.BitsStored, dataset.HighBit = self.bits, self.bits - 1
             dataset.RescaleSlope, dataset.RescaleIntercept = (f"{value:.10g}"[:16] for value in self.rescale)
             dataset.RescaleType = "US"  # unspecified: the units are those of the data set
 

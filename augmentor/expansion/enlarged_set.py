@@ -41,6 +41,7 @@ class _File:
     note: str
     synthetic: bool
     rescale: tuple[float, float] = (1.0, 0.0)
+    bits: int | None = None
 
 
 @dataclass
@@ -123,7 +124,8 @@ class SetWriter:
         files = lesion.image.ndim == 3 or self.form != "dicom"  # a volume in DICOM is a folder
         path = f"{file_name(label)}/{origin}_{number:06d}{SUFFIX[self.form] if files else ''}"
         rescale, synthetic = slope_intercept(self.original, self.stored), origin == "synthetic"
-        self._queue(_File(path, self.stored.from_network(lesion.image), spacing_mm, note, synthetic, rescale))
+        bits = int(self.stored.high).bit_length() if self.stored.dtype == "uint16" else None
+        self._queue(_File(path, self.stored.from_network(lesion.image), spacing_mm, note, synthetic, rescale, bits))
         row = {"path": path, "label": label, "patient": "", "origin": origin}
         if lesion.mask is not None:
             row["mask"] = f"{_MASKS}/{path}"
@@ -145,7 +147,7 @@ class SetWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.form == "dicom":
             told = file.spacing_mm, file.note, file.rescale, file.synthetic
-            write_secondary_capture(file.pixels, path, *told, place=file.path)
+            write_secondary_capture(file.pixels, path, *told, place=file.path, bits=file.bits)
         else:
             write_image(file.pixels, path, file.spacing_mm, file.note)
 

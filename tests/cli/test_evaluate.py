@@ -6,6 +6,7 @@ import shlex
 import numpy as np
 import pytest
 
+from augmentor.cli import console
 from augmentor.data.images import read_image
 from augmentor.data.windows import Window, scale_of
 from augmentor.training.fit import fit
@@ -137,7 +138,7 @@ def test_real_scans_are_cut_by_the_window_and_as_the_synthetic_lesions_are(augme
 
 
 def test_it_says_which_direction_is_better_and_what_comes_next(augmentor, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console.out, "width", 200)
     lesions, folder = write_set(tmp_path / "set", patients=8), tmp_path / "Läuf 1"
     fit(lesions, tiny_recipe(), folder)
     outcome = augmentor("evaluate", "--run", folder, "--per-class", 4)

@@ -5,6 +5,7 @@ import SimpleITK
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from augmentor.data import secondary_capture
+from augmentor.data.images import read_image
 from augmentor.data.secondary_capture import write_secondary_capture
 from augmentor.errors import UsageError
 
@@ -101,3 +102,13 @@ def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"lesion-augmentor\[dicom\]"):
         secondary_capture.write_secondary_capture(VOLUME, tmp_path / "lesion", None, NOTE)
     assert not list(tmp_path.iterdir())
+
+
+def test_values_below_zero_come_back_as_the_short_numbers_they_were_where_their_bits_are_told(tmp_path):
+    """Whatever a single lesion holds: the dtype of a set is one."""
+    for name, stored in (("dark", 0), ("bright", 350)):
+        pixels = np.full((1, 12, 20), stored, np.uint16)
+        write_secondary_capture(pixels, tmp_path / f"{name}.dcm", None, "note", (1.0, -100.0), bits=9)
+        found = read_image(str(tmp_path / f"{name}.dcm")).pixels
+        assert found.dtype == np.int16
+        assert (found == stored - 100).all()
