@@ -4,8 +4,11 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pandas as pd
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from augmentor.extraction.sources import read_scans
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SPACING = (0.8, 0.8, 2.5)
@@ -163,3 +166,13 @@ def enhanced(array, affine=LPS_TO_RAS @ CT_AFFINE, slopes=None, intercept=0):
 
 def voxels_of(volume):
     return volume.sections(0, volume.grid.shape[2])
+
+
+def scans_in(folder, **options):
+    """The scans of a folder, of class cyst."""
+    return read_scans(folder, **({"label": "cyst"} | options))[0]
+
+
+def table_of(folder):
+    """What `extract` wrote, all of it as text."""
+    return pd.read_csv(folder / "lesions.csv", dtype=str, keep_default_na=False)

@@ -112,19 +112,21 @@ def without_masks(lesions: Lesions) -> str:
 
 
 def load_mask_channels(lesions: Lesions, size: int) -> np.ndarray:
-    """(N, 1, size, ...) float32, the channels of the lesions' masks.
+    """(N, 1, size, ...) float32, the channels of the lesions' masks. Raises DataError as `load_masks` does."""
+    return np.stack([to_channel(mask) for mask in load_masks(lesions, size)])
 
-    Raises DataError, naming every mask that can't be used.
-    """
+
+def load_masks(lesions: Lesions, size: int) -> list[np.ndarray]:
+    """The lesions' masks, (size, ...) bool each. Raises DataError, naming every mask that can't be used."""
     table = lesions.table
     if missing := without_masks(lesions):
         raise DataError(missing)
-    channels, problems = [], []
+    masks, problems = [], []
     for path, image in zip(table["mask"], table["path"], strict=True):
         try:
-            channels.append(to_channel(read_mask(path, image, size)))
+            masks.append(read_mask(path, image, size))
         except DataError as error:
             problems.append(str(error))
     if problems:
         raise DataError(first_of(problems, "masks"))
-    return np.stack(channels)
+    return masks

@@ -19,7 +19,7 @@ from typing import Any
 from augmentor.data.check import content_hash
 from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions, load_lesions
-from augmentor.data.masks import load_mask_channels
+from augmentor.data.masks import load_masks
 from augmentor.errors import DataError, UsageError
 from augmentor.files import clear, damaged, read_json, require_empty, write_atomically
 from augmentor.locks import locked
@@ -139,9 +139,7 @@ class Run:
 
 def mask_contents(lesions: Lesions, size: int) -> dict[str, str]:
     """A hash of each lesion's mask at the network's size, by its image's path. Raises DataError where one lacks."""
-    if not len(lesions):
-        return {}
-    masks = load_mask_channels(lesions, size) > 0
+    masks = load_masks(lesions, size)
     return {path: content_hash(mask) for path, mask in zip(lesions.paths, masks, strict=True)}
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image, PngImagePlugin
 
@@ -16,7 +15,6 @@ from augmentor.errors import DataError, UsageError
 from augmentor.extraction import extract as module
 from augmentor.extraction.extract import extract
 from augmentor.extraction.scans import Scan
-from augmentor.extraction.sources import read_scans
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
 from tests.scan_sets import (
@@ -27,27 +25,13 @@ from tests.scan_sets import (
     place_tags,
     save_dicom,
     scan_array,
+    scans_in,
+    table_of,
     write_case,
     write_nifti,
     write_segmentation,
     write_series,
 )
-
-
-def scans_in(folder, **options):
-    return read_scans(folder, **({"label": "cyst"} | options))[0]
-
-
-def table_of(folder):
-    return pd.read_csv(folder / "lesions.csv", dtype=str, keep_default_na=False)
-
-
-@pytest.fixture
-def cases(tmp_path):
-    """Two scans with a ball each."""
-    write_case(tmp_path / "in", "a")
-    write_case(tmp_path / "in", "b", centre=(14, 20, 5), radius_mm=5.0)
-    return tmp_path / "in"
 
 
 class Told(Progress):
