@@ -9,7 +9,7 @@ import numpy as np
 from augmentor.data.check import Inspection, inspect
 from augmentor.data.images import read_image
 from augmentor.data.lesions import Lesions
-from augmentor.data.masks import load_mask_channels
+from augmentor.data.masks import load_masks
 from augmentor.data.splits import groups, guard, holdout
 from augmentor.data.squares import load_images
 from augmentor.errors import DataError, UsageError
@@ -187,7 +187,9 @@ def _told(counts: dict[str, int]) -> str:
 
 def _side_of_run(lesions: Lesions, card: Card) -> Side:
     side = _side(lesions, load_images(lesions.paths, card.model.size, card.intensity)[0])
-    return replace(side, masks=load_mask_channels(lesions, card.model.size) > 0) if card.model.with_mask else side
+    return (
+        replace(side, masks=np.stack(load_masks(lesions, card.model.size))[:, None]) if card.model.with_mask else side
+    )
 
 
 def _side(lesions: Lesions, images: np.ndarray) -> Side:
