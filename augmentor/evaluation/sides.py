@@ -187,9 +187,9 @@ def _told(counts: dict[str, int]) -> str:
 
 def _side_of_run(lesions: Lesions, card: Card) -> Side:
     side = _side(lesions, load_images(lesions.paths, card.model.size, card.intensity)[0])
-    return (
-        replace(side, masks=np.stack(load_masks(lesions, card.model.size))[:, None]) if card.model.with_mask else side
-    )
+    if not card.model.with_mask:
+        return side
+    return replace(side, masks=np.stack(load_masks(lesions, card.model.size))[:, None])
 
 
 def _side(lesions: Lesions, images: np.ndarray) -> Side:
