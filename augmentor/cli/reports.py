@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from augmentor.cli.console import PLAIN, out
+from augmentor.cli.console import PLAIN, err, out
 from augmentor.cli.show import show_results
 
 
@@ -32,10 +32,12 @@ def report(
     from augmentor.report.sources import find_sources
 
     page = report_on(folders, out_folder or (folders[0] if len(folders) == 1 else Path("report")))
-    benchmarks = find_sources(folders).benchmarks
-    for benchmark in benchmarks:
+    sources = find_sources(folders)
+    for line in sources.left_out:
+        err.print(f"Warning: {line}", style="yellow", **PLAIN)
+    for benchmark in sources.benchmarks:
         if benchmark.name:
             out.print(benchmark.name, **PLAIN)
         show_results(benchmark.summary, page)
-    if not benchmarks:
+    if not sources.benchmarks:
         out.print(f"Report: {page}", **PLAIN)

@@ -1,1 +1,1 @@
-"""Pages and figures that tell what a benchmark or a fit found."""
+"""Pages and figures that tell what a benchmark, a fit, an evaluation or a reading found."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -41,14 +42,14 @@ class Tiles(NamedTuple):
     tiles: list[Tile]
 
 
-class Lesions(NamedTuple):
+class LesionGroups(NamedTuple):
     """Groups of lesions beside each other, at true pixel size times the zoom that the reader chose."""
 
     groups: list[Tiles]
     caption: str
 
 
-class Table(NamedTuple):
+class TextTable(NamedTuple):
     """Rows of text under `heads`, by group; the first cell of a row names it. The group "" has no heading."""
 
     caption: str
@@ -92,7 +93,12 @@ class Folded(NamedTuple):
     blocks: list[Block]
 
 
-Block = Text | Picture | Lesions | Table | Code | Notes | Terms | Beside | Part | Folded
+Block = Text | Picture | LesionGroups | TextTable | Code | Notes | Terms | Beside | Part | Folded
+
+
+def named(name: str, blocks: Sequence[Block]) -> list[Block]:
+    """What is told of a source as a part under its name; as it is where the source has none, or nothing is told."""
+    return [Part(name, [*blocks])] if name and blocks else [*blocks]
 
 
 class Section(NamedTuple):
@@ -109,4 +115,4 @@ class Section(NamedTuple):
     def zooms(self) -> bool:
         """Whether it shows lesions, so that it needs a zoom."""
         parts = (block.blocks if isinstance(block, Part | Folded) else [block] for block in self.blocks)
-        return any(isinstance(block, Lesions) for blocks in parts for block in blocks)
+        return any(isinstance(block, LesionGroups) for blocks in parts for block in blocks)

@@ -23,9 +23,10 @@ TABLES = ("arms", "comparisons", "classes", "by_patient", "mcnemar", "choices", 
 def report(folders: Sequence[Path], out: Path) -> Path:
     """OUT/report.html, OUT/figures/ and OUT/tables/ from the folders that other commands left.
 
-    folders: runs, benchmarks, enlarged sets, scored readings, or folders that hold such, as `augmentor run` makes
-    them. Sections for which they hold nothing are left out. A report that is in OUT already is replaced, its pictures
-    and tables with it, once all of the new one is written.
+    folders: runs, benchmarks, enlarged sets, evaluations of two sets, scored readings, or folders that hold such, as
+    `augmentor run` makes them. Sections for which they hold nothing are left out; so is what lies below a given folder
+    and only has the names of our files, with a warning on the page. A report that is in OUT already is replaced, its
+    pictures and tables with it, once all of the new one is written.
     Raises UsageError where a folder holds nothing to report or a damaged file; where OUT is none of the folders and
     holds anything else than a report; and where OUT is no folder of a `fit`, `benchmark` and so on itself, and has a
     page, picture or table that no report has left there.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from augmentor.errors import UsageError
-from augmentor.files import require_folder, whole_folder
+from augmentor.files import require_folder
 
 PAGE = "report.html"
 DRAWN = ("figures", "tables")
@@ -53,16 +53,16 @@ def require_ours(out: Path) -> None:
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
     """A folder for a report, which takes the place of the one in `out` when all of it is written, page and files."""
-    if not out.exists():
-        with whole_folder(out) as part:
-            yield part
-        return
-    part = out / _PART  # on the same disk
+    there = out.exists()
+    part = out / _PART if there else out.with_name(f".{out.name}.part")  # on the same disk
     shutil.rmtree(part, ignore_errors=True)  # of one that was cut short
-    part.mkdir()
+    part.mkdir(parents=True)
     try:
         yield part
-        _move(part, out)
+        if there:
+            _move(part, out)
+        else:
+            part.rename(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -40,6 +40,11 @@ class Source:
         told = f"{file_name(self.name.replace('/', '-'))}-{name}" if self.name else name
         return out / "figures" / f"{told}.png"
 
+    @property
+    def content(self) -> object:
+        """What the files of `marks` hold. Raises UsageError where that is none of what our command leaves in them."""
+        raise NotImplementedError
+
     def titled(self, title: str) -> str:
         return f"{title}: {self.name}" if self.name else title
 
@@ -95,6 +100,10 @@ class Fit(Evaluated):
         return "training lesion"
 
     @property
+    def content(self) -> pd.DataFrame:
+        return self.metrics
+
+    @property
     def grid(self) -> Path | None:
         """The picture of the snapshot that was chosen; of the last one where none is yet."""
         chosen = self.run.samples / f"{Path(self.summary.get('chosen', '')).stem}.png"
@@ -119,6 +128,10 @@ class Judged(Evaluated):
     def found_in(cls, folder: Path) -> Self | None:
         return None if Fit.found_in(folder) else super().found_in(folder)
 
+    @property
+    def content(self) -> dict[str, Any]:
+        return self.evaluation
+
 
 class Benchmark(Source):
     """The folder of a finished benchmark."""
@@ -132,6 +145,10 @@ class Benchmark(Source):
     @cached_property
     def results(self) -> pd.DataFrame:
         return read_cells(self.folder / "results.csv", "arm", "classifier", "fold", "seed")
+
+    @property
+    def content(self) -> tuple[dict[str, Any], pd.DataFrame]:
+        return self.summary, self.results
 
     @cached_property
     def gans(self) -> list[Fit]:
@@ -150,6 +167,10 @@ class Enlarged(Source):
     def screen(self) -> dict[str, Any]:
         return self.json(DESCRIPTION).get("Screen") or {}
 
+    @property
+    def content(self) -> dict[str, Any]:
+        return self.screen
+
 
 class Reading(Source):
     """A blind reading that was scored."""
@@ -160,6 +181,10 @@ class Reading(Source):
     def score(self) -> dict[str, Any]:
         return self.json("score.json", "readers", "all", "agreement", "awaited", "verdict", "class_verdict")
 
+    @property
+    def content(self) -> dict[str, Any]:
+        return self.score
+
 
 class Check(Source):
     """What `augmentor run` found in the data."""
@@ -169,6 +194,10 @@ class Check(Source):
     @property
     def warnings(self) -> list[str]:
         return self.json("check.json").get("warnings") or []
+
+    @property
+    def content(self) -> list[str]:
+        return self.warnings
 
 
 @dataclass(frozen=True)
@@ -181,6 +210,7 @@ class Sources:
     readings: list[Reading]
     checks: list[Check]
     judged: list[Judged]
+    left_out: list[str]  # of what lies below the folders that were given, and why, in sentences
 
     @cached_property
     def together(self) -> list[Source]:
@@ -203,21 +233,20 @@ class Sources:
 
 
 def find_sources(folders: Sequence[Path]) -> Sources:
-    """The sources among the folders; of one that is none itself, as `augmentor run` makes it, those right below it.
+    """The sources among the folders; of one that is none itself, as `augmentor run` makes it, those right below it, but
+    for those whose marks are another program's files of the same name.
 
     Raises UsageError for a folder that is missing, or holds nothing to report.
     """
     found: list[Source] = []
+    left_out: list[str] = []
     for folder in folders:
-        here = _kinds(folder)
-        if not is_source(folder) and folder.is_dir():
-            here += [source for below in sorted(folder.iterdir()) if below.is_dir() for source in _kinds(below)]
+        below, others = _below(folder) if folder.is_dir() and not is_source(folder) else ([], [])
+        here = [*_kinds(folder), *below]
         if not here:
-            raise UsageError(
-                f"{folder}: {'holds nothing to report' if folder.is_dir() else 'no such folder'}. Give the folder of a "
-                "finished `augmentor fit`, `expand`, `evaluate`, `benchmark`, `run` or `read score`."
-            )
+            raise UsageError(" ".join([_nothing_in(folder), *others]))
         found += here
+        left_out += others
     return Sources(
         _named(found, Benchmark),
         _named(found, Fit),
@@ -225,6 +254,7 @@ def find_sources(folders: Sequence[Path]) -> Sources:
         _named(found, Reading),
         _named(found, Check),
         _named(found, Judged),
+        list(dict.fromkeys(left_out)),
     )
 
 
@@ -236,6 +266,27 @@ def is_source(folder: Path) -> bool:
 def _kinds(folder: Path) -> list[Source]:
     kinds: tuple[type[Source], ...] = (Benchmark, Fit, Enlarged, Reading, Check, Judged)
     return [source for kind in kinds if (source := kind.found_in(folder))]
+
+
+def _nothing_in(folder: Path) -> str:
+    return (
+        f"{folder}: {'holds nothing to report' if folder.is_dir() else 'no such folder'}. Give the folder of a "
+        "finished `augmentor fit`, `expand`, `evaluate`, `benchmark`, `run` or `read score`."
+    )
+
+
+def _below(folder: Path) -> tuple[list[Source], list[str]]:
+    """The sources right below a folder, and what is left out since its marks don't hold what our command leaves."""
+    ours: list[Source] = []
+    left_out = []
+    for source in (source for below in sorted(folder.iterdir()) if below.is_dir() for source in _kinds(below)):
+        try:
+            _ = source.content
+            ours.append(source)
+        except UsageError as error:
+            told = "What it belongs to is left out of the report; if another program wrote it, nothing is missing."
+            left_out.append(f"{error} {told}")
+    return ours, left_out
 
 
 S = TypeVar("S", bound=Source)

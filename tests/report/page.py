@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from augmentor.report.blocks import Table
+from augmentor.report.blocks import TextTable
 
 
 class Page(HTMLParser):
@@ -59,7 +59,7 @@ class Page(HTMLParser):
         return found
 
 
-def only_row(table: Table) -> list[str]:
+def only_row(table: TextTable) -> list[str]:
     """Of a table that has no other."""
     (rows,) = table.groups.values()
     (row,) = rows

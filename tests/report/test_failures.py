@@ -11,6 +11,7 @@ from augmentor.report.html import report
 from augmentor.report.sections.failures import failed_table
 from tests.report.fake import write_benchmark
 from tests.report.page import Page, only_row
+from tests.report.undrawn import undrawn_figures
 
 NAMES = {"arm": "auto", "classifier": "svm"}
 
@@ -23,7 +24,8 @@ def two(tmp_path_factory) -> Page:
         folder.mkdir(parents=True)
         write_benchmark(folder, ("classic", "classic+gan"), ("logistic",))
     _fail(folders[1], 9)
-    return Page(report(folders, folders[0].parent.parent / "report"))
+    with undrawn_figures():
+        return Page(report(folders, folders[0].parent.parent / "report"))
 
 
 def _fail(folder: Path, more: int) -> None:
@@ -48,6 +50,7 @@ def test_no_paragraph_is_empty(two):
     assert "</strong> </p>" not in two.source
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_benchmark_alone_has_no_name_in_its_captions(tmp_path):
     page = Page(report([write_benchmark(tmp_path, ("classic",), ("logistic",))], tmp_path))
     captions = [text for tag, text in page.texts if tag == "span"]

@@ -16,8 +16,9 @@ from augmentor.errors import UsageError
 from augmentor.reading.score import score_reading
 from augmentor.report.evaluation import SIDES
 from augmentor.report.html import report
-from tests.report.fake import write_all, write_benchmark, write_evaluation, write_judged, write_reading, write_run
+from tests.report.fake import write_benchmark, write_evaluation, write_judged, write_reading, write_run
 from tests.report.page import Page
+from tests.report.undrawn import undrawn_figures
 
 ORDER = [
     "1 cell failed",
@@ -37,10 +38,8 @@ ORDER = [
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("out")
-    report([write_all(folder / "all")], folder / "report")
-    return folder
+def out(reported) -> Path:
+    return reported
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,8 @@ def twice_page(tmp_path_factory) -> Page:
         (folder / name / "benchmark").mkdir(parents=True)
         write_benchmark(folder / name / "benchmark", ("real", "classic"), ("logistic",), gans=False)
         write_run(folder / name / "run", np.random.default_rng(0), steps=10)
-    return Page(report([folder / "a", folder / "b"], folder / "report"))
+    with undrawn_figures():
+        return Page(report([folder / "a", folder / "b"], folder / "report"))
 
 
 @pytest.fixture(params=["joined", "plain_page", "fit_page", "twice_page"])
@@ -262,6 +262,7 @@ def test_every_figure_has_its_png_and_its_numbers(out, summary):
     assert all(len(pd.read_csv(folder / f"{name}.csv")) for name in drawn)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_benchmark_alone_shows_the_lesions_of_its_first_gan(tmp_path):
     page = Page(report([write_benchmark(tmp_path, classifiers=("logistic",))], tmp_path))
     assert "Real beside synthetic lesions" in headings(page)
@@ -286,6 +287,7 @@ def test_the_planes_of_a_benchmark_and_a_run_are_both_kept_each_under_its_name(j
     assert [text for tag, text in joined.texts if tag == "h3" and text in ("benchmark", "run")] == ["benchmark", "run"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_and_a_judged_set_are_told_apart(tmp_path):
     random = np.random.default_rng(0)
     run = write_evaluation(write_run(tmp_path / "run", random, steps=10), random)
@@ -303,6 +305,7 @@ def test_a_run_and_a_judged_set_are_told_apart(tmp_path):
         assert mean["synthetic"].item() == pytest.approx(content["spaces"]["texture"]["mean"]["kid"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_null_numbers_are_said_to_be_unmeasured(tmp_path):
     out = write_benchmark(tmp_path, classifiers=("logistic",), gans=False)
     summary = json.loads((out / "summary.json").read_text())
@@ -351,6 +354,7 @@ def test_curves_are_drawn_at_the_lesions_that_the_cells_really_had(out):
     assert pd.read_csv(folder / "curve-real.csv")["lesions"].tolist() == [30, 60, 120]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_curve_without_cells_of_its_own_is_read_from_the_results(tmp_path):
     out = write_benchmark(tmp_path, ("classic", "classic+gan"), ("logistic",), folds=1)
     for name in ("curve_cells", "predictions", "embedding"):
@@ -385,6 +389,7 @@ def test_an_unfinished_fit_makes_a_page(tmp_path):
     assert "has not ended" in Page(report([run], run)).source
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_evaluation_of_two_sets_is_told_without_a_run(tmp_path):
     judged = write_judged(tmp_path / "judged", np.random.default_rng(0))
     page = Page(report([judged], judged))
@@ -394,6 +399,7 @@ def test_an_evaluation_of_two_sets_is_told_without_a_run(tmp_path):
     assert (judged / "figures" / "pairs.png").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("held_out", "real"), [(0.8, "training lesion"), (None, "real lesion")])
 def test_of_a_judged_set_nothing_is_said_to_be_refused_and_what_is_not_known_is_not_claimed(tmp_path, held_out, real):
     folder = write_judged(tmp_path / "judged", np.random.default_rng(0))
@@ -428,6 +434,7 @@ def test_interpolations_are_shown_a_row_a_class(tmp_path):
     assert shown == [f"{label}, step {step} on the way" for label in "ab" for step in range(1, 9)]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_page_of_a_run_tells_no_folder_above_its_files(tmp_path):
     run = write_evaluation(
         write_run(tmp_path / "ward-of-dr-smith" / "run", np.random.default_rng(0)), np.random.default_rng(0)

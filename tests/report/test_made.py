@@ -20,6 +20,7 @@ from tests.report.fake import write_benchmark, write_run
 from tests.report.page import Page
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("command", ["augmentor benchmark --data lesions", None])
 def test_a_benchmark_is_repeated_by_its_command_or_without_one_by_its_recipe(tmp_path, command):
     folder = write_benchmark(tmp_path, ("classic",), ("logistic",), gans=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +13,19 @@ import pytest
 from augmentor.errors import UsageError
 from augmentor.report.html import report
 from augmentor.report.place import left_in
-from tests.report.fake import write_all, write_benchmark, write_enlarged, write_run
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory) -> Path:
-    return write_all(tmp_path_factory.mktemp("all") / "all")
+from tests.report.fake import write_benchmark, write_enlarged, write_reading, write_run
+from tests.report.undrawn import undrawn_figures
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_a_report_in_the_place_of_another_leaves_what_one_in_a_new_folder_does(everything, tmp_path):
+def test_a_report_in_the_place_of_another_leaves_what_one_in_a_new_folder_does(reported, tmp_path):
+    everything = reported / "all"
     without_patients = [everything / "expanded", everything / "reading"]
-    report([everything / "run", everything / "benchmark"], tmp_path / "shared")
+    with undrawn_figures():
+        report([everything / "run", everything / "benchmark"], tmp_path / "shared")
     assert (tmp_path / "shared" / "figures" / "lesions.png").exists()
     report(without_patients, tmp_path / "shared")
     report(without_patients, tmp_path / "fresh")
@@ -33,11 +33,11 @@ def test_a_report_in_the_place_of_another_leaves_what_one_in_a_new_folder_does(e
     assert not (tmp_path / "shared" / "tables").exists()
 
 
-def test_a_page_names_all_that_lies_beside_it(everything, tmp_path):
-    report([everything], tmp_path / "report")
-    assert sorted(left_in(tmp_path / "report")) == sorted(files_of(tmp_path / "report"))
+def test_a_page_names_all_that_lies_beside_it(reported):
+    assert sorted(left_in(reported / "report")) == sorted(files_of(reported / "report"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_in_a_source_replaces_its_own_and_keeps_a_users_picture(tmp_path):
     folder = write_benchmark(tmp_path)
     report([folder], folder)
@@ -51,6 +51,7 @@ def test_a_report_in_a_source_replaces_its_own_and_keeps_a_users_picture(tmp_pat
     assert (folder / "tables" / "arms.csv").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", ["report.html", "figures/arms.png", "tables/failed.csv", "figures"])
 @pytest.mark.parametrize("given", [True, False])
 def test_a_file_that_no_report_left_is_refused_and_kept(tmp_path, name, given):
@@ -77,6 +78,7 @@ def test_a_folder_of_folders_gets_its_report_again_and_again(tmp_path):
     assert files_of(tmp_path) == before
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_report_that_fails_on_the_way_leaves_what_was_there(tmp_path, earlier):
     (tmp_path / "benchmark").mkdir()
@@ -91,8 +93,36 @@ def test_a_report_that_fails_on_the_way_leaves_what_was_there(tmp_path, earlier)
     assert (tmp_path / "out").exists() == earlier
 
 
-def test_what_a_report_that_was_killed_has_left_hinders_no_other(tmp_path):
-    folder, out = write_enlarged(tmp_path / "expanded"), tmp_path / "out"
-    (out / ".report.part" / "figures").mkdir(parents=True)
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("earlier", "moved"), [(False, 0), (False, 3), (True, 0), (True, 3), (True, 5)])
+def test_what_a_report_that_was_killed_has_left_is_gone_after_the_next_one(tmp_path, monkeypatch, earlier, moved):
+    """Killed while it is drawn, where it would take its place, and between its files."""
+    folder, out = write_reading(tmp_path / "reading"), tmp_path / "there" / "out"
+    if earlier:
+        report([write_run(tmp_path / "run", np.random.default_rng(0), steps=10)], out)
+    with monkeypatch.context() as patch:
+        kill_at(patch, moved)
+        with pytest.raises(KeyboardInterrupt):
+            report([folder], out)
+    assert list((tmp_path / "there").rglob(".*.part*"))
     report([folder], out)
-    assert list(files_of(out)) == ["report.html"]
+    report([folder], tmp_path / "fresh" / "out")
+    assert files_of(tmp_path / "there") == files_of(tmp_path / "fresh")
+    assert [*tmp_path.rglob(".*.part*")] == []
+
+
+def kill_at(patch: pytest.MonkeyPatch, moved: int) -> None:
+    """Nothing is moved any more after so many files or folders, nor cleared away."""
+    counted = count()
+
+    def until_then(move):
+        def step(self: Path, to: Path) -> Path:
+            if next(counted) >= moved:
+                raise KeyboardInterrupt
+            return move(self, to)
+
+        return step
+
+    for name in ("replace", "rename"):
+        patch.setattr(Path, name, until_then(getattr(Path, name)))
+    patch.setattr(shutil, "rmtree", lambda *_, **__: None)

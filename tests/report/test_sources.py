@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from augmentor.errors import UsageError
 from augmentor.report.html import report
 from augmentor.report.sources import find_sources
 from tests.report.fake import write_benchmark, write_enlarged, write_judged, write_reading, write_run
+from tests.report.page import Page
 
 
 def test_the_folders_below_one_that_is_no_source_are_found(tmp_path):
@@ -94,6 +96,62 @@ def test_a_file_of_another_tool_beside_our_folders_is_passed_over(tmp_path, name
     assert report([tmp_path], tmp_path / "report").exists()
     with pytest.raises(UsageError, match="holds nothing to report"):
         find_sources([tmp_path / "other"])
+
+
+OF_OUR_NAMES = {  # the file that gives another program away, and all that the program left
+    "evaluation.json": {"evaluation.json": '{"accuracy": 0.9}'},
+    "score.json": {"score.json": '{"accuracy": 0.9}', "key.json": "{}"},
+    "summary.json": {"summary.json": '{"accuracy": 0.9}', "results.csv": "arm,classifier,fold,seed\n"},
+    "results.csv": {"results.csv": "accuracy\n0.9\n"},
+    "metrics.jsonl": {"metrics.jsonl": '{"loss": 0.9}\n', "recipe.toml": ""},
+    "dataset_description.json": {"dataset_description.json": "[]", "manifest.csv": ""},
+    "check.json": {"check.json": "[]"},
+}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Gives a function that makes a folder with an enlarged set of ours and the files of another program beside it."""
+
+    def make(name: str):
+        (tmp_path / "study" / "other").mkdir(parents=True)
+        if name == "results.csv":
+            write_benchmark(tmp_path / "study" / "other", ("classic",), ("logistic",), gans=False)
+        for file, content in OF_OUR_NAMES[name].items():
+            (tmp_path / "study" / "other" / file).write_text(content)
+        write_enlarged(tmp_path / "study" / "expanded")
+        return tmp_path / "study"
+
+    return make
+
+
+@pytest.mark.parametrize("name", OF_OUR_NAMES)
+def test_another_programs_folder_beside_ours_is_left_out_with_a_warning(study, tmp_path, name):
+    """All files by which a kind of ours is known are there, and hold something else."""
+    folder = study(name)
+    found = find_sources([folder, folder])
+    kinds = (found.benchmarks, found.fits, found.enlarged, found.readings, found.checks, found.judged)
+    assert [len(kind) for kind in kinds] == [0, 0, 1, 0, 0, 0]
+    (warning,) = found.left_out
+    assert f"other/{name}: is damaged" in warning
+    assert "left out of the report; if another program wrote it, nothing is missing" in warning
+    page = Page(report([folder], tmp_path / "report"))
+    assert any(warning in text for _, text in page.texts)
+    assert "Synthetic lesions of expanded" in [text for tag, text in page.texts if tag == "h1"]
+
+
+@pytest.mark.parametrize("name", OF_OUR_NAMES)
+def test_another_programs_folder_that_was_given_itself_is_an_error(study, tmp_path, name):
+    with pytest.raises(UsageError, match=rf"{name}: is damaged"):
+        report([study(name) / "other"], tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_where_everything_is_left_out_the_error_says_why(study):
+    folder = study("evaluation.json")
+    shutil.rmtree(folder / "expanded")
+    with pytest.raises(UsageError, match=r"holds nothing to report.*evaluation.json: is damaged \(no spaces in it\)"):
+        find_sources([folder])
 
 
 @pytest.mark.parametrize(

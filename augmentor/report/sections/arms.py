@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from augmentor.benchmarking.arms import BASELINE
-from augmentor.report import dots, legend, numbers
-from augmentor.report.blocks import Block, Folded, Part, Picture, Section, Table, Terms, Text
-from augmentor.report.pictures import chart, described
+from augmentor.report import legend, numbers
+from augmentor.report.blocks import Block, Folded, Part, Picture, Section, Terms, Text, TextTable, named
+from augmentor.report.drawing import dots
+from augmentor.report.drawing.pictures import chart, described
 from augmentor.report.sources import Benchmark, Sources
 
 METRICS = ["sensitivity", "specificity", "balanced_accuracy", "accuracy", "auc", "brier", "ece"]
@@ -32,8 +33,7 @@ def _arms(benchmark: Benchmark) -> pd.DataFrame:
 def _of(benchmark: Benchmark, out: Path) -> list[Block]:
     metric = benchmark.summary["metric"]
     drawn = [_dots(benchmark, out, metric), _gains(benchmark, out, metric)]
-    found: list[Block] = [picture for picture in drawn if picture]
-    return [Part(benchmark.name, found)] if benchmark.name else found
+    return named(benchmark.name, [picture for picture in drawn if picture])
 
 
 def _dots(benchmark: Benchmark, out: Path, metric: str) -> Picture:
@@ -77,7 +77,7 @@ def _numbers(benchmark: Benchmark) -> list[Block]:
         by_patient_table(summary.get("by_patient") or [], summary["metric"]),
         mcnemar_table(summary.get("mcnemar") or []),
     ]
-    folded: list[tuple[str, list[Table | None]]] = [
+    folded: list[tuple[str, list[TextTable | None]]] = [
         ("Comparisons in the other metrics", [*compared[1:]]),
         ("Sensitivity and specificity of each class", [*by_class]),
         ("Second opinions", second),
@@ -103,7 +103,7 @@ def _why_not(benchmark: Benchmark) -> str:
     return f"no classifier has cells of both {BASELINE} and another arm that did not fail"
 
 
-def arms_table(arms: pd.DataFrame) -> Table:
+def arms_table(arms: pd.DataFrame) -> TextTable:
     metrics = [metric for metric in METRICS if metric in set(arms["metric"])]
     groups: dict[str, list[list[str]]] = {}
     for (classifier, arm), rows in arms.groupby(["classifier", "arm"], sort=False):
@@ -120,21 +120,21 @@ def arms_table(arms: pd.DataFrame) -> Table:
     if "failed" in arms:
         caption += " An arm with cells that failed was tested on fewer lesions than the others: compare it by its "
         caption += "difference."
-    return Table(caption, ["Arm", *map(numbers.words, metrics)], groups)
+    return TextTable(caption, ["Arm", *map(numbers.words, metrics)], groups)
 
 
 def _with_failures(arm: str, failed: float | None) -> str:
     return f"{arm}, {failed:.0f} cell{'' if failed == 1 else 's'} failed" if numbers.known(failed) else arm
 
 
-def comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[Table]:
+def comparison_tables(comparisons: pd.DataFrame, metric: str) -> list[TextTable]:
     """One table a metric, the one that the verdict is about first."""
     found = set(comparisons["metric"]) if len(comparisons) else set()
     ordered = [metric, *(name for name in METRICS if name != metric)]
     return [_comparison_table(comparisons[comparisons["metric"] == name], name) for name in ordered if name in found]
 
 
-def _comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
+def _comparison_table(comparisons: pd.DataFrame, metric: str) -> TextTable:
     groups: dict[str, list[list[str]]] = {}
     for row in comparisons.to_dict("records"):
         detectable = numbers.size(row["detectable"], metric)
@@ -148,17 +148,17 @@ def _comparison_table(comparisons: pd.DataFrame, metric: str) -> Table:
         "(Holm), and an interval stands at the level of its own test: it leaves out zero where there is a verdict, but "
         "several such intervals together are less sure than 95 %."
     )
-    return Table(caption, heads, groups)
+    return TextTable(caption, heads, groups)
 
 
-def class_tables(classes: list[dict[str, Any]]) -> list[Table]:
+def class_tables(classes: list[dict[str, Any]]) -> list[TextTable]:
     """Sensitivity and specificity of each class against the rest: one table a classifier, one group a class."""
-    tables: dict[str, Table] = {}
+    tables: dict[str, TextTable] = {}
     rows: dict[tuple[str, str, str], list[str]] = {}
     for found in classes:
         classifier, label, arm = found["classifier"], found["class"], found["arm"]
         caption = f"{classifier}: each class against the rest, 95 % interval over patients"
-        table = tables.setdefault(classifier, Table(caption, ["Arm", "Sensitivity", "Specificity"], {}))
+        table = tables.setdefault(classifier, TextTable(caption, ["Arm", "Sensitivity", "Specificity"], {}))
         if (classifier, label, arm) not in rows:
             rows[classifier, label, arm] = [arm, numbers.UNKNOWN, numbers.UNKNOWN]
             table.groups.setdefault(label, []).append(rows[classifier, label, arm])
@@ -166,7 +166,7 @@ def class_tables(classes: list[dict[str, Any]]) -> list[Table]:
     return list(tables.values())
 
 
-def by_patient_table(differences: list[dict[str, Any]], metric: str) -> Table | None:
+def by_patient_table(differences: list[dict[str, Any]], metric: str) -> TextTable | None:
     """The differences in one metric."""
     groups: dict[str, list[list[str]]] = {}
     for row in differences:
@@ -177,10 +177,10 @@ def by_patient_table(differences: list[dict[str, Any]], metric: str) -> Table | 
         "patients drawn with replacement. It says what other test patients would change, and little of what training "
         "again would; it is not corrected for the number of comparisons, and no verdict rests on it."
     )
-    return Table(caption, ["Arm", "Difference (95 % interval)"], groups) if groups else None
+    return TextTable(caption, ["Arm", "Difference (95 % interval)"], groups) if groups else None
 
 
-def mcnemar_table(tests: list[dict[str, Any]]) -> Table | None:
+def mcnemar_table(tests: list[dict[str, Any]]) -> TextTable | None:
     if not tests:
         return None
     groups: dict[str, list[list[str]]] = {}
@@ -192,10 +192,10 @@ def mcnemar_table(tests: list[dict[str, Any]]) -> Table | None:
         "McNemar's exact test on all test lesions together. It counts lesions of one patient as independent and is "
         "not corrected for the number of comparisons, so that its p is rather too small; no verdict rests on it."
     )
-    return Table(caption, heads, groups)
+    return TextTable(caption, heads, groups)
 
 
-def choices_table(choices: list[dict[str, Any]]) -> Table | None:
+def choices_table(choices: list[dict[str, Any]]) -> TextTable | None:
     """What arm `auto` chose."""
     if not choices:
         return None
@@ -203,4 +203,4 @@ def choices_table(choices: list[dict[str, Any]]) -> Table | None:
     for choice in choices:
         plan = "no synthetic lesions" if choice["plan"] == "none" else choice["plan"]
         groups.setdefault(choice["classifier"], []).append([plan, str(choice["cells"])])
-    return Table("Chosen on held-out training patients of each fold", ["Plan", "Folds and seeds"], groups)
+    return TextTable("Chosen on held-out training patients of each fold", ["Plan", "Folds and seeds"], groups)

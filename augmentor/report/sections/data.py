@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from augmentor.report import numbers
-from augmentor.report.blocks import Block, Notes, Part, Section, Table, Text
+from augmentor.report.blocks import Block, Notes, Part, Section, Text, TextTable
 from augmentor.report.sources import Benchmark, Fit, Sources
 from augmentor.training.run import Run
 
@@ -25,9 +25,9 @@ def data(sources: Sources, _: Path) -> Section | None:
 
 
 def _warnings(sources: Sources) -> list[str]:
-    """Each once, whichever command gave it."""
+    """Each once, whichever command gave it; then what the report leaves out."""
     told: list[list[Any]] = [benchmark.summary["data"]["warnings"] for benchmark in sources.benchmarks]
-    told += [check.warnings for check in sources.checks]
+    told += [*(check.warnings for check in sources.checks), sources.left_out]
     return list(dict.fromkeys(str(line) for lines in told for line in lines))
 
 
@@ -45,20 +45,20 @@ def _sides(fit: Fit) -> list[Block]:
     return [Text(f"Source: {Path(fit.run.splits['source']).name}"), sides_table(fit.run)]
 
 
-def classes_table(data: dict[str, Any]) -> Table:
+def classes_table(data: dict[str, Any]) -> TextTable:
     rows = [[name, str(count["images"]), str(count["patients"])] for name, count in data["classes"].items()]
     rows.append(["all", str(data["images"]), str(data["patients"])])
-    return Table("Real lesions by class", ["Class", "Images", "Patients"], {"": rows})
+    return TextTable("Real lesions by class", ["Class", "Images", "Patients"], {"": rows})
 
 
-def folds_table(data: dict[str, Any]) -> Table:
+def folds_table(data: dict[str, Any]) -> TextTable:
     columns = ["train_images", "test_images", "train_patients", "test_patients"]
     rows = [[str(fold["fold"]), *(str(fold[column]) for column in columns)] for fold in data["folds"]]
     heads = ["Fold", "Training images", "Test images", "Training patients", "Test patients"]
-    return Table("Folds; no patient is on both sides", heads, {"": rows})
+    return TextTable("Folds; no patient is on both sides", heads, {"": rows})
 
 
-def sides_table(run: Run) -> Table:
+def sides_table(run: Run) -> TextTable:
     """Images and patients of a run's two sides."""
     sides = {"trained on": run.training.per_class(), "held out": run.held_out.per_class()}
     heads = ["Class", *(f"{what}, {side}".capitalize() for side in sides for what in ("images", "patients"))]
@@ -67,10 +67,10 @@ def sides_table(run: Run) -> Table:
         [label, *(str(counts[what].get(label, 0)) for counts in sides.values() for what in ("images", "patients"))]
         for label in labels
     ]
-    return Table("No patient is on both sides", heads, {"": rows})
+    return TextTable("No patient is on both sides", heads, {"": rows})
 
 
-def sets_table(results: pd.DataFrame) -> Table:
+def sets_table(results: pd.DataFrame) -> TextTable:
     means = results.groupby("arm", sort=False)[["factor", "n_real", "n_synthetic"]].mean()
     rows = [
         [
@@ -82,4 +82,4 @@ def sets_table(results: pd.DataFrame) -> Table:
         for arm, row in means.iterrows()
     ]
     heads = ["Arm", "Factor", "Real images", "Synthetic images"]
-    return Table("Training set of each arm, mean over folds and seeds", heads, {"": rows})
+    return TextTable("Training set of each arm, mean over folds and seeds", heads, {"": rows})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentor.report import numbers
-from augmentor.report.blocks import Block, Folded, Section, Table, Text
+from augmentor.report.blocks import Block, Folded, Section, Text, TextTable
 from augmentor.report.sources import Benchmark, Sources
 
 MAX_SHOWN = 8  # rows of a benchmark before the rest is folded away
@@ -39,7 +39,7 @@ def _of(benchmark: Benchmark) -> list[Block]:
     return blocks
 
 
-def failed_table(failed: list[dict[str, Any]], caption: str) -> Table:
+def failed_table(failed: list[dict[str, Any]], caption: str) -> TextTable:
     rows = [
         [
             cell["arm"],
@@ -53,4 +53,4 @@ def failed_table(failed: list[dict[str, Any]], caption: str) -> Table:
         for cell in failed
     ]
     heads = ["Arm", "Classifier", "Fold", "Seed", "Factor", "Real lesions a class", "Error"]
-    return Table(caption, heads, {"": rows})
+    return TextTable(caption, heads, {"": rows})

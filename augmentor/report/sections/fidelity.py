@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from augmentor.report import evaluation
-from augmentor.report.blocks import Block, Folded, Notes, Part, Picture, Section, Table, Text
+from augmentor.report.blocks import Block, Folded, Notes, Picture, Section, Text, TextTable, named
+from augmentor.report.drawing.fidelity import fidelity_plot
+from augmentor.report.drawing.pictures import chart
 from augmentor.report.evaluation import MEANINGS, NAMES
-from augmentor.report.fidelity import fidelity_plot
 from augmentor.report.numbers import bounded, number, words
-from augmentor.report.pictures import chart
 from augmentor.report.sources import Evaluated, Judged, Sources
 
 IN_THE_SET = "to be taken out of the set: `copies` in evaluation.json begins with them"
@@ -24,10 +24,7 @@ MASKS = {
 
 
 def fidelity(sources: Sources, out: Path) -> Section | None:
-    blocks: list[Block] = []
-    for fit in sources.evaluated:
-        found = _of(fit, out)
-        blocks += [Part(fit.name, found)] if fit.name and found else found
+    blocks = [block for fit in sources.evaluated for block in named(fit.name, _of(fit, out))]
     return Section("Fidelity beside its floor", blocks) if blocks else None
 
 
@@ -40,6 +37,8 @@ def _of(fit: Evaluated, out: Path) -> list[Block]:
             told += (
                 " The same lesions augmented (turned, mirrored, shifted, zoomed) are what to beat: they cost nothing."
             )
+        if "training" in scores:
+            told += " Training halves have the same patients, so that nothing comes nearer; they have no interval."
         blocks.append(Text(f"{told} With few held-out lesions all of it is rough."))
     for space in dict.fromkeys(scores.get("space", [])):
         blocks += _space(fit, out, str(space), scores[scores["space"] == space].drop(columns="space"))
@@ -50,7 +49,7 @@ def _of(fit: Evaluated, out: Path) -> list[Block]:
         caption = (
             "Do masks lie where their images show a lesion? Dice with what a segmenter of the training lesions finds"
         )
-        blocks.append(Table(caption, ["Masks of", "Dice, mean"], {"": rows}))
+        blocks.append(TextTable(caption, ["Masks of", "Dice, mean over classes"], {"": rows}))
     if notes := fit.evaluation.get("notes"):
         blocks.append(Notes(notes))
     return blocks
@@ -81,7 +80,7 @@ def _picture(fit: Evaluated, out: Path, space: str, scores: pd.DataFrame) -> Pic
     )
 
 
-def _table(caption: str, groups: dict[str, pd.DataFrame]) -> Table:
+def _table(caption: str, groups: dict[str, pd.DataFrame]) -> TextTable:
     sides = [side for side in NAMES if side in next(iter(groups.values()))]
     heads = ["Measure", *(NAMES[side].capitalize() for side in sides), "Better"]
     rows = {
@@ -98,13 +97,13 @@ def _table(caption: str, groups: dict[str, pd.DataFrame]) -> Table:
         ]
         for title, table in groups.items()
     }
-    return Table(caption, heads, rows)
+    return TextTable(caption, heads, rows)
 
 
-def _whole_table(fit: Evaluated, whole: dict[str, dict[str, float | None]]) -> Table:
+def _whole_table(fit: Evaluated, whole: dict[str, dict[str, float | None]]) -> TextTable:
     fate = IN_THE_SET if isinstance(fit, Judged) else "which expand refuses"
     meanings = {name: told.format(real=fit.compared_with, fate=fate) for name, told in MEANINGS.items()}
     rows = [[meanings.get(name, words(name)), bounded(found)] for name, found in whole.items()]
-    return Table(
+    return TextTable(
         "The synthetic lesions as a whole, with 95 % intervals where they were measured", ["What", "Value"], {"": rows}
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from augmentor.evaluation.gallery import FOLDER, INTERPOLATIONS
-from augmentor.report.blocks import Block, Lesions, Part, Section, Text, Tiles
+from augmentor.report.blocks import Block, LesionGroups, Section, Text, Tiles, named
+from augmentor.report.drawing.tiles import cut_rows, make_tile
 from augmentor.report.sources import Fit, Sources
-from augmentor.report.tiles import cut_rows, make_tile
 
 TOLD = (
     "Each row leads in equal steps from one latent to another of a class. A generator that learned its lesions by "
@@ -17,20 +17,18 @@ TOLD = (
 
 
 def interpolations(sources: Sources, _: Path) -> Section | None:
-    blocks: list[Block] = []
-    for fit in sources.evaluated:
-        file = fit.folder / FOLDER / INTERPOLATIONS
-        if isinstance(fit, Fit) and file.is_file():
-            found = _of(fit, file)
-            blocks.append(Part(fit.name, [found]) if fit.name else found)
+    blocks = [block for fit in sources.evaluated if isinstance(fit, Fit) for block in named(fit.name, _of(fit))]
     return Section("From one latent to another", [Text(TOLD), *blocks]) if blocks else None
 
 
-def _of(fit: Fit, file: Path) -> Lesions:
+def _of(fit: Fit) -> list[Block]:
+    file = fit.folder / FOLDER / INTERPOLATIONS
+    if not file.is_file():
+        return []
     labels = sorted(fit.summary.get("classes") or {}) or ["synthetic"]
     rows = zip(labels, cut_rows(file, len(labels)), strict=True)
     groups = [
         Tiles(label, [make_tile(tile, f"{label}, step {step} on the way") for step, tile in enumerate(row, 1)])
         for label, row in rows
     ]
-    return Lesions(groups, "Interpolations, a row a class.")
+    return [LesionGroups(groups, "Interpolations, a row a class.")]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from augmentor.report.blocks import Block, Lesions, Part, Section, Text, Tile, Tiles
-from augmentor.report.figures import save
+from augmentor.report.blocks import Block, LesionGroups, Part, Section, Text, Tile, Tiles
+from augmentor.report.drawing.figures import save
+from augmentor.report.drawing.tiles import Pixels, Row, cut_grid, make_tile, mosaic
 from augmentor.report.sources import Fit, Sources
-from augmentor.report.tiles import Pixels, Row, cut_grid, make_tile, mosaic
 
 MAX_BYTES = 1_500_000  # of all lesions of a page, which must stay small enough to send
 FEWEST = 2  # of each kind, however large they are
@@ -47,14 +47,14 @@ def _places(row: Row) -> list[tuple[str, int]]:
     return [(origin, number) for origin, tiles in kinds for number in range(1, len(tiles) + 1)]
 
 
-def _lesions(label: str, row: Row, made: str, limit: int) -> Lesions:
+def _lesions(label: str, row: Row, made: str, limit: int) -> LesionGroups:
     """As many lesions as take at most `limit` bytes, real and synthetic ones in turn."""
     groups = [Tiles("real", _tiles(row.real)), Tiles("synthetic", _tiles(row.synthetic))]
     while sum(map(_bytes, groups)) > limit and max(len(group.tiles) for group in groups) > FEWEST:
         longest = max(groups, key=lambda group: len(group.tiles))
         longest.tiles.pop()
     counted = [_counted(label, group) for group in groups]
-    return Lesions(counted, f"{label}: real training lesions, and synthetic ones {made}.")
+    return LesionGroups(counted, f"{label}: real training lesions, and synthetic ones {made}.")
 
 
 def _tiles(lesions: list[Pixels]) -> list[Tile]:

@@ -12,7 +12,7 @@ from augmentor.errors import UsageError
 from augmentor.model.gan import resolve
 from augmentor.recipe import Recipe
 from augmentor.report import numbers
-from augmentor.report.blocks import Block, Code, Folded, Part, Section, Table, Text
+from augmentor.report.blocks import Block, Code, Folded, Part, Section, Text, TextTable
 from augmentor.report.sources import Benchmark, Fit, Sources
 
 FILES = (
@@ -94,7 +94,7 @@ def _options(recipe: Recipe, source: str | None) -> dict[str, Any]:
     }
 
 
-def fit_table(summary: dict[str, Any]) -> Table:
+def fit_table(summary: dict[str, Any]) -> TextTable:
     """How a fit ended; what its run.json does not record is left out."""
     rows = [
         ["Thousand images shown", numbers.number(summary.get("kimg"), ".1f")],
@@ -104,16 +104,16 @@ def fit_table(summary: dict[str, Any]) -> Table:
     ]
     if moved := summary.get("lesions_moved"):
         rows.append(["Training lesions are moved", moved])
-    return Table("How the fit ended", ["What", "Value"], {"": rows + _circumstances(summary)})
+    return TextTable("How the fit ended", ["What", "Value"], {"": rows + _circumstances(summary)})
 
 
-def facts_table(summary: dict[str, Any], seeds: Iterable[int]) -> Table:
+def facts_table(summary: dict[str, Any], seeds: Iterable[int]) -> TextTable:
     rows = [
         ["Seeds", ", ".join(map(str, seeds))],
         ["Time", numbers.duration(summary["seconds"])],
         ["Time of all cells together", numbers.duration(summary.get("cell_seconds"))],
     ]
-    return Table("Seeds, machine and versions", ["What", "Value"], {"": rows + _circumstances(summary)})
+    return TextTable("Seeds, machine and versions", ["What", "Value"], {"": rows + _circumstances(summary)})
 
 
 def _circumstances(summary: dict[str, Any]) -> list[list[str]]:

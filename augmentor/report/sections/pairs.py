@@ -8,25 +8,24 @@ from typing import Any
 import pandas as pd
 
 from augmentor.evaluation.gallery import CLOSEST, FOLDER, PAIRS
-from augmentor.report.blocks import Block, Lesions, Part, Section, Text, Tiles
-from augmentor.report.figures import save
+from augmentor.report.blocks import Block, LesionGroups, Section, Text, Tiles, named
+from augmentor.report.drawing.figures import save
+from augmentor.report.drawing.tiles import Pixels, cut_rows, make_tile, mosaic
 from augmentor.report.numbers import number
 from augmentor.report.sources import Evaluated, Sources
-from augmentor.report.tiles import Pixels, cut_rows, make_tile, mosaic
 
 Pair = tuple[Pixels, ...]  # synthetic, real; none where the picture is not there
 
 
 def pairs(sources: Sources, out: Path) -> Section | None:
-    blocks: list[Block] = []
-    for fit in sources.evaluated:
-        if nearest := [_by_name(copy) for copy in (fit.evaluation.get("copies") or [])[:CLOSEST]]:
-            found = _of(fit, nearest, out)
-            blocks += [Part(fit.name, found)] if fit.name else found
+    blocks = [block for fit in sources.evaluated for block in named(fit.name, _of(fit, out))]
     return Section("The closest pairs of a synthetic and a real lesion", blocks) if blocks else None
 
 
-def _of(fit: Evaluated, nearest: list[dict[str, Any]], out: Path) -> list[Block]:
+def _of(fit: Evaluated, out: Path) -> list[Block]:
+    nearest = [_by_name(copy) for copy in (fit.evaluation.get("copies") or [])[:CLOSEST]]
+    if not nearest:
+        return []
     shown = _pictures(fit, len(nearest))
     if columns := [*zip(*shown, strict=True)]:
         numbers = pd.DataFrame(nearest).rename_axis("column").reset_index()
@@ -38,7 +37,7 @@ def _of(fit: Evaluated, nearest: list[dict[str, Any]], out: Path) -> list[Block]
         "The number is their distance, divided by the one at which lesions of different patients typically come "
         "nearest: a copy has 0, also if it was mirrored, turned, shifted or brightened."
     )
-    return [Text(told), Lesions(groups, f"The {len(nearest)} closest pairs.")]
+    return [Text(told), LesionGroups(groups, f"The {len(nearest)} closest pairs.")]
 
 
 def _by_name(copy: dict[str, Any]) -> dict[str, Any]:

@@ -9,20 +9,17 @@ import pandas as pd
 
 from augmentor.reading.key import KINDS
 from augmentor.reading.score import agreement_sentence, several_people, told_share
-from augmentor.report import dots
-from augmentor.report.blocks import Block, Notes, Part, Picture, Section, Table, Text
+from augmentor.report.blocks import Block, Notes, Picture, Section, Text, TextTable, named
+from augmentor.report.drawing import dots
+from augmentor.report.drawing.pictures import single
 from augmentor.report.numbers import number, probability
-from augmentor.report.pictures import single
 from augmentor.report.sources import Reading, Sources
 
 _FORM = ".1f"  # of a share in percent
 
 
 def reading(sources: Sources, out: Path) -> Section | None:
-    blocks: list[Block] = []
-    for one in sources.readings:
-        found = _of(one, out)
-        blocks += [Part(one.name, found)] if one.name else found
+    blocks = [block for one in sources.readings for block in named(one.name, _of(one, out))]
     return Section("Blind reading", blocks) if blocks else None
 
 
@@ -51,7 +48,7 @@ def _picture(one: Reading, out: Path, readers: list[dict[str, Any]]) -> Picture:
     )
 
 
-def _readers_table(readers: list[dict[str, Any]]) -> Table:
+def _readers_table(readers: list[dict[str, Any]]) -> TextTable:
     rows = [
         [
             reader["reader"],
@@ -69,13 +66,13 @@ def _readers_table(readers: list[dict[str, Any]]) -> Table:
     heads = ["Reader", "Right", "Real or synthetic told right", "p against chance", "d'", "AUC by confidence"]
     heads += [f"Class told right, {kind}" for kind in KINDS] + ["p of that difference", "Time a lesion"]
     caption = "By reader, with 95 % intervals; d' is 0 for a guesser, and the time is the median."
-    return Table(caption, heads, {"": rows})
+    return TextTable(caption, heads, {"": rows})
 
 
-def _classes_table(score: dict[str, Any]) -> Table:
+def _classes_table(score: dict[str, Any]) -> TextTable:
     rows = [
         [name, told_share(found["kind"], _FORM), *(told_share(found[kind], _FORM) for kind in KINDS)]
         for name, found in score["all"]["classes"].items()
     ]
     heads = ["Class", "Real or synthetic told right", *(f"Class told right, {kind}" for kind in KINDS)]
-    return Table("By class, over all readers, with 95 % intervals.", heads, {"": rows})
+    return TextTable("By class, over all readers, with 95 % intervals.", heads, {"": rows})

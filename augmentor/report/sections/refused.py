@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from augmentor.expansion.rules import REASONS
-from augmentor.report.blocks import Block, Section, Table, Text
+from augmentor.report.blocks import Block, Section, Text, TextTable
 from augmentor.report.sources import Enlarged, Sources
 
 
@@ -30,7 +30,7 @@ def _of(enlarged: Enlarged) -> list[Block]:
     limits = "; ".join(f"{name.replace('_', ' ')} {limit:.3f}" for name, limit in screen["limits"].items())
     return [
         Text(f"Screen: {screen['level']}. Limits: {limits}. One lesion counts for the first rule that refused it."),
-        Table(
+        TextTable(
             enlarged.titled("Synthetic lesions that were drawn, and what became of them"),
             heads,
             {"": [*rows, ["all", *total]]},

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from augmentor.report import numbers
-from augmentor.report.blocks import Beside, Block, Folded, Picture, Section, Table, Text
-from augmentor.report.pictures import single
+from augmentor.report.blocks import Beside, Block, Folded, Picture, Section, Text, TextTable
+from augmentor.report.drawing.pictures import single
+from augmentor.report.drawing.training import DISCRIMINATION, training_plot
 from augmentor.report.sources import Fit, Sources
-from augmentor.report.training import DISCRIMINATION, training_plot
 
 MAX_DRAWN = 6  # on one page, which must stay small enough to send
 
@@ -52,7 +52,7 @@ def _last(fit: Fit) -> str:
     return f" At the end the AUC is {', '.join(told)}." if told else ""
 
 
-def fits_table(fits: list[dict[str, Any]], caption: str) -> Table | None:
+def fits_table(fits: list[dict[str, Any]], caption: str) -> TextTable | None:
     """A GAN that failed has its error where the others have their discrimination."""
     if not fits:
         return None
@@ -71,4 +71,4 @@ def fits_table(fits: list[dict[str, Any]], caption: str) -> Table | None:
         for fit in fits
     ]
     heads = ["Run", "Fold", "Seed", "Real lesions a class", "Thousand images shown", "Time", "Discrimination"]
-    return Table(caption, heads, {"": rows})
+    return TextTable(caption, heads, {"": rows})

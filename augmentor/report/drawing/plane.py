@@ -8,7 +8,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from augmentor.report.figures import BLUE, NARROW, ORANGE, STYLE, VERMILLION, panel_grid, wrapped
+from augmentor.report.drawing.figures import BLUE, NARROW, ORANGE, STYLE, VERMILLION, panel_grid, wrapped
 
 MAX_PANELS = 12
 FAINT = "#D9D9D9"
@@ -21,19 +21,19 @@ NAMES = {"train": "real, training", "test": "real, test", "synthetic": "syntheti
 NAMES_OF_A_FIT = NAMES | {"test": "real, held out"}
 
 
-def embedding_classes(points: pd.DataFrame) -> list[str]:
+def plane_classes(points: pd.DataFrame) -> list[str]:
     """The classes that get a panel: all, or where they are too many the largest, in the order of the data."""
     largest = set(points["label"].value_counts().index[:MAX_PANELS])
     return [label for label in dict.fromkeys(points["label"]) if label in largest]
 
 
 @matplotlib.rc_context(STYLE)
-def embedding_plot(points: pd.DataFrame, columns: int = 3, names: dict[str, str] = NAMES) -> Figure:
+def plane_plot(points: pd.DataFrame, columns: int = 3, names: dict[str, str] = NAMES) -> Figure:
     """One panel a class on common axes, with the other classes' lesions faintly behind it.
 
     `points` has the columns x, y, label and origin (train, test or synthetic). names: of the origins.
     """
-    classes = embedding_classes(points)
+    classes = plane_classes(points)
     columns = min(columns, len(classes))
     width = max(NARROW, 0.3 + 2.7 * columns)
     panel = width / columns

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from augmentor.benchmarking.arms import BASELINE, CURVE_ARM
-from augmentor.report.figures import BLACK, BLUE, NARROW, STYLE
+from augmentor.report.drawing.figures import BLACK, BLUE, NARROW, STYLE
 from augmentor.report.numbers import in_points, words
 
 _LETTER = 0.022  # of the axis, that a letter of a tick takes in a figure as wide as a phone

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from augmentor.report import embedding
-from augmentor.report.sections.plane import plane as section
-from tests.report.overlaps import overlapping_texts
+from augmentor.report.drawing import plane
+from tests.report.drawing.overlaps import overlapping_texts
 
 
-def plane(classes: list[str]) -> pd.DataFrame:
+def points_of(classes: list[str]) -> pd.DataFrame:
     """Class number i has 3 (i + 1) lesions, as many of each origin."""
     counts = [3 * (place + 1) for place in range(len(classes))]
     labels = np.repeat(classes, counts)
@@ -23,7 +20,7 @@ def plane(classes: list[str]) -> pd.DataFrame:
 
 
 def test_a_panel_shows_its_class_by_origin_and_the_others_behind_it():
-    first, second = embedding.embedding_plot(plane(["cyst", "scar"])).axes
+    first, second = plane.plane_plot(points_of(["cyst", "scar"])).axes
     assert [axes.get_title() for axes in (first, second)] == ["cyst", "scar"]
     assert [len(layer.get_offsets()) for layer in first.collections] == [6, 1, 1, 1]
     assert [len(layer.get_offsets()) for layer in second.collections] == [3, 2, 2, 2]
@@ -31,32 +28,27 @@ def test_a_panel_shows_its_class_by_origin_and_the_others_behind_it():
 
 
 def test_origins_differ_in_shape_and_not_only_in_colour():
-    marks = [mark["marker"] for mark in embedding.MARKS.values()]
-    assert len(set(marks)) == len(marks) == len(embedding.NAMES)
+    marks = [mark["marker"] for mark in plane.MARKS.values()]
+    assert len(set(marks)) == len(marks) == len(plane.NAMES)
 
 
 def test_an_origin_that_is_absent_leaves_the_others():
-    points = plane(["cyst"])
-    assert embedding.embedding_plot(points[points["origin"] != "synthetic"]).axes
+    points = points_of(["cyst"])
+    assert plane.plane_plot(points[points["origin"] != "synthetic"]).axes
 
 
 def test_of_many_classes_the_largest_are_drawn_in_their_order():
-    names = [f"class {number}" for number in range(embedding.MAX_PANELS + 2)]
-    assert embedding.embedding_classes(plane(names)) == names[2:]
+    names = [f"class {number}" for number in range(plane.MAX_PANELS + 2)]
+    assert plane.plane_classes(points_of(names)) == names[2:]
 
 
 @pytest.mark.parametrize("columns", [2, 3])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_names_neither_overlap_nor_leave_the_figure(count, columns):
     names = ["a class with a rather long name indeed", *"bcdefgh"][:count]
-    assert overlapping_texts(embedding.embedding_plot(plane(names), columns)) == []
+    assert overlapping_texts(plane.plane_plot(points_of(names), columns)) == []
 
 
-def test_the_lesions_that_a_fit_held_out_are_called_so(tmp_path):
-    plane(["cyst", "scar"]).to_csv(tmp_path / "embedding.csv", index=False)
-    source = SimpleNamespace(embedding=tmp_path / "embedding.csv", name="", figure=lambda *_: tmp_path / "plane.png")
-    (picture,) = section(SimpleNamespace(together=[source]), tmp_path).blocks
-    assert "real, held out" in picture.alt
-    assert "test" not in picture.alt + picture.caption
-    figure = embedding.embedding_plot(plane(["cyst"]), 1, embedding.NAMES_OF_A_FIT)
+def test_the_lesions_that_a_fit_held_out_are_called_so():
+    figure = plane.plane_plot(points_of(["cyst"]), 1, plane.NAMES_OF_A_FIT)
     assert "real, held out" in [text.get_text() for text in figure.legends[0].get_texts()]

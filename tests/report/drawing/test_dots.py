@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from augmentor.report import dots, figures
-from tests.report.overlaps import overlapping_texts
+from augmentor.report.drawing import dots, figures
+from tests.report.drawing.overlaps import overlapping_texts
 
 ARMS = ["real", "classic", *(f"classic+generator-{number}" for number in range(8))]
 CLASSIFIERS = ["logistic", "forest", "densenet", "efficientnet_lite", "support_vector_machine"]

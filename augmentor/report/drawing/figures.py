@@ -67,7 +67,8 @@ def png(figure: Figure) -> bytes:
     """The figure at the highest resolution that stays under `MAX_PNG_BYTES`."""
     for dpi in (180, 120, 80, 50):
         drawn, small = io.BytesIO(), io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.05)
+        unpacked = {"compress_level": 0}  # it is read again at once
+        figure.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.05, pil_kwargs=unpacked)
         Image.open(drawn).convert("RGB").quantize(128).save(small, format="png", optimize=True)
         if small.tell() < MAX_PNG_BYTES:
             break

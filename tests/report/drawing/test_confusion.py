@@ -9,8 +9,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from augmentor.report import confusion, figures
-from tests.report.overlaps import overlapping_texts
+from augmentor.report.drawing import confusion, figures
+from tests.report.drawing.overlaps import overlapping_texts
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from augmentor.report import curves, figures
-from tests.report.overlaps import overlapping_texts
+from augmentor.report.drawing import curves, figures
+from tests.report.drawing.overlaps import overlapping_texts
 
 GAIN = {"difference": 0.02, "low": -0.01, "high": 0.05}
 

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from augmentor.report.fidelity import fidelity_plot
-from tests.report.overlaps import overlapping_texts
+from augmentor.report.drawing.fidelity import fidelity_plot
+from tests.report.drawing.overlaps import overlapping_texts
 
 MEASURES = ["kid", "mmd", "precision", "recall", "density", "coverage", "a_measure_of_another_version"]
 

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from augmentor.report import figures
+from augmentor.report.drawing import figures
 
 
 def test_a_picture_is_small_and_its_numbers_lie_beside_it(tmp_path):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from augmentor.report import figures
 from augmentor.report.blocks import Picture
-from augmentor.report.tiles import data_uri
+from augmentor.report.drawing import figures
+from augmentor.report.drawing.tiles import data_uri
 
 
 def chart(

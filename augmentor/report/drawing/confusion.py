@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from augmentor.report.figures import LONGEST, NARROW, STYLE, panel_grid, shortened, wrapped
+from augmentor.report.drawing.figures import LONGEST, NARROW, STYLE, panel_grid, shortened, wrapped
 
 MAX_PANELS = 12
 _MANY = 6  # classes whose names, at a slant, would run into each other; of long names

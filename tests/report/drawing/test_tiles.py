@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from augmentor.report import tiles
+from augmentor.report.drawing import tiles
 from augmentor.training.samples import save_grid
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from augmentor.report.figures import BLACK, BLUE, ORANGE, STYLE, VERMILLION
+from augmentor.report.drawing.figures import BLACK, BLUE, ORANGE, STYLE, VERMILLION
 
 DISCRIMINATION = {"discrimination_train": "training lesions", "discrimination_held_out": "held-out lesions"}
 

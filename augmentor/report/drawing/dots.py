@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from augmentor.benchmarking.arms import BASELINE
-from augmentor.report.figures import BLACK, BLUE, GREY, LONGEST, NARROW, STYLE, panel_grid, shortened, wrapped
+from augmentor.report.drawing.figures import BLACK, BLUE, GREY, LONGEST, NARROW, STYLE, panel_grid, shortened, wrapped
 from augmentor.report.numbers import in_points, words
 
 

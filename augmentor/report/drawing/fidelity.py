@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from augmentor.report.drawing.figures import BLACK, BLUE, LONGEST, NARROW, ORANGE, STYLE, VERMILLION, shortened, wrapped
 from augmentor.report.evaluation import BETTER, NAMES
-from augmentor.report.figures import BLACK, BLUE, LONGEST, NARROW, ORANGE, STYLE, VERMILLION, shortened, wrapped
 from augmentor.report.numbers import words
 
 UNBOUNDED = ("kid", "fid")  # one class may score a thousand times what the others do
