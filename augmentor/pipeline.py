@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augmentor.benchmarking.benchmark import Results, benchmark
-from augmentor.data.check import Inspection, require_usable
+from augmentor.data.check import require_usable
+from augmentor.data.inspection import Inspection
 from augmentor.data.lesions import Lesions
 from augmentor.data.phantom import write_phantom
+from augmentor.data.preparing import shrinking
 from augmentor.data.readers import read_lesions
-from augmentor.errors import InterruptedFitError, ShortfallError, UsageError
+from augmentor.errors import ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Evaluation, evaluate
 from augmentor.expansion.expand import expand
 from augmentor.extraction.sources import open_lesions
@@ -82,9 +84,10 @@ def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None) -
         lesions = outcome.drawn = _draw(recipe, out / "lesions", progress)
     if lesions is not None and "check" in recipe.steps:
         outcome.inspection = require_usable(lesions)
+        outcome.inspection.warnings += shrinking(outcome.inspection, recipe)
         write_atomically(out / "check.json", json.dumps(outcome.inspection.as_dict(), indent=1))
     if lesions is not None and "fit" in recipe.steps:
-        outcome.run = _fit(lesions, recipe, out / "run", progress)
+        outcome.run = fit_or_resume(lesions, recipe, out / "run", progress=progress)
     if "expand" in recipe.steps:
         _expand(recipe, outcome, progress)
     if "evaluate" in recipe.steps:
@@ -108,15 +111,6 @@ def _claim_folder(recipe: Recipe, out: Path) -> None:
     require_empty(out)
     out.mkdir(parents=True, exist_ok=True)
     recipe.save(file)
-
-
-def _fit(lesions: Lesions, recipe: Recipe, folder: Path, progress: Progress) -> Run:
-    try:
-        return fit_or_resume(lesions, recipe, folder, latest=False, progress=progress)
-    except InterruptedFitError as error:  # which says how a fit is gone on with, and a recipe is not
-        raise InterruptedFitError(
-            f"Interrupted in the fit of {folder}; nothing is lost. Go on with the same command and the same --out."
-        ) from error
 
 
 def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
@@ -159,18 +153,8 @@ def _read(recipe: Recipe, progress: Progress) -> Lesions | None:
 
 
 def _draw(recipe: Recipe, folder: Path, progress: Progress) -> Lesions:
-    drawn = recipe.phantom
     if (folder / "lesions.csv").exists():
         return read_lesions(folder)
     with progress.task("Drawing phantom lesions", 1.0) as update:
-        write_phantom(
-            folder,
-            drawn.patients,
-            drawn.per_class,
-            drawn.size,
-            recipe.training.seed,
-            drawn.format,
-            lambda done, total: update(done / total, ""),
-            drawn.dims,
-        )
+        write_phantom(folder, recipe.phantom, recipe.training.seed, lambda done, total: update(done / total, ""))
     return read_lesions(folder)

@@ -267,7 +267,7 @@ class Recipe(_Section):
 
     @property
     def named_size(self) -> int | None:
-        """`model.size` where it was given; None where it was not, and the lesions may decide (`check.at_own_size`)."""
+        """`model.size` where it was given; None where it was not, and the lesions may decide (`at_own_size`)."""
         return self.model.size if "size" in self.model.model_fields_set else None
 
     def with_options(self, **changes: Any) -> Recipe:

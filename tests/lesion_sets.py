@@ -8,7 +8,7 @@ from PIL import Image
 from augmentor.data.lesions import Lesions
 from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
-from augmentor.recipe import Recipe, make_recipe
+from augmentor.recipe import PhantomSection, Recipe, make_recipe
 
 
 def write_set(
@@ -30,10 +30,14 @@ def write_set(
     return read_lesions(folder, patient_pattern="<patient>_<anything>")
 
 
+def draw_phantom(folder: Path, seed: int = 0, **section) -> Path:
+    """The table of phantom lesions in a folder, by the settings of a recipe's section [phantom]."""
+    return write_phantom(folder, PhantomSection(**section), seed)
+
+
 def phantom_volumes(folder: Path) -> Lesions:
     """Six volumes of 16x16x16 of each class, with masks."""
-    write_phantom(folder, patients=6, per_class=6, size=16, dims=3)
-    return read_lesions(folder)
+    return read_lesions(draw_phantom(folder, patients=6, per_class=6, size=16, dims=3))
 
 
 def tiny_recipe(**sections: dict) -> Recipe:

@@ -28,11 +28,14 @@ def check(
     Example: `augmentor check --data index.csv --columns path=roi,patient=run`
     """
     from augmentor.data.check import inspect
+    from augmentor.data.preparing import shrinking
 
-    lesions = read_data(data, columns, patient_pattern, recipe_with(extract={"window": window, "fov": fov}))
+    recipe = recipe_with(extract={"window": window, "fov": fov})
+    lesions = read_data(data, columns, patient_pattern, recipe)
     progress = TerminalProgress(err)
     with progress.task("Reading", len(lesions)) as update:
         found = inspect(lesions, update)
+    found.warnings += shrinking(found, recipe)
     content = found.as_dict()
     if as_json:
         print(json.dumps(content, indent=1))

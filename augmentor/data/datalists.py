@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from augmentor.data.tables import SPLITS, Files
+from augmentor.data.named_files import NamedFiles
+from augmentor.data.tables import SPLITS
 from augmentor.errors import DataError, UsageError
 
 _KEYS = ("patient", "fold", "mask", "roi_side_mm", "origin")  # which we call the same
@@ -35,7 +36,7 @@ def read_datalist(file: Path, columns: dict[str, str]) -> dict[str, list[str]]:
                 text = "" if item.get(name) is None else str(item[name])
                 made[ours].append(names.get(text, text) if ours == "label" else text)
             made["split"].append(SPLITS[part])
-    files = Files(file.parent)
+    files = NamedFiles(file.parent)
     made |= {name: files.find_all(made[name], places, mask=name == "mask") for name in ("path", "mask")}
     if len(parts) == 1 and "training" in parts:
         made["split"] = [""] * len(made["path"])

@@ -6,13 +6,14 @@ from types import ModuleType
 from augmentor.errors import DataError
 
 
-def need(module: str, extra: str, why: str) -> ModuleType:
-    """The module. Raises DataError that says why it is needed and which extra brings it."""
+def need(module: str, extra: str, why: str, otherwise: str = "") -> ModuleType:
+    """The module. Raises DataError that says why it is needed, which extra brings it, and what does without it."""
     try:
         return import_module(module)
     except ImportError as error:
-        raise DataError(f"{why}, which is not installed: {install(extra)}.") from error
+        raise DataError(f"{why}, which is not installed: {install(extra)}{otherwise}.") from error
 
 
 def install(extra: str) -> str:
-    return f'pip install "lesion-augmentor[{extra}]"'
+    """What brings it: the package is on no index, so it is installed from its folder."""
+    return f'pip install -c constraints.txt ".[{extra}]" in the folder of the project'

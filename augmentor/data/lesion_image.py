@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,3 +27,10 @@ class LesionImage:
     @property
     def dims(self) -> int:
         return self.pixels.ndim - 1
+
+
+def content_hash(pixels: np.ndarray) -> str:
+    """What the column `content` holds of an image's pixels, their dtype and their shape."""
+    return hashlib.sha256(
+        str((pixels.shape, pixels.dtype)).encode() + np.ascontiguousarray(pixels).tobytes()
+    ).hexdigest()[:16]

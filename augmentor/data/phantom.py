@@ -12,17 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter
-from scipy.ndimage import label as components
+from scipy.ndimage import gaussian_filter
 
 from augmentor.data.phantom_shapes import Outline, axes, draw_outline, grain, vessel
 from augmentor.errors import UsageError
+from augmentor.recipe import PhantomSection, make_recipe
 
 CLASSES = ("cyst", "hemangioma", "metastasis")
 PIXEL_MM = 0.8
@@ -67,9 +66,10 @@ def draw_lesion(
         mask: of the same shape, bool, never empty, never touching the border.
 
     Raises:
-        UsageError: an unknown label, a negative seed or a size outside 16..512.
+        UsageError: an unknown label.
     """
-    _refuse(_label_problem(label), _seed_problem(patient_seed), _seed_problem(lesion_seed), _size_problem(size))
+    if label not in CLASSES:
+        raise UsageError(f"Unknown class {label!r}. Choose one of {', '.join(CLASSES)}.")
     # The first word keeps the streams apart: trailing zeros would not change a seed.
     look = _draw_look(np.random.default_rng([0, patient_seed]))
     rng = np.random.default_rng([1 + CLASSES.index(label), lesion_seed, patient_seed])
@@ -84,22 +84,6 @@ def draw_lesion(
     return np.clip(image, -200, 400).astype(np.float32), outline.depth > 0
 
 
-def segment(image: np.ndarray) -> np.ndarray:
-    """The lesion by the phantom's own rule, without its mask: what differs from the tissue around it.
-
-    (size, ...) HU, drawn or synthetic -> bool of the same shape: the largest connected part whose smoothed values lie
-    more than 14 HU from the median of the outermost pixels, its holes filled. It finds the lesion that is seen, to tell
-    whether a mask that was made with an image is the image's.
-    """
-    rim = np.ones(image.shape, bool)
-    rim[(slice(2, -2),) * image.ndim] = False
-    differs = np.abs(gaussian_filter(image.astype(np.float32), 1.0) - np.median(image[rim])) > 14
-    parts, count = components(binary_closing(differs, iterations=2))
-    if not count:
-        return np.zeros(image.shape, bool)
-    return binary_fill_holes(parts == 1 + np.bincount(parts.ravel())[1:].argmax())
-
-
 def phantom_lesions(
     patients: int = 18, per_class: int = 60, size: int = 64, seed: int = 0, dims: int = 2
 ) -> Iterator[Phantom]:
@@ -109,29 +93,21 @@ def phantom_lesions(
     Patients of another `seed` are other patients, though their ids (`p01`, `p02`, ...) are the same.
 
     Raises:
-        UsageError: fewer than 3 patients or lesions a class, a negative seed or a size outside 16..512.
+        UsageError: what a recipe's section [phantom] refuses, or a negative seed.
     """
-    _refuse(
-        _count_problem("patients", patients),
-        _count_problem("per_class", per_class),
-        _size_problem(size),
-        _seed_problem(seed),
-    )
-    return _yield_lesions(_share_out(np.random.default_rng(seed), patients, per_class), size, seed, dims)
+    asked = {"patients": patients, "per_class": per_class, "size": size, "dims": dims}
+    return _draw_all(make_recipe({"phantom": asked}, "phantom_lesions").phantom, seed)
 
 
 def write_phantom(
     out: Path,
-    patients: int = 18,
-    per_class: int = 60,
-    size: int = 64,
+    section: PhantomSection | None = None,
     seed: int = 0,
-    file_format: Literal["nifti", "png"] = "nifti",
     progress: Callable[[int, int], None] | None = None,
-    dims: int = 2,
 ) -> Path:
     """Writes the lesions of `phantom_lesions` to `out/<class>/`, their masks to `out/masks/<class>/`.
 
+    section: how many, how large and in which format.
     NIfTI holds int16 HU on 0.8 mm pixels or voxels; PNG holds HU + 1024 as uint16; masks are 0 or 1 as uint8.
     Files of the same name are overwritten, others are left. `progress(done, total)` is called after each lesion.
 
@@ -139,18 +115,18 @@ def write_phantom(
         The path of `out/lesions.csv` (path, label, patient, mask; paths relative to `out`), written last.
 
     Raises:
-        UsageError: as `phantom_lesions`, and for an unknown `file_format`.
+        UsageError: a negative seed.
     """
-    _refuse(_format_problem(file_format, dims))
+    section = section or PhantomSection()
     rows: list[dict[str, str]] = []
     numbers: Counter[str] = Counter()
-    for lesion in phantom_lesions(patients, per_class, size, seed, dims):
+    for lesion in _draw_all(section, seed):
         numbers[lesion.patient] += 1
-        name = f"{lesion.label}/{lesion.patient}_{numbers[lesion.patient]:03d}{SUFFIXES[file_format]}"
+        name = f"{lesion.label}/{lesion.patient}_{numbers[lesion.patient]:03d}{SUFFIXES[section.format]}"
         _write_lesion(Path(out), name, lesion)
         rows.append({"path": name, "label": lesion.label, "patient": lesion.patient, "mask": f"masks/{name}"})
         if progress:
-            progress(len(rows), per_class * len(CLASSES))
+            progress(len(rows), section.per_class * len(CLASSES))
     table = Path(out) / "lesions.csv"
     pd.DataFrame(rows).to_csv(table, index=False)
     return table
@@ -250,6 +226,14 @@ def _share_out(rng: np.random.Generator, patients: int, per_class: int) -> np.nd
     return lesions
 
 
+def _draw_all(section: PhantomSection, seed: int) -> Iterator[Phantom]:
+    """Raises UsageError at once, not when the first lesion is drawn."""
+    if seed < 0:
+        raise UsageError(f"seed is {seed}; it must be 0 or more. Pass a whole number such as 0.")
+    lesions = _share_out(np.random.default_rng(seed), section.patients, section.per_class)
+    return _yield_lesions(lesions, section.size, seed, section.dims)
+
+
 def _yield_lesions(lesions: np.ndarray, size: int, seed: int, dims: int) -> Iterator[Phantom]:
     digits = max(2, len(str(len(lesions))))
     numbers: Counter[int] = Counter()
@@ -271,34 +255,3 @@ def _write_lesion(out: Path, name: str, lesion: Phantom) -> None:
             Image.fromarray(pixels).save(path)
         else:
             nib.save(nib.Nifti1Image(pixels, np.diag([PIXEL_MM, PIXEL_MM, PIXEL_MM, 1])), path)
-
-
-# --- what is refused
-
-
-def _refuse(*problems: str | None) -> None:
-    found = [problem for problem in problems if problem]
-    if found:
-        raise UsageError("\n".join(found))
-
-
-def _label_problem(label: str) -> str | None:
-    return None if label in CLASSES else f"Unknown class {label!r}. Choose one of {', '.join(CLASSES)}."
-
-
-def _seed_problem(seed: int) -> str | None:
-    return None if seed >= 0 else f"A seed is {seed}; it must be 0 or more. Pass a whole number such as 0."
-
-
-def _size_problem(size: int) -> str | None:
-    return None if 16 <= size <= 512 else f"size is {size} px; it must lie in 16..512. Try 64."
-
-
-def _count_problem(name: str, count: int) -> str | None:
-    return None if count >= 3 else f"{name} is {count}; folds by patient need at least 3. Raise {name}."
-
-
-def _format_problem(file_format: str, dims: int) -> str | None:
-    if file_format == "png" and dims == 3:
-        return "A PNG holds no volume. Choose file_format nifti, or dims 2."
-    return None if file_format in SUFFIXES else f"Unknown file_format {file_format!r}. Choose nifti or png."

@@ -19,13 +19,13 @@ from augmentor.data.dicom_lesions import Headers, patients_of, read_headers, req
 from augmentor.data.formats import names_dicom, stem
 from augmentor.data.lesions import Lesions, make_lesions
 from augmentor.data.name_patterns import NamePattern, name_pattern
+from augmentor.data.named_files import NamedFiles
 from augmentor.data.patients import doubts_about_cut
 from augmentor.data.tables import (
     FILES,
     LABELS,
     MASKS,
     PATIENTS,
-    Files,
     Table,
     find_columns,
     missing_column,
@@ -114,7 +114,7 @@ def _read_csv(file: Path, columns: dict[str, str], pattern: NamePattern | None) 
     empty = [f"row {number}" for number, path, label in rows if not path or not label]
     if empty:
         raise DataError(f"{file}: {', '.join(empty[:5])}: path and label must not be empty. Fill or delete these rows.")
-    files = Files(file.parent)
+    files = NamedFiles(file.parent)
     for name in ("path", "mask"):
         if name in made:
             made[name] = files.find_all(made[name], table.places, mask=name == "mask")

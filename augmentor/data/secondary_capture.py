@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from augmentor.data.extras import install
-from augmentor.data.writing import holds
-from augmentor.errors import UsageError
+from augmentor.data.extras import need
+from augmentor.data.writing import require_held
 from augmentor.version import VERSION
 
 # The time of writing: without it a lesion is the same file whenever it is written.
@@ -30,14 +29,7 @@ _WAYS = {False: (("L", "P"), [1, 0, 0, 0, 1, 0]), True: (("R", "A"), [-1, 0, 0, 
 
 def require_highdicom() -> Any:
     """highdicom, imported. Raises UsageError where the extra is not installed."""
-    try:
-        import highdicom  # noqa: PLC0415  takes a second to import, and an extra brings it
-    except ImportError as error:
-        raise UsageError(
-            f"Writing DICOM needs highdicom, which is not installed. Add it with: {install('dicom')}, "
-            "or choose --format nifti, png or npy."
-        ) from error
-    return highdicom
+    return need("highdicom", "dicom", "Writing DICOM needs highdicom", ", or choose --format nifti, png or npy")
 
 
 def write_secondary_capture(
@@ -60,11 +52,7 @@ def write_secondary_capture(
     two real images.
     Raises UsageError for other pixels, and where the extra `dicom` is not installed.
     """
-    if not holds("dicom", pixels.shape, str(pixels.dtype)):
-        raise UsageError(
-            f"{path.name}: a DICOM Secondary Capture holds 8-bit or grey 16-bit values here, not {len(pixels)} "
-            f"channels of {pixels.dtype}. Choose --format npy."
-        )
+    require_held("dicom", pixels, path.name)
     require_highdicom()
     content = repr((place, note, rescale, spacing_mm, pixels.shape)).encode() + pixels.tobytes()
     lesion = _Lesion(note, rescale, synthetic, content, bits or 8 * pixels.dtype.itemsize)

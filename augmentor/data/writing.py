@@ -13,6 +13,12 @@ from augmentor.data.grids import LPS_TO_RAS
 from augmentor.errors import UsageError
 
 _NIFTI_DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+_ENDINGS: dict[str, FileFormat] = {".png": "png", ".npy": "npy", ".nii": "nifti", ".nii.gz": "nifti"}
+_RULES: dict[FileFormat, str] = {  # those of `holds`
+    "png": "PNG holds 8-bit or grey 16-bit images",
+    "nifti": f"NIfTI holds one channel of {', '.join(_NIFTI_DTYPES)}",
+    "dicom": "a DICOM Secondary Capture holds 8-bit or grey 16-bit values",
+}
 
 
 def holds(form: FileFormat, shape: tuple[int, ...], dtype: str) -> bool:
@@ -24,27 +30,35 @@ def holds(form: FileFormat, shape: tuple[int, ...], dtype: str) -> bool:
     return form == "npy" or (plain and not (form == "png" and volume))
 
 
+def require_held(form: FileFormat, pixels: np.ndarray, name: str) -> None:
+    """Raise UsageError where a format does not take such pixels, see `holds`; name: the file's."""
+    shape, dtype = pixels.shape, str(pixels.dtype)
+    if holds(form, shape, dtype):
+        return
+    kind = f"{'a volume' if len(shape) == 4 else 'an image'} with {shape[0]} channel{'s' * (shape[0] > 1)}"
+    others = " or ".join(f"--format {other}" for other in SUFFIX if holds(other, shape, dtype))
+    raise UsageError(f"{name}: {_RULES[form]} here, not {kind} of {dtype}. Choose {others}.")
+
+
 def write_image(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, ...] | None, note: str) -> None:
     """Write (C, H, W) or (C, D, H, W) in its own dtype in the format that `path`'s suffix names, PNG, npy or NIfTI; the
     file says `note` where it can.
 
     Raises UsageError where the format can't hold the pixels.
     """
-    if path.name.endswith(".npy"):
-        np.save(path, pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1))
-    elif path.name.endswith((".nii", ".nii.gz")):
+    form = next((form for ending, form in _ENDINGS.items() if path.name.endswith(ending)), None)
+    if form is None:
+        raise UsageError(f"{path.name}: images are written as {', '.join(SUFFIX.values())}. Choose one with --format.")
+    require_held(form, pixels, path.name)
+    if form == "nifti":
         _write_nifti(pixels, path, spacing_mm, note)
-    elif path.name.endswith(".png"):
+    elif form == "png":
         _write_png(pixels, path, note)
     else:
-        raise UsageError(f"{path.name}: images are written as {', '.join(SUFFIX.values())}. Choose one with --format.")
+        np.save(path, pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1))
 
 
 def _write_nifti(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, ...] | None, note: str) -> None:
-    if pixels.shape[0] != 1:
-        raise UsageError("Colour images can't be written as NIfTI; choose --format png or npy.")
-    if not holds("nifti", pixels.shape, str(pixels.dtype)):
-        raise UsageError(f"{path.name}: NIfTI does not hold {pixels.dtype} values here. Choose --format npy.")
     steps = list(reversed(spacing_mm or [1.0] * (pixels.ndim - 1)))
     array = pixels[0].T.reshape(*reversed(pixels.shape[1:]), *[1] * (4 - pixels.ndim))  # a slice is a volume of one
     affine = np.diag([*steps, *[1.0] * (4 - len(steps))])
@@ -59,13 +73,6 @@ def _write_nifti(pixels: np.ndarray, path: Path, spacing_mm: tuple[float, ...] |
 
 
 def _write_png(pixels: np.ndarray, path: Path, note: str) -> None:
-    if pixels.ndim == 4:
-        raise UsageError(f"{path.name}: PNG holds no volume. Choose --format nifti, npy or dicom.")
-    if not holds("png", pixels.shape, str(pixels.dtype)):
-        raise UsageError(
-            f"{path.name}: PNG holds 8-bit or grey 16-bit values here, not {pixels.shape[0]} channels of "
-            f"{pixels.dtype}. Choose --format npy."
-        )
     info = PngImagePlugin.PngInfo()
     info.add_text("Description", note)
     plane = pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from augmentor.data.check import Inspection
+from augmentor.data.inspection import Inspection
 from augmentor.data.intensity import Intensity, intensity_of
 from augmentor.data.windows import DEEPEST, DESCRIPTION, RECORD, Scale, scale_of
 from augmentor.errors import DataError, UsageError

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from augmentor.data.check import Inspection, inspect
+from augmentor.data.check import inspect
+from augmentor.data.faults import require_alike, require_readable
 from augmentor.data.images import read_image
+from augmentor.data.inspection import Inspection
 from augmentor.data.lesions import Lesions
 from augmentor.data.masks import load_masks
 from augmentor.data.splits import groups, guard, holdout
@@ -210,14 +212,8 @@ def _of_origin(lesions: Lesions, origin: str) -> Lesions:
 def _readable(lesions: Lesions) -> Inspection:
     """Raises DataError where images can't be compared with each other."""
     found = inspect(lesions, masks=False)
-    if found.unreadable:
-        raise DataError(found.unreadable)
-    if len(found.dims) > 1:
-        raise DataError(f"{lesions.source}: images of different dimensions, images and volumes. Leave one kind out.")
-    for what, kinds in (("channels", found.channels), ("kinds of numbers", found.dtypes)):
-        if len(kinds) > 1:
-            told = ", ".join(f"{count} with {kind}" for kind, count in kinds.items())
-            raise DataError(f"{lesions.source}: images of different {what}: {told}. Convert them to one.")
+    require_readable(found)
+    require_alike(found)
     return found
 
 

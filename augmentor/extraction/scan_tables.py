@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from augmentor.data.datalists import label_names, parse_json
+from augmentor.data.named_files import NamedFiles
 from augmentor.data.tables import (
     FILES,
     LABELS,
     MASKS,
     PATIENTS,
     SPLITS,
-    Files,
     Table,
     find_columns,
     find_together,
@@ -58,7 +58,7 @@ def read_scan_csv(file: Path, columns: dict[str, str]) -> list[Scan]:
             f"{file}: its boxes stand in a column {_DOUBTFUL}, which in COCO means x, y, width, height. If they are "
             f"corners (x0, y0, x1, y1), say so: --columns box={_DOUBTFUL}. Else write the corners in a column box."
         )
-    files = Files(file.parent, ITK_SUFFIXES)
+    files = NamedFiles(file.parent, ITK_SUFFIXES)
     scans, problems = [], []
     for where, row in zip(table.places, table.rows, strict=True):
         got = {ours: [row[i] for i in places] for ours, places in names.items()}
@@ -89,7 +89,7 @@ def scan_images(file: Path, columns: dict[str, str]) -> Iterator[Path]:
     of something else."""
     table = read_csv(file)
     column = _name_columns(table, columns)["image"][0]
-    files = Files(file.parent, ITK_SUFFIXES)
+    files = NamedFiles(file.parent, ITK_SUFFIXES)
     return (files.find(row[column]) for row in table.rows if row[column])
 
 
@@ -98,7 +98,7 @@ def read_scan_datalist(file: Path, columns: dict[str, str]) -> list[Scan]:
     content = parse_json(file)
     parts = {k: v for k, v in content.items() if isinstance(v, list)} if isinstance(content, dict) else {}
     items = [(part, n, item) for part, found in parts.items() for n, item in enumerate(found) if isinstance(item, dict)]
-    keys, files = {name: name for name in SCAN_COLUMNS} | columns, Files(file.parent, ITK_SUFFIXES)
+    keys, files = {name: name for name in SCAN_COLUMNS} | columns, NamedFiles(file.parent, ITK_SUFFIXES)
     named = label_names(content.get("labels") or {}, file) if items else {}
     several = len({part for part, *_ in items}) > 1
     scans: list[Scan] = []
@@ -115,7 +115,7 @@ def read_scan_datalist(file: Path, columns: dict[str, str]) -> list[Scan]:
     return scans
 
 
-def _csv_scan(row: dict[str, list[str]], files: Files, file: Path, decimal_commas: bool) -> Scan:
+def _csv_scan(row: dict[str, list[str]], files: NamedFiles, file: Path, decimal_commas: bool) -> Scan:
     image, mask = row["image"][0], (row.get("mask") or [""])[0]
     if decimal_commas:
         box, spacing = (_with_points(row.get(name) or [], name) for name in ("box", "spacing"))
@@ -178,7 +178,7 @@ def _name_columns(table: Table, columns: dict[str, str]) -> dict[str, list[int]]
     return found
 
 
-def _item_scans(got: dict[str, Any], files: Files, named: dict[str, str]) -> Iterator[Scan]:
+def _item_scans(got: dict[str, Any], files: NamedFiles, named: dict[str, str]) -> Iterator[Scan]:
     """One scan; one for each box where each has its own label."""
     if not isinstance(got["image"], str) or not got["image"]:
         raise DataError(f"its image is {got['image']!r}; give one file.")

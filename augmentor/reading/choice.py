@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from augmentor.data.check import Inspection, inspect
+from augmentor.data.check import inspect
+from augmentor.data.faults import require_readable
 from augmentor.data.images import read_image
+from augmentor.data.inspection import Inspection
 from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError, ShortfallError, UsageError
 from augmentor.expansion.screen import synthesise
@@ -31,8 +33,7 @@ def real_lesions(run: Run, brought: Lesions | None) -> Lesions:
             )
         return _each_once(run.held_out)
     found = inspect(brought, masks=False)
-    if found.unreadable:
-        raise DataError(found.unreadable)
+    require_readable(found)
     _require_fitting(found.lesions, run)
     _require_dtype(found, run)
     _require_unseen(found.lesions, run)

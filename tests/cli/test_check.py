@@ -183,3 +183,15 @@ def test_check_prints_json_and_nothing_else(augmentor, lesion_folder, broken):
     assert content["usable"] is not broken
     assert content["classes"]["b"] == {"images": 8, "patients": 8}
     assert bool(content["problems"]) == broken
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_check_tells_that_a_fit_would_shrink_the_images(augmentor, tmp_path, side):
+    for number, label in enumerate("ab"):
+        for patient in range(3):
+            save(tmp_path / f"set/{label}/{label}{patient}_0.png", noise(side - number, side - patient))
+    outcome = augmentor("check", "--data", tmp_path / "set", "--patient-pattern", "<patient>_<n>")
+    assert outcome.code == 0
+    assert ("are shrunk to 64x64" in outcome.out) == (side == 128)
+    if side == 128:
+        assert outcome.says("To keep their detail give --size 128 (model.size in a recipe)")

@@ -159,7 +159,7 @@ def test_a_missing_codec_says_which_extra_brings_it(tmp_path, pixels, monkeypatc
     data["PixelData"].VR = "OB"
     file = save_dicom(data, tmp_path / "one")
     monkeypatch.setattr(dicom_pixels, "_can_decode", lambda _: False)
-    with pytest.raises(DataError, match=rf'packed as {name}.*pip install "lesion-augmentor\[codecs\]"'):
+    with pytest.raises(DataError, match=rf'packed as {name}.*pip install -c constraints.txt "\.\[codecs\]"'):
         voxels_of(read_dicom([file]))
 
 

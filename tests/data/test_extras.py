@@ -9,5 +9,5 @@ def test_a_library_that_is_there_is_given():
 
 
 def test_a_library_that_is_not_there_is_told_with_its_extra():
-    with pytest.raises(DataError, match=r'NRRD, which is not installed: pip install "lesion-augmentor\[itk\]"'):
+    with pytest.raises(DataError, match=r'NRRD, which is not installed: pip install -c constraints.txt "\.\[itk\]"'):
         need("no_such_library", "itk", "it reads NRRD")

@@ -1,3 +1,6 @@
+import runpy
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -8,8 +11,12 @@ from scipy.ndimage import binary_dilation, distance_transform_edt
 from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 
-from augmentor.data.phantom import CLASSES, draw_lesion, phantom_lesions, segment, write_phantom
+from augmentor.data.phantom import CLASSES, draw_lesion, phantom_lesions, write_phantom
 from augmentor.errors import UsageError
+from augmentor.recipe import PhantomSection
+from tests.lesion_sets import draw_phantom
+
+RULE = Path(__file__).parents[2] / "docs" / "results" / "volumes.py"
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +162,8 @@ def test_files_hold_the_drawn_pixels(tmp_path, file_format, suffix, offset):
         return np.asarray(nib.load(path).dataobj if file_format == "nifti" else Image.open(path))
 
     calls = []
-    table_path = write_phantom(tmp_path, 4, 5, 32, 1, file_format, progress=lambda *call: calls.append(call))
+    section = PhantomSection(patients=4, per_class=5, size=32, format=file_format)
+    table_path = write_phantom(tmp_path, section, 1, lambda *call: calls.append(call))
     table = pd.read_csv(table_path)
     assert table_path == tmp_path / "lesions.csv"
     assert list(table.columns) == ["path", "label", "patient", "mask"]
@@ -198,6 +206,7 @@ def test_the_phantoms_rule_finds_lesions_without_their_masks(dims, size, least):
     def dice(a, b):
         return 2 * (a & b).sum() / (a.sum() + b.sum())
 
+    segment = runpy.run_path(str(RULE))["segment"]
     drawn = [x for x in phantom_lesions(6, 10, size, dims=dims) if x.label != "metastasis"]  # some look like tissue
     found = [segment(x.image) for x in drawn]
     assert np.mean([dice(a, x.mask) for a, x in zip(found, drawn, strict=True)]) > least
@@ -206,18 +215,16 @@ def test_the_phantoms_rule_finds_lesions_without_their_masks(dims, size, least):
 
 
 def test_volumes_are_written_with_their_masks(tmp_path):
-    table = pd.read_csv(write_phantom(tmp_path, 3, 3, 16, 1, dims=3))
+    table = pd.read_csv(draw_phantom(tmp_path, 1, patients=3, per_class=3, size=16, dims=3))
     for row, lesion in zip(table.itertuples(), phantom_lesions(3, 3, 16, 1, dims=3), strict=True):
         image, mask = (nib.load(tmp_path / path) for path in (row.path, row.mask))
         np.testing.assert_array_equal(np.asarray(image.dataobj), np.rint(lesion.image))
         np.testing.assert_array_equal(np.asarray(mask.dataobj), lesion.mask)
         np.testing.assert_allclose(image.header.get_zooms(), (0.8,) * 3)
-    with pytest.raises(UsageError, match="PNG holds no volume"):
-        write_phantom(tmp_path / "new", 3, 3, 16, 1, "png", dims=3)
 
 
 def test_a_nifti_file_knows_its_pixel_size(tmp_path):
-    table = pd.read_csv(write_phantom(tmp_path, 3, 3, 16))
+    table = pd.read_csv(draw_phantom(tmp_path, patients=3, per_class=3, size=16))
     image = nib.load(tmp_path / table.path[0])
     assert image.shape == (16, 16)
     np.testing.assert_allclose(image.header.get_zooms(), (0.8, 0.8))
@@ -225,9 +232,9 @@ def test_a_nifti_file_knows_its_pixel_size(tmp_path):
 
 
 def test_writing_again_gives_the_same_bytes(tmp_path):
-    write_phantom(tmp_path, 3, 3)
+    draw_phantom(tmp_path, patients=3, per_class=3)
     first = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
-    write_phantom(tmp_path, 3, 3)
+    draw_phantom(tmp_path, patients=3, per_class=3)
     assert first == {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     assert len(first) == 3 * 3 * 2 + 1
 
@@ -235,12 +242,13 @@ def test_writing_again_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"patients": 2}, "patients is 2"),
-        ({"per_class": 2}, "per_class is 2"),
-        ({"size": 15}, "size is 15"),
-        ({"size": 513}, "size is 513"),
+        ({"patients": 2}, r"patients: .* \(given: 2\)"),
+        ({"per_class": 2}, r"per_class: .* \(given: 2\)"),
+        ({"size": 15}, r"size: .* \(given: 15\)"),
+        ({"size": 513}, r"size: .* \(given: 513\)"),
+        ({"size": 128, "dims": 3}, "size 128 is too large for volumes"),
         ({"seed": -1}, "seed is -1"),
-        ({"patients": 0, "size": 1}, "(?s)patients is 0.*size is 1"),
+        ({"patients": 0, "size": 1}, r"(?s)patients: .*\(given: 0\).*size: .*\(given: 1\)"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_drawn(arguments, words):
@@ -248,11 +256,11 @@ def test_bad_arguments_are_refused_before_anything_is_drawn(arguments, words):
         phantom_lesions(**arguments)
 
 
-def test_unknown_names_are_refused(tmp_path):
+def test_unknown_names_and_seeds_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"'wart'.*cyst, hemangioma, metastasis"):
         draw_lesion("wart", 0, 0)
-    with pytest.raises(UsageError, match=r"'tiff'.*nifti or png"):
-        write_phantom(tmp_path / "new", file_format="tiff")
+    with pytest.raises(UsageError, match="seed is -1"):
+        draw_phantom(tmp_path / "new", -1)
     assert not (tmp_path / "new").exists()
 
 

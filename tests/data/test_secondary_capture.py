@@ -99,7 +99,7 @@ def test_what_it_cannot_hold_is_refused(tmp_path, channels, dtype):
 
 def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "highdicom", None)
-    with pytest.raises(UsageError, match=r"lesion-augmentor\[dicom\]"):
+    with pytest.raises(UsageError, match=r'"\.\[dicom\]" in .*, or choose --format nifti, png or npy\.$'):
         secondary_capture.write_secondary_capture(VOLUME, tmp_path / "lesion", None, NOTE)
     assert not list(tmp_path.iterdir())
 

@@ -1,3 +1,5 @@
+import re
+
 import nibabel
 import numpy as np
 import pytest
@@ -89,6 +91,20 @@ def test_what_a_format_cannot_hold_is_refused_and_leaves_no_file(tmp_path, suffi
     with pytest.raises(UsageError, match="--format"):
         write_image(pixels, tmp_path / f"lesion{suffix}", None, "note")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("suffix", "dtype", "channels"), pairs(REFUSED, REFUSED_IN_COLOUR))
+@pytest.mark.parametrize("volume", [False, True])
+def test_a_refusal_names_file_values_and_every_format_that_holds_them(tmp_path, suffix, dtype, channels, volume):
+    pixels = np.ones((channels, *(4,) * volume, 16, 16), dtype)
+    with pytest.raises(UsageError) as told:
+        write_image(pixels, tmp_path / f"lesion{suffix}", None, "note")
+    assert str(told.value).startswith(f"lesion{suffix}: ")
+    kind = "a volume" if volume else "an image"
+    assert f"not {kind} with {channels} channel{'s' if channels == 3 else ''} of {dtype}. " in str(told.value)
+    others = re.findall(r"--format (\w+)", str(told.value))
+    assert others == [form for form in SUFFIX if holds(form, pixels.shape, dtype)]
+    assert others
 
 
 def test_the_file_itself_says_that_it_is_synthetic(tmp_path):

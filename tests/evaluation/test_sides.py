@@ -2,6 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from augmentor.data.readers import read_lesions
 from augmentor.data.splits import holdout
@@ -157,3 +158,19 @@ def test_the_set_with_too_few_lesions_of_a_class_is_named(real, made):
     few = one_held_out.rows(np.arange(len(real)) < len(real) - 1)
     with pytest.raises(UsageError, match=r"--real \(b: 1\).*Give --real more lesions whose split is test or val"):
         require_two_of_a_class(sides_of_sets(made, few))
+
+
+def test_of_many_images_that_can_not_be_read_the_first_are_named(tmp_path, real, made):
+    for file in sorted((tmp_path / "made" / "a").iterdir()):
+        file.write_bytes(b"nothing")
+    with pytest.raises(DataError) as told:
+        sides_of_sets(made, real)
+    assert len(told.value.problems) == 6
+    assert told.value.problems[-1] == "... and 4 more such files."
+
+
+def test_images_of_several_dtypes_in_a_set_are_refused_with_the_set_and_a_file(tmp_path, real, made):
+    file = tmp_path / "made" / "a" / "ap0_0.png"
+    Image.fromarray(np.zeros((16, 16), np.uint16)).save(file)
+    with pytest.raises(DataError, match=rf"{made.source}: Mixed dtypes: 17 of uint8, 1 of uint16 .*{file.name}"):
+        sides_of_sets(made, real)

@@ -209,8 +209,8 @@ def test_the_error_of_a_table_that_was_cut_says_so_and_how_one_of_lesions_is_tol
 
 def test_a_fit_of_volumes_takes_a_table_of_scans(table):
     from augmentor.cli.options import read_data, recipe_with
-    from augmentor.data.check import prepare
     from augmentor.data.masks import load_mask_channels
+    from augmentor.data.preparing import prepare
 
     recipe = recipe_with(model={"spatial_dims": 3, "size": 16, "with_mask": True})
     lesions = read_data(str(table), None, None, recipe)

@@ -108,6 +108,14 @@ def test_what_can_not_be_read_blindly_is_refused(monkeypatch, brought, told):
     assert real_lesions(run, other).paths == other.paths
 
 
+def test_of_many_brought_lesions_that_can_not_be_read_the_first_are_named(monkeypatch):
+    broken = [f"/set/{i}.png: can't be read" for i in range(9)]
+    monkeypatch.setattr(choice, "inspect", lambda *_, **__: SimpleNamespace(unreadable=broken))
+    with pytest.raises(DataError) as told:
+        real_lesions(SimpleNamespace(), lesions("xy", "ab"))
+    assert told.value.problems == [*broken[:5], "... and 4 more such files."]
+
+
 def test_patients_and_pixels_that_nobody_named_are_no_match(monkeypatch):
     """What is not known is "" on both sides."""
     without_files(monkeypatch)

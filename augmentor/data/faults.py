@@ -1,0 +1,207 @@
+"""What is wrong with a lesion set, and what is to be doubted about it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+from augmentor.data.inspection import Inspection
+from augmentor.data.patients import shown
+from augmentor.data.tables import advice_on_files
+from augmentor.data.windows import RECORD, units_of
+from augmentor.errors import SHOWN, DataError, first_of
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last ones turn the writing round
+
+
+def find_faults(found: Inspection, holds_out: bool) -> None:
+    """Add to what was counted its duplicates, problems and further warnings. holds_out: as in `check.inspect`."""
+    _find_duplicates(found)
+    found.problems += [*_unreadable(found), *_synthetic(found), *_few_classes(found), *_few_patients(found)]
+    found.problems += [*_odd_names(found), *_classes_spelt_twice(found)]
+    _find_units(found)
+    found.problems += [*_unlike(found), *_named_twice(found), *_torn(found, "split"), *_torn(found, "fold")]
+    _find_lone_patients(found, holds_out)
+
+
+def require_readable(found: Inspection) -> None:
+    """Raise DataError with the first of the files that can't be read."""
+    if found.unreadable:
+        raise DataError(_unreadable(found))
+
+
+def require_alike(found: Inspection) -> None:
+    """Raise DataError, which names the set, where its images have several dimensions, channel counts or dtypes."""
+    if unlike := _unlike(found):
+        raise DataError([f"{found.lesions.source}: {told}" for told in unlike])
+
+
+def _find_duplicates(found: Inspection) -> None:
+    table = found.lesions.table
+    twice = table[(table["content"] != "") & table["content"].duplicated(keep=False)]
+    for _, group in twice.groupby("content", sort=False):
+        paths = group["path"].tolist()
+        found.exact_duplicates.append(paths)
+        if group["patient"].nunique() > 1:
+            found.duplicates_across_patients.append(paths)
+        if group["split"].nunique() > 1 or group["fold"].nunique() > 1:
+            found.duplicates_across_splits.append(paths)
+        if group["label"].nunique() > 1:
+            found.warnings.append(f"One image under two labels: {', '.join(paths)}. One of the labels is wrong.")
+    for name, sets in (("patients", found.duplicates_across_patients), ("splits", found.duplicates_across_splits)):
+        if sets:
+            found.warnings.append(
+                f"{len(sets)} images stand under several {name} (for example {' = '.join(sets[0][:2])}). "
+                "They are kept on one side of every split, so that none is trained on and tested on."
+            )
+
+
+def _unreadable(found: Inspection) -> list[str]:
+    return first_of(found.unreadable, "files")
+
+
+def _synthetic(found: Inspection) -> list[str]:
+    table = found.lesions.table
+    synthetic = int((table["origin"] == "synthetic").sum())
+    if not synthetic:
+        return []
+    return [
+        f"{synthetic} of {len(table)} rows are synthetic; a GAN is trained, and a classifier tested, on real "
+        "lesions only. Give the real set from which they were made."
+    ]
+
+
+def _few_classes(found: Inspection) -> list[str]:
+    source = found.lesions.source
+    if not found.classes:
+        return [f"{source}: no lesion is left of it. Choose more of its rows."]
+    if len(found.classes) > 1:
+        return []
+    return [
+        f"{source} has one class, {next(iter(found.classes))!r}; a classifier needs two or more. "
+        f"Add a folder or a label for the others.{advice_on_files(source) if source.is_dir() else ''}"
+    ]
+
+
+def _few_patients(found: Inspection) -> list[str]:
+    return [
+        f"Class {name!r} has {count['patients']} patient ({count['images']} images) in {found.lesions.source}; "
+        "a fit holds patients out, so it needs 2 or more a class (a benchmark: one a fold). "
+        "Merge the class with another, or add patients."
+        for name, count in found.classes.items()
+        if count["patients"] < 2
+    ]
+
+
+def _odd_names(found: Inspection) -> list[str]:
+    """What the tables that are written could not give back."""
+    rows = found.lesions.table.drop(columns="content").itertuples(index=False)
+    odd = dict.fromkeys(text for row in rows for text in row if text != _written(text))
+    return first_of(
+        [
+            f"{text!a}: has a line break or other control character in its name, or bytes that are no UTF-8. Rename it."
+            for text in odd
+        ],
+        "names",
+    )
+
+
+def _written(text: str) -> str:
+    return _CONTROL.sub("", text).encode(errors="replace").decode()
+
+
+def _classes_spelt_twice(found: Inspection) -> list[str]:
+    spelt: dict[str, list[str]] = {}
+    for name in found.classes:
+        spelt.setdefault(" ".join(unicodedata.normalize("NFC", name).casefold().split()), []).append(name)
+    return [
+        f"Classes {' and '.join(map(shown, names))} in {found.lesions.source} differ in case, spaces or the encoding "
+        "of letters alone. Spell them alike if they are one, else give them other names."
+        for names in spelt.values()
+        if len(names) > 1
+    ]
+
+
+def _find_units(found: Inspection) -> None:
+    """PNGs of one `extract` have one window: two windows are two scales of grey, at any depth."""
+    units: dict[tuple[float, float], str] = {}
+    try:
+        readable = found.lesions.table.loc[found.lesions.table["content"] != "", "path"]
+        for path in {Path(path).parent: path for path in readable}.values():
+            units.setdefault(units_of(path), path)
+        _find_resaved(found)
+    except DataError as error:
+        found.problems.append(str(error))
+    if len(units) > 1:
+        told = " and ".join(f"{path} (stored x {slope:g} {base:+g})" for (slope, base), path in list(units.items())[:2])
+        found.problems.append(
+            f"Lesions were cut out with different windows, so their greys mean different units: {told}. Extract all "
+            "lesions of a set with the same --window."
+        )
+
+
+def _find_resaved(found: Inspection) -> None:
+    for dtype in found.dtypes:
+        path = found.examples[dtype]
+        if units_of(path) != units_of(path, dtype):
+            found.warnings.append(
+                f"{path}: holds {dtype} values, and the {RECORD} of its set tells the units of 16-bit pictures: it was "
+                "saved again since. The numbers count as greys, in no units. To keep units, extract the lesions again."
+            )
+
+
+def _unlike(found: Inspection) -> list[str]:
+    """In what the images of a set differ that all of them must share."""
+    problems = []
+    if len(found.dims) > 1:
+        told = ", ".join(f"{n} of {size}" for size, n in list(found.sizes.items())[:SHOWN])
+        problems.append(
+            f"Images and volumes in one set, of different dimensions ({told}). Cut sections from the volumes, or leave "
+            "one kind out."
+        )
+    for what, counts in (("channel counts", found.channels), ("dtypes", found.dtypes)):
+        if len(counts) > 1:
+            told = ", ".join(f"{n} of {k}" for k, n in counts.items())
+            problems.append(
+                f"Mixed {what}: {told} (for example {found.examples[list(counts)[-1]]}). All images of a set need the "
+                "same; convert the smaller part."
+            )
+    return problems
+
+
+def _named_twice(found: Inspection) -> list[str]:
+    several = [
+        f"{path} stands under {' and '.join(names)}; an image has one {column}. Leave the other rows out."
+        for column in ("label", "patient")
+        for path, named in found.lesions.table.groupby("path")[column]
+        if len(names := sorted(set(named))) > 1
+    ]
+    return first_of(several, "images")
+
+
+def _torn(found: Inspection, column: str) -> list[str]:
+    """Patients who are on several sides of a split that the data bring. column: split or fold."""
+    table = found.lesions.table
+    torn = [
+        f"Patient {patient!r} is in {column}s {', '.join(where)}; a patient must stay in one. "
+        f"Correct the {column} column."
+        for patient, cells in table[table[column] != ""].groupby("patient")[column]
+        if len(where := sorted(set(cells))) > 1
+    ]
+    return first_of(torn, "patients")
+
+
+def _find_lone_patients(found: Inspection, holds_out: bool) -> None:
+    """Warn of classes of which one patient is left to train on. holds_out: not where the data brings those that
+    are."""
+    split = found.lesions.table["split"]
+    drawn = holds_out and not (split == "val").any()
+    needed = 3 if drawn else 2
+    training = found.lesions.rows(~split.isin(("val", "test")).to_numpy()).per_class()
+    for name in training.index[training["patients"] == needed - 1]:
+        why = "2 patients, of whom a fit holds one out" if drawn else "1 patient to train on"
+        found.warnings.append(
+            f"Class {name!r} has {why}: of one patient's lesions few new ones can be made, and of a single lesion "
+            f"none. Give it {needed} patients or more{', or fit with --holdout 0' if drawn else ''}."
+        )
