@@ -92,6 +92,22 @@ def design_warnings(design: Design, lesions: Lesions, recipe: Recipe) -> list[st
     return warnings
 
 
+def more_test_sets(lesions: Lesions, needed: int) -> str:
+    """What gives a design so many test sets, as far as these lesions allow it."""
+    if brings_test(lesions):
+        return (
+            "drop the test split (the column split, or the folders train and test: one folder a class then holds all "
+            f"patients), and the benchmark draws --folds {needed} of all of them"
+        )
+    brought = sorted(set(lesions.table["fold"]) - {""})
+    if brought and len(brought) < needed:
+        return f"drop the data's {len(brought)} folds (the column fold), and the benchmark draws --folds {needed}"
+    fewest = int(lesions.per_class()["patients"].min())
+    if not brought and fewest < needed:
+        return f"add patients (a class has {fewest}, and each fold needs one of each class), or take more --seeds"
+    return f"take --folds {needed}, or more --seeds"
+
+
 def _require_synthetic(task: CellTask) -> None:
     """Raise UsageError where an arm with a GAN would get none of its lesions: what is said of it is said of them."""
     spec, data, asked = task.spec, task.data, task.data.recipe.benchmark

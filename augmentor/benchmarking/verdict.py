@@ -1,4 +1,4 @@
-"""The verdict in words: what synthetic lesions gained or harmed, or how large an effect could not have been seen."""
+"""The verdict in words: what synthetic lesions gained or harmed, or how large an effect is easily missed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _NAMES = {
     "brier": "the Brier score",
     "ece": "the calibration error",
 }
+_MISSED = "would have been missed in more than one of five such benchmarks"  # as the limits have a power of 80 %
 _SPANS = {"brier": 2.0}  # how far apart two values can be; 1 of the other metrics
 
 
@@ -112,12 +113,13 @@ def _unseen(silent: list[Comparison], planned: _Planned) -> str:
 
 
 def _too_small(limits: list[float], span: float) -> str:
-    """What effect could not have been seen; limits: of each comparison, ascending, in points like the span."""
+    """What effect is easily missed; limits: what each comparison shows with 80 % probability, ascending, in points like
+    the span."""
     least, most = limits[0], min(limits[-1], span)
     if least > span:
-        return "no effect, however large, would surely have been seen with this many patients"
+        return f"even the largest effect that there can be {_MISSED}"
     noisiest = f" ({most:.1f} in the noisiest comparison)" if most - least >= 0.1 else ""
-    return f"an effect under {least:.1f} points{noisiest} could not have been seen with this many patients"
+    return f"an effect under {least:.1f} points{noisiest} {_MISSED}; this limit is not a measured gain"
 
 
 def _differences(silent: list[Comparison]) -> str:

@@ -157,7 +157,8 @@ def _verdict(result: dict[str, Any]) -> str:
         return f"{who} {how} beyond chance: {told}."
     lesions = sum(result["lesions"].values())
     seen = (
-        f"a reader who is right in under {_percent(result['detectable'])} could not have been told from chance"
+        f"a reader who is right in under {_percent(result['detectable'])} in the long run would have been missed in "
+        "more than one of five such readings; this limit is not a measured share"
         if result["detectable"]
         else "no reader could have been told from chance"
     )

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from augmentor.benchmarking import auto
 from augmentor.benchmarking.auto import FACTORS, SCREENS, Plan, choose, count_trials
@@ -19,15 +19,38 @@ def run(tmp_path_factory):
     return fit(write_set(folder / "lesions", patients=10), tiny_recipe(), folder / "run", latest=False)
 
 
+PATIENTS = 20
+
+
+def hold_out(monkeypatch, probabilities=None, patients=PATIENTS):
+    """So many patients of one lesion of class 0 each are held out; `probabilities(plan)` gives (patients, 2) of them,
+    else a classifier does."""
+    made = auto._Inner.__init__
+
+    def init(self, *arguments):
+        made(self, *arguments)
+        self.held_out = np.zeros(patients), np.zeros(patients, int)
+
+    monkeypatch.setattr(auto._Inner, "__init__", init)
+    monkeypatch.setattr(auto, "independent_patients", lambda _: np.arange(patients))
+    if probabilities:
+        monkeypatch.setattr(auto._Inner, "_probabilities", lambda _self, plan: probabilities(plan))
+
+
+def with_scores(scores):
+    """(N, 2) probabilities of lesions of class 0 that have these (N,) Brier scores, 0 to 2."""
+    right = 1 - np.sqrt(np.clip(scores, 0, 2) / 2)
+    return np.stack([right, 1 - right], 1)
+
+
 def decide(run, monkeypatch, score, classifier="paper-cnn"):
     """`score(plan)` gives the Brier score of every held-out patient under a plan."""
 
-    def scores(self, plan):
-        patients = sorted(set(self.run.held_out.table["patient"]))
-        spread = 0.001 * np.arange(len(patients)) * plan.factor  # where nothing varies nothing can be told
-        return pd.Series(score(plan) + spread, index=patients)
+    def probabilities(plan):
+        spread = 0.001 * np.resize(np.arange(4), PATIENTS) * plan.factor  # where nothing varies nothing can be told
+        return with_scores(score(plan) + spread)
 
-    monkeypatch.setattr(auto._Inner, "_scores", scores)
+    hold_out(monkeypatch, probabilities)
     return choose(run, classifier, 1, 0, silent)
 
 
@@ -44,10 +67,7 @@ def test_where_nothing_differs_none_is_chosen(run, monkeypatch):
 def test_chance_alone_is_seldom_a_reason(run, monkeypatch):
     """With plans that are all the same, scores being noise, some plan is taken in 5 % of choices or less."""
     rng = np.random.default_rng(0)
-    names = [f"patient {i}" for i in range(20)]
-    monkeypatch.setattr(
-        auto._Inner, "_scores", lambda _self, _plan: pd.Series(rng.normal(0.5, 0.3, len(names)), index=names)
-    )
+    hold_out(monkeypatch, lambda _: with_scores(rng.normal(0.5, 0.3, PATIENTS)))
     inner = auto._Inner(run, "svm", 1, 0)
     monkeypatch.setattr(auto, "_Inner", lambda *_: inner)
     chosen = sum(choose(run, "svm", 1, 0, silent).plan.factor > 1 for _ in range(400))
@@ -71,32 +91,84 @@ def test_pretraining_and_another_screen_are_chosen_where_they_are_better(run, mo
     assert decide(run, monkeypatch, score, "svm").plan.use == "mix"  # no estimator is trained in two stages
 
 
-def noisy(run, monkeypatch, spread, gain):
+def noisy(monkeypatch, spread, gain):
     """Scores of the held-out patients whose gain under a plan is `gain(plan)`, and varies by about `spread(plan)`."""
-    patients = sorted(set(run.held_out.table["patient"]))
-    noise = np.resize([0.8, -1.0, 1.3, -1.1, 0.2], len(patients))
-
-    def scores(_self, plan):
-        return pd.Series(0.5 - gain(plan) + spread(plan) * (noise - noise.mean()), index=patients)
-
-    monkeypatch.setattr(auto._Inner, "_scores", scores)
+    noise = np.resize([0.8, -1.0, 1.3, -1.1, 0.2], PATIENTS)
+    hold_out(monkeypatch, lambda plan: with_scores(0.5 - gain(plan) + spread(plan) * (noise - noise.mean())))
 
 
 def test_the_largest_of_the_sure_gains_is_chosen_and_not_the_surest(run, monkeypatch):
     gains, spreads = {2.0: 0.1, 5.0: 0.3}, {2.0: 0.0001, 5.0: 0.01}
-    noisy(run, monkeypatch, lambda plan: spreads.get(plan.factor, 0.0), lambda plan: gains.get(plan.factor, 0.0))
+    noisy(monkeypatch, lambda plan: spreads.get(plan.factor, 0.0), lambda plan: gains.get(plan.factor, 0.0))
     choice = choose(run, "svm", 1, 0, silent)
     by_factor = {trial.plan.factor: trial for trial in choice.trials[:4]}
     assert by_factor[2.0].p < by_factor[5.0].p
     assert choice.plan == Plan(5.0)
 
 
-def test_a_plan_is_judged_by_the_one_sided_paired_test(run, monkeypatch):
-    noisy(run, monkeypatch, lambda plan: 0.05 * plan.factor, lambda plan: 0.1 * (plan.factor > 1))
+def test_a_plan_is_judged_by_the_one_sided_paired_test_with_one_patient_more(run, monkeypatch):
+    """Both call lesions 0 to 2 alike; the plan is surest of lesion 2 among these, and by far of lesion 4. Were lesion 2
+    of the other class, the score would go from 2 x 0.7^2 to 2 x 0.9^2."""
+    right = {1.0: np.array([0.6, 0.4, 0.7, 0.3, 0.1]), 2.0: np.array([0.8, 0.45, 0.9, 0.6, 0.99])}
+    hold_out(monkeypatch, lambda plan: np.stack([right[plan.factor], 1 - right[plan.factor]], 1), 5)
     inner = auto._Inner(run, "svm", 1, 0)
     inner.baseline()
-    scores = [inner._scores(plan) for plan in (Plan(2.0), Plan())]
-    assert inner.judge(Plan(2.0)).p == pytest.approx(stats.ttest_rel(*scores, alternative="less").pvalue)
+    trial = inner.judge(Plan(2.0))
+    before, after = (np.append(2 * (1 - right[factor]) ** 2, 2 * right[factor][2] ** 2) for factor in (1.0, 2.0))
+    assert trial.p == pytest.approx(stats.ttest_rel(before, after, alternative="greater").pvalue)
+    assert trial.gain == pytest.approx((before - after)[:5].mean())
+    assert trial.error == pytest.approx(stats.sem((before - after)[:5]))
+
+
+def sharpened(rng, patients, share_right, surer):
+    """Probabilities by plan: without synthetic lesions about `surer[0]` for the class that is called, under each plan
+    about `surer[1]`; whom the classifier has right is chance."""
+    right, noise = rng.random(patients) < share_right, 0.3 * rng.normal(size=patients)
+
+    def probabilities(plan):
+        logits = special.logit(surer[plan.factor > 1]) + noise + 0.1 * (plan.factor > 1) * rng.normal(size=patients)
+        called = special.expit(logits)
+        return np.stack([np.where(right, called, 1 - called), np.where(right, 1 - called, called)], 1)
+
+    return probabilities
+
+
+@pytest.mark.parametrize(
+    ("patients", "share_right", "surer"), [(5, 0.9, (0.86, 0.955)), (8, 0.85, (0.8, 0.92)), (20, 0.9, (0.86, 0.955))]
+)
+def test_a_plan_that_only_makes_the_classifier_surer_is_seldom_taken(run, monkeypatch, patients, share_right, surer):
+    """Its expected Brier score is the same, but among few patients there may be none on whom it loses."""
+    rng, chosen = np.random.default_rng(0), 0
+    hold_out(monkeypatch, patients=patients)
+    inner = auto._Inner(run, "paper-cnn", 1, 0)
+    monkeypatch.setattr(auto, "_Inner", lambda *_: inner)
+    for _ in range(100):
+        probabilities = sharpened(rng, patients, share_right, surer)
+        monkeypatch.setattr(inner, "_probabilities", probabilities)
+        chosen += choose(run, "paper-cnn", 1, 0, silent).plan.factor > 1
+    assert chosen <= 0.05 * 100 + 2 * (100 * 0.05 * 0.95) ** 0.5
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_what_was_not_seen_is_never_a_reason_for_a_plan(classes):
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        without, given = rng.dirichlet(np.full(classes, 0.5), (2, 6))
+        assert auto._unseen_gain(without, given) < 0
+        assert auto._unseen_gain(without, without) == 0
+
+
+def test_a_plan_that_is_right_where_the_classifier_was_wrong_is_taken(run, monkeypatch):
+    """Of 40 patients 12 were misclassified and 9 of these are no longer; nothing else changes but by chance."""
+    noise = np.random.default_rng(0).normal(0, 0.02, 40)
+    right = np.where(np.arange(40) < 12, 0.2, 0.85) + noise
+
+    def probabilities(plan):
+        found = np.where(np.arange(40) < 9 * (plan.factor == 3), 0.8, right) + 0.1 * noise[::-1] * plan.factor
+        return np.stack([found, 1 - found], 1)
+
+    hold_out(monkeypatch, probabilities, 40)
+    assert choose(run, "svm", 1, 0, silent).plan.factor == 3
 
 
 def test_a_patient_counts_once_with_the_mean_of_all_of_its_lesions(run, monkeypatch):
@@ -111,7 +183,7 @@ def test_a_patient_counts_once_with_the_mean_of_all_of_its_lesions(run, monkeypa
     by_patient: dict[str, list[float]] = {}
     for patient, error in zip(run.held_out.table["patient"], errors, strict=True):
         by_patient.setdefault(patient, []).append(error)
-    found = inner._scores(Plan())
+    found = inner._scores(inner._probabilities(Plan()))
     assert found.to_dict() == pytest.approx({patient: np.mean(own) for patient, own in by_patient.items()})
     assert len(found) < len(images)
 
@@ -144,7 +216,8 @@ def test_it_is_judged_on_held_out_patients_that_neither_gan_nor_classifier_saw(r
 
 def diverging(run, monkeypatch, *plans):
     """Factor 5 helps surely; the network diverges under these plans, all of its probabilities or some."""
-    original, trained = auto._Inner._scores, []
+    hold_out(monkeypatch)
+    original, trained = auto._Inner._probabilities, []
 
     class Fixed:
         def __init__(self, right, broken):
@@ -156,7 +229,7 @@ def diverging(run, monkeypatch, *plans):
             chances[: len(images) - 1 if self.broken == "some" else None] *= np.nan if self.broken else 1
             return chances
 
-    def scores(self, plan):
+    def probabilities(self, plan):
         trained.append(plan)
         return original(self, plan)
 
@@ -164,8 +237,9 @@ def diverging(run, monkeypatch, *plans):
         plan = trained[-1]
         return Fixed(0.9 if plan.factor == 5 else 0.1 * plan.factor / 10, dict(plans).get(plan))
 
-    monkeypatch.setattr(auto._Inner, "_scores", scores)
+    monkeypatch.setattr(auto._Inner, "_probabilities", probabilities)
     monkeypatch.setattr(auto, "train_classifier", train)
+    monkeypatch.setattr(auto, "pool", lambda run, *_: (inner.real[0], run.training.table["label"]))
     inner = auto._Inner(run, "svm", 1, 0)
     monkeypatch.setattr(auto, "_Inner", lambda *_: inner)
     return choose(run, "svm", 1, 0, silent)
@@ -198,12 +272,12 @@ def test_a_patient_under_two_names_is_one_witness(run, monkeypatch):
     table = run.held_out.table
     again = table[table["patient"] == table["patient"].iloc[0]].assign(patient="the second name")
     inner = auto._Inner(run, "svm", 1, 0)
-    before = inner._scores(Plan())
+    before = inner._scores(inner._probabilities(Plan()))
     rows = [*range(len(table)), *np.flatnonzero(table["patient"] == table["patient"].iloc[0])]
     inner.held_out = tuple(side[rows] for side in inner.held_out)
     held_out = replace(run.held_out, table=pd.concat([table, again], ignore_index=True))
     monkeypatch.setattr(type(run), "held_out", property(lambda _: held_out))
-    pd.testing.assert_series_equal(inner._scores(Plan()), before)
+    pd.testing.assert_series_equal(inner._scores(inner._probabilities(Plan())), before)
 
 
 class Uncertain:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from augmentor.benchmarking.design import make_design
+from augmentor.benchmarking.design import make_design, more_test_sets
 from augmentor.data.check import require_usable
 from augmentor.errors import DataError, UsageError
 from tests.lesion_sets import tiny_recipe, write_set
@@ -39,6 +39,40 @@ def test_arms_of_one_gan_share_its_fit(lesions):
     assert sorted((g.model, g.data.fold.name) for g in design.gans) == [
         ("cgan", "1"), ("cgan", "2"), ("dcgan", "1"), ("dcgan", "2"),
     ]  # fmt: skip
+
+
+def bringing(lesions, **columns):
+    """The lesions with these columns; each by a function of the patient's number."""
+    number = lesions.table["patient"].str[2:].astype(int)
+    return replace(lesions, table=lesions.table.assign(**{name: number.map(of) for name, of in columns.items()}))
+
+
+@pytest.mark.parametrize(
+    ("columns", "asked", "dropped", "told"),
+    [
+        ({"split": lambda n: "test" if n < 3 else "train"}, None, "split", "drop the test split"),
+        ({"fold": lambda n: str(n % 2)}, None, "fold", "drop the data's 2 folds"),
+        ({"fold": lambda n: str(n % 4)}, 2, None, "take --folds 3, or"),
+        ({}, 2, None, "take --folds 3, or"),
+    ],
+)
+def test_the_way_to_more_test_sets_leads_there(lesions, columns, asked, dropped, told):
+    brought = bringing(lesions, **columns)
+    asking = {"arms": ["classic"], "classifiers": ["svm"], "seeds": 1}
+    recipe = tiny_recipe(benchmark=asking | {"folds": asked})
+    assert len(set(make_design(brought, recipe, Path("/out")).test_sets.values())) < 3
+    advice = more_test_sets(brought, 3)
+    assert told in advice
+    assert "--folds 3" in advice
+    followed = bringing(brought, **{dropped: lambda _: ""}) if dropped else brought
+    assert len(set(design_of(followed, **asking, folds=3).test_sets.values())) == 3
+
+
+def test_more_folds_than_a_class_has_patients_are_not_advised(tmp_path):
+    few = require_usable(write_set(tmp_path / "lesions", patients=2)).lesions
+    advice = more_test_sets(few, 3)
+    assert "add patients (a class has 2" in advice
+    assert "--folds" not in advice
 
 
 def test_only_networks_are_pretrained(lesions):

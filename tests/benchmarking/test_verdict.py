@@ -20,8 +20,9 @@ def test_no_verdict_is_a_sentence_with_the_least_effect_and_its_design():
     one = concluded([0.8, 0.7, 0.75], [0.79, 0.72, 0.75])
     told = sentence([one], 3, 1, 3)
     assert told == (
-        f"No gain shown: an effect under {100 * one.detectable:.1f} points could not have been seen with this many "
-        "patients. (Macro sensitivity, difference in points: classic+gan with svm -0.3; 3 folds x 1 seed.)"
+        f"No gain shown: an effect under {100 * one.detectable:.1f} points would have been missed in more than one "
+        "of five such benchmarks; this limit is not a measured gain. (Macro sensitivity, difference in points: "
+        "classic+gan with svm -0.3; 3 folds x 1 seed.)"
     )
     assert "too few folds" in sentence([concluded([0.8], [0.7])], 1, 1, 1)
     assert sentence([], 3, 1, 3) == "No arm with synthetic lesions could be compared with classic augmentation."
@@ -35,11 +36,22 @@ def silent(detectable, metric="sensitivity"):
 def test_no_effect_is_told_that_the_metric_could_not_show(metric, span):
     """A share moves by 100 points at most, a Brier score by 200."""
     beyond = sentence([silent(span + 0.7, metric), silent(span + 0.1, metric)], 3, 1, 3)
-    assert "No gain shown: no effect, however large, would surely have been seen with this many patients." in beyond
+    missed = "would have been missed in more than one of five such benchmarks"
+    assert f"No gain shown: even the largest effect that there can be {missed}." in beyond
     noisy = sentence([silent(span + 0.7, metric), silent(0.3, metric)], 3, 1, 3)
-    assert f"an effect under 30.0 points ({100 * span:.1f} in the noisiest comparison) could not have been" in noisy
+    assert f"an effect under 30.0 points ({100 * span:.1f} in the noisiest comparison) {missed};" in noisy
     within = sentence([silent(span, metric)], 3, 1, 3)
-    assert f"an effect under {100 * span:.1f} points could not have been seen" in within
+    assert f"an effect under {100 * span:.1f} points {missed};" in within
+
+
+@pytest.mark.parametrize("share", [0.95, 0.75, 0.5])
+def test_an_effect_under_the_limit_is_missed_more_often_than_in_one_of_five_but_not_always(share):
+    """Power of the test at a share of the limit that the sentence names, from benchmarks with that true effect."""
+    spread = np.array([-1.0, 0.5, -0.5, 1.0, 0.2, -0.2])
+    limit = holm([pair(spread / spread.std(ddof=1), np.zeros(6), 0.0, LABELS)])[0].detectable
+    drawn = np.random.default_rng(0).normal(share * limit, 1, (400, 6))
+    missed = np.mean([holm([pair(one, np.zeros(6), 0.0, LABELS)])[0].verdict == "none" for one in drawn])
+    assert 0.2 < missed < 0.9
 
 
 def test_seeds_that_test_the_same_patients_again_are_told_by_the_sentence():
@@ -98,9 +110,9 @@ def test_of_many_comparisons_gains_and_harms_are_named_and_the_rest_is_summed_up
     assert "in classic+gan with svm" in told
     assert "in gan-only with cnn" in told
     assert told.endswith(
-        "No other gain shown: an effect under 4.0 points (5.1 in the noisiest comparison) could not have been seen "
-        "with this many patients. (Macro sensitivity, difference in points, 12 comparisons: -5.0 to +6.0, best arm11 "
-        "with cnn; 5 folds x 3 seeds.)"
+        "No other gain shown: an effect under 4.0 points (5.1 in the noisiest comparison) would have been missed "
+        "in more than one of five such benchmarks; this limit is not a measured gain. (Macro sensitivity, difference "
+        "in points, 12 comparisons: -5.0 to +6.0, best arm11 with cnn; 5 folds x 3 seeds.)"
     )
     assert len(told) < 800
 
@@ -147,7 +159,7 @@ def test_arms_of_which_one_alone_never_differed_are_not_told_as_if_none_had():
 def test_two_folds_are_not_too_few_where_the_seeds_test_other_lesions():
     one = concluded([0.8, 0.7, 0.75, 0.7], [0.79, 0.72, 0.75, 0.71])
     told = sentence([one], 2, 2, 4)
-    assert "could not have been seen with this many patients" in told
+    assert "would have been missed in more than one of five such benchmarks" in told
     assert "too few folds" not in told
 
 
@@ -203,7 +215,7 @@ def test_a_classifier_without_a_shared_cell_is_not_measured_and_the_others_are_t
     noisy = {("1", 0): 0.1, ("2", 0): -0.2, ("3", 0): 0.01}
     told = told_of(noisy, {}, {("1", 0): 0.1}, seeds=1, test_sets=3)
     assert "nan" not in told
-    assert "would surely have been seen with this many patients; 1 comparison has too few folds left" in told
+    assert "would have been missed in more than one of five such benchmarks; 1 comparison has too few folds" in told
     assert "1 to 3 of 3 cells" in told
     rows = concluded(*[np.array([])] * 2, cells=0)
     several = sentence([rows, *(concluded([0.8, 0.7, 0.75], [0.79, 0.72, 0.75]) for _ in range(4))], 3, 1, 3)

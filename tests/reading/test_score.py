@@ -48,7 +48,9 @@ def test_coins_are_not_beyond_chance_and_the_verdict_says_what_could_have_been_s
     assert abs(result["agreement"]["kind"]) < 0.4
     assert result["agreement"]["label"] == 1
     assert "2 readers did not tell real from synthetic lesions beyond chance" in result["verdict"]
-    assert f"under {result['detectable'] * 100:.0f} %" in result["verdict"]
+    missed = "in the long run would have been missed in more than one of five such readings"
+    assert f"under {result['detectable'] * 100:.0f} % {missed}" in result["verdict"]
+    assert "this limit is not a measured share" in result["verdict"]
 
 
 def test_who_is_misled_is_not_praised(tmp_path):
