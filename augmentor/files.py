@@ -6,15 +6,19 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pandas as pd
 
 from augmentor.errors import OF_A_FULL_DISK, UsageError
+
+_PART = re.compile(r"\.[0-9a-f]+\.part$")
 
 
 def exists(file: Path) -> bool:
@@ -27,7 +31,7 @@ def exists(file: Path) -> bool:
 
 def write_atomically(file: Path, content: str | bytes) -> None:
     """The file is there whole or not at all, also when the machine stops in the middle. Text is written in UTF-8."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")  # beside the file, and no other process's
+    part = file.with_name(f"{file.name}.{token_hex(8)}.part")  # no other writer's, of another machine either
     try:
         with part.open("wb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
@@ -39,6 +43,12 @@ def write_atomically(file: Path, content: str | bytes) -> None:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def name_of_part(name: str) -> str:
+    """What a file was to be called of which `write_atomically` left a part, for it was killed; any other name as it
+    is."""
+    return _PART.sub("", name)
 
 
 def _name_place(error: OSError, place: Path) -> None:

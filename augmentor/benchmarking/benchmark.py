@@ -18,13 +18,14 @@ from augmentor.benchmarking.cell_task import CellTask, run_cell
 from augmentor.benchmarking.cells import Cell, done
 from augmentor.benchmarking.comparison import LEAST_PAIRS
 from augmentor.benchmarking.cost import Probe
-from augmentor.benchmarking.design import Design, design_warnings, make_design
+from augmentor.benchmarking.design import Design, design_warnings, make_design, more_test_sets
 from augmentor.benchmarking.embedding import embed
 from augmentor.benchmarking.gan_task import Fitted, fit_gan
 from augmentor.benchmarking.summary import summarise
 from augmentor.benchmarking.workers import run_tasks
-from augmentor.data.check import prepare
+from augmentor.data.inspection import class_counts
 from augmentor.data.lesions import Lesions
+from augmentor.data.preparing import prepare
 from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError
 from augmentor.files import require_empty, to_json, write_atomically, write_table
@@ -120,7 +121,7 @@ def _warnings(design: Design, lesions: Lesions, recipe: Recipe) -> list[str]:
     if tested < LEAST_PAIRS:
         warnings.append(
             f"With {tested} test set{'s' * (tested != 1)} no verdict is possible, only figures: it takes "
-            f"{LEAST_PAIRS}, by more --folds, or by --seeds where the data brings no folds of its own."
+            f"{LEAST_PAIRS}. For these, {more_test_sets(lesions, LEAST_PAIRS)}."
         )
     return warnings
 
@@ -190,9 +191,7 @@ def _describe(lesions: Lesions, folds: list[Fold], warnings: list[str]) -> dict[
         "source": str(lesions.source),
         "images": len(table),
         "patients": int(table["patient"].nunique()),
-        "classes": {
-            str(k): {"images": int(v.images), "patients": int(v.patients)} for k, v in lesions.per_class().iterrows()
-        },
+        "classes": class_counts(lesions),
         "folds": [
             {
                 "fold": f.name,

@@ -51,15 +51,16 @@ _ESTIMATORS: dict[str, tuple[Features, Callable[[int], Any]]] = {
 
 
 def make_classifier(
-    name: ClassifierName, channels: int, size: int, classes: int, steps: int, device: DeviceName = "cpu", dims: int = 2
+    name: ClassifierName, shape: tuple[int, ...], classes: int, steps: int, device: DeviceName = "cpu"
 ) -> Classifier:
-    """A classifier of images (dims 2) or volumes (3) with sides of `size`; `steps` and `device` are for networks only.
+    """A classifier of images (C, S, S) or volumes (C, S, S, S); `steps` and `device` are for networks only.
 
     Raises UsageError where the extra or the device that it needs is missing.
     """
     require_classifier(name)
     if name in NETWORKS:
-        return _NetworkClassifier(NETWORKS[name], (channels, size, classes, dims), steps, find_device(device))
+        known = shape[0], shape[1], classes, len(shape) - 1
+        return _NetworkClassifier(NETWORKS[name], known, steps, find_device(device))
     return _FeatureClassifier(*_ESTIMATORS[name], classes)
 
 
@@ -73,8 +74,7 @@ def train_classifier(
     update: Update = silent,
 ) -> Classifier:
     """A classifier of such images as `data` has, trained on them. Raises what `make_classifier` raises."""
-    channels, size = data.images.shape[1:3]
-    model = make_classifier(name, channels, size, classes, steps, device, data.images.ndim - 2)
+    model = make_classifier(name, data.images.shape[1:], classes, steps, device)
     model.fit(data, seed, update)
     return model
 

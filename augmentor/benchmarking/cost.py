@@ -65,7 +65,7 @@ def _cell_seconds(task: CellTask) -> float:
     classes = len(data.lesions.classes)
     labels = np.arange(_LESIONS * classes) % classes
     noise = np.random.default_rng(0).uniform(-1, 1, (len(labels), *shape)).astype(np.float32)
-    model = make_classifier(name, shape[0], shape[1], classes, _STEPS, data.recipe.training.device, len(shape) - 1)
+    model = make_classifier(name, shape, classes, _STEPS, data.recipe.training.device)
     begun = time.perf_counter()
     model.fit(TrainingSet(noise, labels, len(noise), draws=len(noise)), 0, silent)
     taken = time.perf_counter() - begun

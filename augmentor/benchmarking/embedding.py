@@ -9,7 +9,7 @@ import pandas as pd
 
 from augmentor.benchmarking.cell_task import CellTask
 from augmentor.benchmarking.design import Design
-from augmentor.evaluation.plane import EMBEDDING, first_of_each, plane_of
+from augmentor.evaluation.plane import EMBEDDING, plane_of
 from augmentor.files import write_table
 from augmentor.model.features import texture_features
 
@@ -23,23 +23,10 @@ def embed(design: Design, out: Path) -> None:
 
 
 def _plane(tasks: list[CellTask]) -> pd.DataFrame | None:
-    kinds = _kinds(next((t for t in tasks if t.arm.gan == "cgan"), tasks[0]))
-    images = np.concatenate([k[0] for k in kinds.values()])
-    labels = np.concatenate([k[1] for k in kinds.values()])
-    origins = np.repeat(list(kinds), [len(k[1]) for k in kinds.values()])
-    return plane_of(texture_features(images), labels, origins)
-
-
-def _kinds(task: CellTask) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Images and class names of each origin, at most `_PER_KIND` a class."""
+    task = next((t for t in tasks if t.arm.gan == "cgan"), tasks[0])
     data, classes = task.data, np.array(task.data.lesions.classes)
     assert task.arm.gan
     (images, labels), _ = data.synthetic(task.arm.gan, data.recipe.benchmark.factor, task.screen)
     test = data.test_images, data.test.table["label"].to_numpy(str)
     kinds = {"train": (data.real[0], classes[data.real[1]]), "test": test, "synthetic": (images, classes[labels])}
-    return {name: _first(*kind) for name, kind in kinds.items()}
-
-
-def _first(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows = first_of_each(labels, _PER_KIND)
-    return images[rows], labels[rows]
+    return plane_of(kinds, texture_features, _PER_KIND)

@@ -21,7 +21,7 @@ from augmentor.errors import UsageError
 from augmentor.expansion.mix import wanted_counts
 from augmentor.model.checkpoint import load_card
 from augmentor.model.devices import computes_in_bfloat16, find_device
-from augmentor.model.gan import resolve
+from augmentor.model.gan import METHODS, resolve
 from augmentor.recipe import DataSection, ExtractSection, ModelName, Recipe, ScreenLevel
 from augmentor.training.run import Run
 
@@ -101,7 +101,7 @@ class FoldData:
         asked = self.recipe.benchmark
         length = {"minutes": asked.minutes, "kimg": asked.kimg} if asked.minutes or asked.kimg else {}
         training = self.recipe.training.model_copy(update={"seed": self.seed} | length)
-        conditions = {} if model == "cgan" else {"condition_on": None}  # the paper's GANs know of no size
+        conditions = {} if METHODS[model].grafts else {"condition_on": None}  # the others know of no size
         network = self.recipe.model.model_copy(update={"name": model} | conditions)
         # The lesions are in the key; under which name they were given, or how they were cut, does not matter.
         named = {"model": network, "training": training, "data": DataSection(), "extract": ExtractSection()}

@@ -51,14 +51,11 @@ def fit_gan(task: GanTask, progress: Progress) -> Fitted:
     try:
         data.require_arithmetic()
         with locked(folder.with_name(f"{folder.name}.lock")):
-            run = fit_or_resume(data.train, data.gan_recipe(task.model), folder, progress=progress)
+            recipe, name = data.gan_recipe(task.model), f"GAN of {task}"
+            run = fit_or_resume(data.train, recipe, folder, name=name, progress=progress)
         guard(run.lesions, data.test)
-    except LeakageError:
+    except (LeakageError, InterruptedFitError):
         raise
-    except InterruptedFitError as error:
-        raise InterruptedFitError(
-            f"Interrupted in the GAN of {task}; nothing is lost. Go on with the same command and the same --out."
-        ) from error
     except Exception as error:
         require_disk(error)
         return Fitted(record, tell_failure(error))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
@@ -30,9 +29,7 @@ def pool(run: Run, wanted: dict[str, int], seed: int, screen: ScreenLevel) -> tu
     file.parent.mkdir(exist_ok=True)
     content = BytesIO()
     np.savez(content, images=images, labels=np.array(labels, dtype=str))
-    part = file.with_name(f".{key}-{uuid4().hex}.npz")  # processes of two machines can have one number
-    write_atomically(part, content.getvalue())
-    part.replace(file)
+    write_atomically(file, content.getvalue())
     return images, labels
 
 

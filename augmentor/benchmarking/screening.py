@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +17,11 @@ from augmentor.benchmarking.fold import FoldData
 from augmentor.benchmarking.gan_task import GanTask, fit_gan
 from augmentor.benchmarking.keys import CELL_CODE, SCREEN_CODE, data_of, result_key
 from augmentor.benchmarking.statistics import measure
-from augmentor.data.check import prepare
 from augmentor.data.lesions import Lesions, class_numbers
+from augmentor.data.preparing import prepare
 from augmentor.data.splits import groups
 from augmentor.errors import AugmentorError
-from augmentor.evaluation.fidelity import MEAN, measure_fidelity
+from augmentor.evaluation.fidelity import MEAN, measure_fidelity, shared_counts
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.expansion.mix import wanted_counts
 from augmentor.expansion.screen import screen_of
@@ -44,9 +44,10 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
 
     `none` keeps everything that the generator makes, near-copies too, which no command writes: it is what the others
     are compared with. Columns: drawn and kept lesions; KID and coverage of those kept against the fold's test lesions,
-    mean over classes, in each fixed feature space; each classifier's macro sensitivity there with the arm classic+gan.
-    The GANs lie in OUT/gans, the rows in OUT/screen.csv. A row that is there is taken as it is if its `key`, the hash
-    of all that decides about it, is that of this study; those of other studies stay in the file.
+    mean over classes, in each fixed feature space (coverage judges as many lesions of a class for every setting); each
+    classifier's macro sensitivity there with the arm classic+gan. The GANs lie in OUT/gans, the rows in OUT/screen.csv.
+    A row that is there is taken as it is if its `key`, the hash of all that decides about it, is that of this study;
+    those of other studies stay in the file.
     Raises DataError and UsageError before anything is trained, and AugmentorError where a GAN fails.
     """
     progress = progress or Progress()
@@ -115,10 +116,12 @@ def _rows(data: FoldData, recipe: Recipe, missing: Sequence[str], progress: Prog
     wanted = [s for s in SETTINGS if s in missing]
     if wanted and (error := fit_gan(GanTask(data, "cgan"), progress).error):
         raise AugmentorError(f"The GAN of fold {data.fold.name}, seed {data.seed} failed: {error}")
+    drawn = {setting: _draw(data, setting, recipe.benchmark.factor) for setting in (SETTINGS if wanted else ())}
+    counts = shared_counts(data.real[1], *(targets for (_, targets), _ in drawn.values()))
     for setting in wanted:
-        synthetic, drawn = _draw(data, setting, recipe.benchmark.factor)
-        row = where | {"setting": setting, "drawn": drawn, "kept": len(synthetic[1])}
-        yield row | _fidelity(data, synthetic) | _sensitivities(data, recipe, synthetic)
+        synthetic, count = drawn[setting]
+        row = where | {"setting": setting, "drawn": count, "kept": len(synthetic[1])}
+        yield row | _fidelity(data, synthetic, counts) | _sensitivities(data, recipe, synthetic)
 
 
 def _draw(data: FoldData, setting: Setting, factor: float) -> tuple[Labelled, int]:
@@ -143,8 +146,9 @@ def _draw(data: FoldData, setting: Setting, factor: float) -> tuple[Labelled, in
     return (data.scaled(np.stack([lesion.image for lesion in passed]), "cgan"), labels), screen.drawn.total()
 
 
-def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
-    """KID and coverage of each space, mean over classes; NaN where no class has two lesions on both sides."""
+def _fidelity(data: FoldData, synthetic: Labelled, counts: Mapping[int, int]) -> dict[str, float]:
+    """KID and coverage of each space, mean over classes; NaN where no class has two lesions on both sides. counts: how
+    many lesions of each class coverage takes, the same of every setting."""
     made = Side(*synthetic, np.arange(len(synthetic[1])))
     training, test = (
         Side(images, targets, groups(lesions))
@@ -153,7 +157,7 @@ def _fidelity(data: FoldData, synthetic: Labelled) -> dict[str, float]:
             ((data.test_images, data.test_targets), data.test),
         )
     )
-    found = measure_fidelity(Sides(made, training, test), _spaces(), silent).spaces
+    found = measure_fidelity(Sides(made, training, test), _spaces(), silent, counts).spaces
     means = {space: scores.get(MEAN, {}) for space, scores in found.items()}
     return {f"{k}_{space}": mean.get(k, float("nan")) for space, mean in means.items() for k in ("kid", "coverage")}
 

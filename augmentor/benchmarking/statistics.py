@@ -9,12 +9,15 @@ import pandas as pd
 
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import groups
+from augmentor.measures import weighted_auc
 
 METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "brier", "ece")
 LOWER_IS_BETTER = frozenset({"brier", "ece"})
 ALPHA = 0.05  # a smaller p is more than chance; intervals leave out as much
 POWER = 0.8  # the probability with which an effect that is called detectable is shown
+_MACRO = ("balanced_accuracy", "sensitivity", "specificity", "auc")  # means over the classes that occur
 _DRAWS, _BINS = 2000, 10
+_LEAST_KNOWN = 0.2  # of the draws: of fewer, no percentile is told
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -89,20 +92,8 @@ def auc(truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np
 
     Column d of `weights` says how often each row counts in draw d; NaN where fewer than two classes count.
     """
-    areas = [_area(truth == c, probabilities[:, c], weights) for c in range(probabilities.shape[1])]
+    areas = [weighted_auc(truth == c, probabilities[:, c], weights) for c in range(probabilities.shape[1])]
     return _known_mean(np.array(areas), 0)
-
-
-def _area(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The share of pairs of a positive and a negative that stand in the right order, ties as half (Hanley and McNeil
-    1982). For all draws at once: scikit-learn's roc_auc_score, draw by draw, takes minutes for one benchmark."""
-    order = np.argsort(scores, kind="stable")
-    ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-    weights, positive = weights[order], positive[order, None]
-    above, below = np.add.reduceat(weights * positive, ties), np.add.reduceat(weights * ~positive, ties)
-    passed = np.cumsum(below, 0) - below / 2
-    with np.errstate(invalid="ignore"):
-        return (above * passed).sum(0) / (above.sum(0) * below.sum(0))
 
 
 def measure(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -143,11 +134,15 @@ def _resample(rows: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.nd
 
 def _spread(rows: pd.DataFrame, classes: list[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Of all METRICS, over all folds and seeds pooled: () the estimate, and (draws,) the same of patients drawn with
-    replacement. Rows of the same patients get the same draws."""
+    replacement. Rows of the same patients get the same draws. Macro measures are NaN in draws without lesions of a
+    class that `rows` has, as they would be means over other classes, and in all draws where a class is of one patient,
+    of whose likes they know nothing."""
     sums, drawn = _resample(rows, classes)
     found, spread = _from_sums(sums, len(classes)), _from_sums(drawn, len(classes))
     found["auc"], spread["auc"] = _mean_auc(rows, classes)
-    return found, spread
+    ours, theirs = (_tables(s, len(classes)).sum(-1) > 0 for s in (sums, drawn))
+    whole = (theirs | ~ours).all(-1) & bool(rows.groupby("label")["patient"].nunique().min() > 1)
+    return found, spread | {metric: np.where(whole, spread[metric], np.nan) for metric in _MACRO}
 
 
 def intervals(rows: pd.DataFrame, classes: list[str]) -> dict[str, tuple[float, float, float]]:
@@ -156,6 +151,8 @@ def intervals(rows: pd.DataFrame, classes: list[str]) -> dict[str, tuple[float, 
     95 % percentile intervals over patients drawn with replacement: lesions of a patient are no independent witnesses.
     The calibration error is the exception: noise in a bin only ever adds to it, so that draws lie above the estimate.
     Its interval reaches as far below as above, and is still too high where calibration is nearly perfect.
+    Macro measures have NaN for bounds where a class is of one patient, or fewer than a fifth of the draws hold every
+    class.
     """
     found, spread = _spread(rows, classes)
     bounds = {metric: _bounds(values) for metric, values in spread.items()}
@@ -201,9 +198,9 @@ def class_intervals(rows: pd.DataFrame, classes: list[str]) -> list[dict[str, An
 
 
 def _bounds(draws: np.ndarray) -> tuple[float, float]:
-    """2.5th and 97.5th percentile of the draws that are known."""
+    """2.5th and 97.5th percentile of the draws that are known; NaN where these are too few."""
     known = draws[~np.isnan(draws)]
-    if not len(known):
+    if len(known) < _LEAST_KNOWN * len(draws):
         return float("nan"), float("nan")
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)

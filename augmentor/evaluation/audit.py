@@ -8,7 +8,7 @@ import numpy as np
 
 from augmentor.evaluation.intervals import UNKNOWN, Bounded, auc, share, share_over_patients
 from augmentor.evaluation.sides import Sides
-from augmentor.model.memorisation import CopyCheck, distance_of, make_copy_check
+from augmentor.model.memorisation import CopyCheck, chance_of_near, distance_of, make_copy_check
 from augmentor.model.thumbnails import views
 
 MOST_NEAR, MOST_AUC = 0.05, 0.8  # above which the alarm is raised, beyond chance
@@ -22,7 +22,7 @@ _BLIND = (
 class Audit:
     """ratios: (M,) how near each synthetic lesion is to the nearest real one that the generator may have seen: 1 is as
     near as another patient's lesion comes, 0 a copy. nearest: (M,) its row. near: (M,) bool, nearer than the nearest
-    hundredth of other patients' lesions.
+    hundredth of other patients' lesions, of which `compared` were measured.
 
     authenticity: share of synthetic lesions that are farther from the nearest training lesion than that is from its own
     nearest other one (Alaa et al. 2022, section 3); authenticity_held_out is the same of held-out lesions.
@@ -36,6 +36,7 @@ class Audit:
     authenticity: Bounded
     authenticity_held_out: Bounded
     membership_auc: Bounded
+    compared: int
     finished: bool = False
     guessed: bool = False
 
@@ -43,6 +44,17 @@ class Audit:
     def near_copies(self) -> Bounded:
         """Of this generator, or this set: lesions are drawn independently, whosever patients they come near to."""
         return share(self.near)
+
+    @property
+    def by_chance(self) -> float:
+        """The share of near-copies to expect of a generator that knows nothing of its training lesions."""
+        return chance_of_near(self.compared)[0]
+
+    @property
+    def most_near(self) -> float:
+        """The share of near-copies above which the alarm is raised: few real lesions say too little of what is near for
+        less."""
+        return max(MOST_NEAR, chance_of_near(self.compared)[1])
 
     @property
     def blind(self) -> bool:
@@ -58,11 +70,11 @@ class Audit:
     def reasons(self) -> list[str]:
         """Why the alarm is raised; empty where it is not."""
         found, near, member = [], self.near_copies, self.membership_auc
-        if (near["low"] or 0) > MOST_NEAR:
+        if (near["low"] or 0) > self.most_near:
             found.append(
                 f"{near['value']:.1%} of the synthetic lesions ({near['low']:.1%} to {near['high']:.1%}) are nearer to "
-                "a real lesion that the generator may have seen than 99 % of other patients' lesions come (alarm above "
-                f"{MOST_NEAR:.0%})"
+                f"a real lesion that the generator may have seen than the nearest hundredth of {self.compared} real "
+                f"lesions of other patients come (by chance {self.by_chance:.1%}; alarm above {self.most_near:.1%})"
             )
         if (member["low"] or 0) > MOST_AUC:
             found.append(
@@ -80,9 +92,14 @@ def _of_generator(found: Audit) -> str:
     """What its fresh lesions show; `expand` still refuses those that are near-copies."""
     if not found.reasons:
         near = found.near_copies["value"] or 0
-        return f"No alarm: {near:.1%} of the synthetic lesions are near-copies of real ones, which expand refuses."
+        told = f"{near:.1%} of the synthetic lesions are near-copies of real ones{_chance(found)}"
+        return f"No alarm: {told}, which expand refuses."
     advice = "Fit on more lesions for a generator that makes fewer; what expand writes holds no near-copies."
     return f"Memorisation: {'; '.join(found.reasons)}. {advice}"
+
+
+def _chance(found: Audit) -> str:
+    return f" (by chance {found.by_chance:.1%})"
 
 
 def _of_set(found: Audit) -> str:
@@ -93,7 +110,8 @@ def _of_set(found: Audit) -> str:
     elif found.reasons:
         told.append(f"Memorisation: {'; '.join(found.reasons)}.")
     else:
-        told.append(f"No alarm: {count / len(found.near):.1%} of the synthetic lesions are near-copies of real ones.")
+        near = f"{count / len(found.near):.1%} of the synthetic lesions are near-copies of real ones{_chance(found)}"
+        told.append(f"No alarm: {near}.")
     if count == 1:
         told.append("This file is in the set: take it out; it is the first of `copies` in evaluation.json.")
     elif count:
@@ -127,6 +145,7 @@ def audit(sides: Sides) -> Audit:
         share(distances > apart[nearest]),
         authenticity_held_out,
         membership,
+        check.compared,
         sides.finished,
         sides.guessed,
     )

@@ -18,7 +18,7 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.writing import holds, write_image
 from augmentor.errors import UsageError
 from augmentor.evaluation.audit import Audit, audit
-from augmentor.evaluation.fidelity import FID_CAVEAT, MEAN, Fidelity, Scores, measure_fidelity
+from augmentor.evaluation.fidelity import MEAN, Fidelity, Scores, caveats, measure_fidelity
 from augmentor.evaluation.gallery import CLOSEST, FOLDER, INTERPOLATIONS, PAIRS, interpolate, save_mosaic
 from augmentor.evaluation.intervals import UNKNOWN, Bounded
 from augmentor.evaluation.mask_agreement import MaskAgreement, mask_agreement
@@ -51,12 +51,12 @@ class Evaluation:
     spaces: by feature space, class (or "mean") and measure, of the synthetic lesions against held-out real ones.
     augmented: the same of the training lesions under classic augmentation, which a generator has to beat. floor: of the
     training lesions as they are, which none can be expected to beat. training: of one half of the training
-    lesions against the other. kid_low and kid_high are KID's 95 % interval. The numbers about the whole set are told in
-    `Usefulness` and `Audit`; near_copies is the share that `expand` refuses, None where copies can't be judged, as
-    authenticity and membership_auc then are. copies: the near-copies, and the ten closest in any case, the closest
-    first, each with the file of the synthetic lesion, of the real one nearest to it, and how near they are (1: as near
-    as another patient's lesion typically comes, 0: the same). masks: whether they lie where their images show lesions;
-    None where the run makes none.
+    lesions against the other. kid_low and kid_high are KID's 95 % interval; NaN (null in the file) is not defined. The
+    numbers about the whole set are told in `Usefulness` and `Audit`; near_copies is the share that `expand` refuses,
+    None where copies can't be judged, as authenticity and membership_auc then are. copies: the near-copies, and the ten
+    closest in any case, the closest first, each with the file of the synthetic lesion, of the real one nearest to it,
+    and how near they are (1: as near as another patient's lesion typically comes, 0: the same). masks: whether they lie
+    where their images show lesions; None where the run makes none.
     """
 
     spaces: dict[str, Scores]
@@ -68,6 +68,7 @@ class Evaluation:
     trtr: Bounded
     real_or_synthetic_auc: Bounded
     near_copies: float | None
+    near_copies_by_chance: float | None
     authenticity: Bounded
     authenticity_held_out: Bounded
     membership_auc: Bounded
@@ -167,14 +168,12 @@ def _mask_agreement(sides: Sides) -> MaskAgreement | None:
     if len(pairs) < 3:
         return None
     training, held_out, synthetic = pairs
-    return mask_agreement(training, held_out, synthetic, some.labels)
+    return mask_agreement(training, held_out, synthetic, some.labels, sides.held_out.labels)
 
 
 def _plane(sides: Sides, texture: FeatureSpace) -> pd.DataFrame | None:
     kinds = {"train": sides.training, "test": sides.held_out, "synthetic": sides.synthetic}
-    shown = {name: side.rows(first_of_each(side.labels, _ON_THE_PLANE)) for name, side in kinds.items()}
-    images, labels = (np.concatenate([getattr(side, n) for side in shown.values()]) for n in ("images", "labels"))
-    return plane_of(texture(images), labels, np.repeat(list(shown), [len(side) for side in shown.values()]))
+    return plane_of({name: (side.images, side.labels) for name, side in kinds.items()}, texture, _ON_THE_PLANE)
 
 
 def _write_lesions(run: Run, card: Card, found: _Found, folder: Path) -> list[str]:
@@ -220,12 +219,12 @@ def _evaluation(found: _Found, files: list[str]) -> Evaluation:
         copies.append(copy | {"label": str(sides.synthetic.labels[row])} | seed)
     scored = found.fidelity
     sides_scored = (scored.spaces, scored.augmented, scored.floor, scored.training)
-    every = [scores for side in sides_scored for space in side.values() for scores in space.values()]
     absent = [] if "pretrained" in scored.spaces else [_ABSENT]
     return Evaluation(
         *sides_scored,
         **asdict(found.usefulness),
         near_copies=None if audited.blind else float(audited.near.mean()),
+        near_copies_by_chance=None if audited.blind else audited.by_chance,
         authenticity=UNKNOWN if audited.blind else audited.authenticity,
         authenticity_held_out=audited.authenticity_held_out,
         membership_auc=UNKNOWN if audited.blind else audited.membership_auc,
@@ -234,5 +233,5 @@ def _evaluation(found: _Found, files: list[str]) -> Evaluation:
         copies=copies,
         counts=sides.counts,
         masks=found.masks,
-        notes=[*sides.notes, *absent, *([FID_CAVEAT] if any("fid" in scores for scores in every) else [])],
+        notes=[*sides.notes, *absent, *caveats(scored)],
     )

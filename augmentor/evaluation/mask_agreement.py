@@ -17,7 +17,7 @@ _CALIBRATED, _LEAST = 24, (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class MaskAgreement:
-    """Mean Dice coefficients (Dice 1945) of masks with what a segmenter finds in their images.
+    """Mean over classes of Dice coefficients (Dice 1945) of masks with what a segmenter finds in their images.
 
     synthetic: of synthetic pairs. real: of held-out real pairs, the floor. swapped: of synthetic masks with the images
     of other synthetic lesions of the class, what masks that know nothing of their image reach.
@@ -31,12 +31,15 @@ class MaskAgreement:
 Pairs = tuple[np.ndarray, np.ndarray]  # images (N, C, S, ...) in [-1, 1], masks (N, 1, S, ...), not 0 in the lesion
 
 
-def mask_agreement(training: Pairs, held_out: Pairs, synthetic: Pairs, labels: np.ndarray) -> MaskAgreement:
+def mask_agreement(
+    training: Pairs, held_out: Pairs, synthetic: Pairs, labels: np.ndarray, held_out_labels: np.ndarray
+) -> MaskAgreement:
     """Fit a segmenter on the training pairs, and compare the others' masks with what it finds.
 
     It sees each voxel's intensity and gradient, smoothed over four widths, and not where it lies: boosted trees (Ke et
     al. 2017), which know nothing of shape, so that a mask is confirmed by its image alone. labels: (M,) classes of the
-    synthetic pairs.
+    synthetic pairs, held_out_labels: (N,) of the held-out ones. All three are means over the classes that both have,
+    one at least.
     """
     segmenter = _fit_segmenter(*training)
     found = np.stack([segmenter.segment(image) for image in synthetic[0]])
@@ -46,11 +49,17 @@ def mask_agreement(training: Pairs, held_out: Pairs, synthetic: Pairs, labels: n
         rows = np.flatnonzero(labels == label)
         others[rows] = np.roll(rows, 1)
     real = [dice(segmenter.segment(image), mask[0] != 0) for image, mask in zip(*held_out, strict=True)]
+    own, swapped = ([dice(a, b) for a, b in zip(f, masks, strict=True)] for f in (found, found[others]))
+    shared = np.intersect1d(labels, held_out_labels)
     return MaskAgreement(
-        float(np.mean([dice(a, b) for a, b in zip(found, masks, strict=True)])),
-        float(np.mean(real)),
-        float(np.mean([dice(a, b) for a, b in zip(found[others], masks, strict=True)])),
+        _mean_over_classes(own, labels, shared),
+        _mean_over_classes(real, held_out_labels, shared),
+        _mean_over_classes(swapped, labels, shared),
     )
+
+
+def _mean_over_classes(values: list[float], labels: np.ndarray, classes: np.ndarray) -> float:
+    return float(np.mean([np.mean(np.array(values)[labels == name]) for name in classes]))
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from augmentor.expansion.labels import LabelCheck, fit_label_check
+from augmentor.expansion.labels import LabelCheck, label_check_of
 from augmentor.expansion.realism import Realism, covering_order, fit_realism
 from augmentor.model.features import texture_features
 from augmentor.recipe import ScreenLevel
@@ -148,5 +148,5 @@ def fit_texture_rules(
 ) -> TextureRules:
     """From the training lesions: images (N, C, S, S) in [-1, 1], targets (N,) in 0..classes - 1, patients (N,)."""
     features = texture_features(images)
-    labels = fit_label_check(images, features, targets, patients) if "label" in LEVELS[level] else None
+    labels = label_check_of(images, features, targets, patients) if "label" in LEVELS[level] else None
     return TextureRules(labels, fit_realism(features, targets), level)

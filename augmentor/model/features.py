@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.util import find_spec
@@ -122,7 +122,7 @@ def _efficientnet_lite() -> nn.Module:
     """
     weights = torch.load(pretrained_weights(), map_location="cpu", weights_only=True)  # tensors: no code is unpickled
     network = lite_network()
-    network.load_state_dict({ours: weights[theirs] for ours, theirs in published_names(network).items()})
+    network.load_state_dict({ours: weights[theirs] for ours, theirs in published_names(network.state_dict()).items()})
     network.set_submodule("_fc", nn.Identity())
     return fast_layout(network).eval()
 
@@ -138,9 +138,9 @@ def lite_network() -> nn.Module:
     return network
 
 
-def published_names(network: nn.Module) -> dict[str, str]:
-    """The names of Lite0's weights here -> in the published file, where the blocks are not in stacks."""
-    return {ours: re.sub(r"^_blocks\.\d+\.", "_blocks.", ours) for ours in network.state_dict()}
+def published_names(names: Iterable[str]) -> dict[str, str]:
+    """Those of Lite0's weights here -> in the published file, where the blocks are not in stacks."""
+    return {ours: re.sub(r"^_blocks\.\d+\.", "_blocks.", ours) for ours in names}
 
 
 class FeatureSpace:
@@ -154,7 +154,7 @@ class FeatureSpace:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """(N, C, S, S) in [-1, 1] -> (N, D)."""
-        keys = [_content(image) for image in images]
+        keys = _contents(images)
         new = {key: row for row, key in enumerate(keys) if key not in self._kept}
         if new:
             self._kept.update(zip(new, self._features(images[list(new.values())]), strict=True))
@@ -166,6 +166,11 @@ class FeatureSpace:
         return np.stack(found) if found else np.empty((0, 0))
 
 
-def _content(image: np.ndarray) -> bytes:
-    shape = f"{image.shape} {image.dtype}".encode()
-    return hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).digest()
+def _contents(images: np.ndarray) -> list[bytes]:
+    """A hash of each image's shape, dtype and pixels."""
+    begun, digests = hashlib.sha256(f"{images.shape[1:]} {images.dtype}".encode()), []
+    for image in np.ascontiguousarray(images):
+        content = begun.copy()
+        content.update(image)
+        digests.append(content.digest())
+    return digests

@@ -1,13 +1,13 @@
-"""A GAN to train: its two networks and how each model is trained."""
+"""A GAN to train: each model's two networks and how they are trained."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from augmentor.errors import UsageError
 from augmentor.model.acgan import AcganDiscriminator, AcganGenerator
@@ -20,11 +20,19 @@ from augmentor.model.monai_gan import MonaiDiscriminator, MonaiGenerator
 from augmentor.model.plain import PlainDiscriminator, PlainGenerator
 from augmentor.recipe import ModelName, ModelSection, Recipe, TrainingSection
 
+Network = TypeVar("Network", Generator, Discriminator)
+Make = Callable[[ModelSection, TrainingLesions, int], Network]  # (section, lesions, channels at the finest layer)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """How a model is trained; as published for DCGAN (Radford et al. 2016) where a model does not say otherwise."""
+    """A model: its two networks and how they are trained, as published for DCGAN (Radford et al. 2016) where a model
+    does not say otherwise."""
 
+    generator: Make[Generator]
+    discriminator: Make[Discriminator]
+    channels: tuple[int, int]  # of the two, at the finest layer of images; volumes: half, a quarter of the arithmetic
+    grafts: bool = False  # starts from training lesions: they are moved, and their sizes can be asked for
     batch: int = 32  # images; half as many volumes
     generator_lr: float = 2e-4
     discriminator_lr: float = 2e-4
@@ -41,8 +49,41 @@ class Method:
     batch_norm: bool = True  # it needs the whole batch in one process
 
 
+def _one_for_all(network: Callable[..., Network]) -> Make[Network]:
+    """network: (size, channels, classes, width, dims) -> one network for all classes."""
+
+    def make(section: ModelSection, lesions: TrainingLesions, width: int) -> Network:
+        return network(section.size, lesions.images.shape[1], lesions.classes, width, section.spatial_dims)
+
+    return make
+
+
+def _one_a_class(together: Callable[[list[nn.Module]], Network], network: Callable[..., nn.Module]) -> Make[Network]:
+    """network: (size, channels, width, dims) -> that of one class. together: behind the interface of one network."""
+
+    def make(section: ModelSection, lesions: TrainingLesions, width: int) -> Network:
+        asked = section.size, lesions.images.shape[1], width
+        return together([network(*asked, dims=section.spatial_dims) for _ in range(lesions.classes)])
+
+    return make
+
+
+def _graft_generator(section: ModelSection, lesions: TrainingLesions, width: int) -> Generator:
+    return GraftGenerator(lesions, width, int(section.with_mask))
+
+
+def _graft_discriminator(section: ModelSection, lesions: TrainingLesions, width: int) -> Discriminator:
+    size, channels, dims = section.size, lesions.images.shape[1], section.spatial_dims
+    return ProjectionDiscriminator(size, channels, lesions.classes, width, dims, lesions.sides_mm)
+
+
+# An entry here (and its name in the recipe's ModelName) adds a model.
 METHODS: dict[ModelName, Method] = {
     "cgan": Method(
+        generator=_graft_generator,
+        discriminator=_graft_discriminator,
+        channels=(32, 40),
+        grafts=True,
         batch=64,
         generator_lr=1e-4,
         discriminator_lr=1e-3,
@@ -56,31 +97,36 @@ METHODS: dict[ModelName, Method] = {
         stop_early=True,
         batch_norm=False,
     ),
-    "dcgan": Method(one_class_a_step=True),
-    "acgan": Method(class_loss=1.0),
-    "plain-dcgan": Method(one_class_a_step=True),
-    "monai": Method(one_class_a_step=True, batch_norm=False),
-}
-
-
-# At the finest layer of images: generator, discriminator. Volumes have half as many: a quarter of the arithmetic.
-_CHANNELS: dict[ModelName, tuple[int, int]] = {
-    "cgan": (32, 40),
-    "dcgan": (128, 64),
-    "acgan": (128, 64),
-    "plain-dcgan": (32, 32),
-    "monai": (8, 8),
-}
-# The models that are a network a class: (size, channels, width, dims) -> generator, discriminator.
-_ONE_A_CLASS: dict[ModelName, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
-    "dcgan": (DcganGenerator, DcganDiscriminator),
-    "plain-dcgan": (PlainGenerator, PlainDiscriminator),
-    "monai": (MonaiGenerator, MonaiDiscriminator),
+    "dcgan": Method(
+        generator=_one_a_class(PerClassGenerator, DcganGenerator),
+        discriminator=_one_a_class(PerClassDiscriminator, DcganDiscriminator),
+        channels=(128, 64),
+        one_class_a_step=True,
+    ),
+    "acgan": Method(
+        generator=_one_for_all(AcganGenerator),
+        discriminator=_one_for_all(AcganDiscriminator),
+        channels=(128, 64),
+        class_loss=1.0,
+    ),
+    "plain-dcgan": Method(
+        generator=_one_a_class(PerClassGenerator, PlainGenerator),
+        discriminator=_one_a_class(PerClassDiscriminator, PlainDiscriminator),
+        channels=(32, 32),
+        one_class_a_step=True,
+    ),
+    "monai": Method(
+        generator=_one_a_class(PerClassGenerator, MonaiGenerator),
+        discriminator=_one_a_class(PerClassDiscriminator, MonaiDiscriminator),
+        channels=(8, 8),
+        one_class_a_step=True,
+        batch_norm=False,
+    ),
 }
 
 
 def _channels(section: ModelSection) -> tuple[int, int]:
-    generator, discriminator = (c // (section.spatial_dims - 1) for c in _CHANNELS[section.name])
+    generator, discriminator = (c // (section.spatial_dims - 1) for c in METHODS[section.name].channels)
     return section.generator_channels or generator, section.discriminator_channels or discriminator
 
 
@@ -139,35 +185,14 @@ class Gan:
 def build_gan(section: ModelSection, lesions: TrainingLesions, seed: int) -> Gan:
     """Seeded networks for these lesions, with masks and by size where the section says so."""
     torch.manual_seed(seed)
+    method = METHODS[section.name]
     generator = build_generator(section, lesions)
-    discriminator = _discriminator(section, lesions.images.shape[1], lesions.classes, lesions.sides_mm)
-    return Gan(generator, discriminator, METHODS[section.name], int(section.with_mask))
+    discriminator = method.discriminator(section, lesions, _channels(section)[1])
+    fast_layout(discriminator)
+    return Gan(generator, discriminator, method, int(section.with_mask))
 
 
 def build_generator(section: ModelSection, lesions: TrainingLesions) -> Generator:
-    classes, channels = lesions.classes, lesions.images.shape[1]
-    width, size, dims = _channels(section)[0], section.size, section.spatial_dims
-    network: Generator
-    if section.name in _ONE_A_CLASS:
-        make = _ONE_A_CLASS[section.name][0]
-        network = PerClassGenerator([make(size, channels, width, dims=dims) for _ in range(classes)])
-    elif section.name == "acgan":
-        network = AcganGenerator(size, channels, classes, width, dims)
-    else:
-        network = GraftGenerator(lesions, width, int(section.with_mask))
-    fast_layout(network)
-    return network
-
-
-def _discriminator(section: ModelSection, channels: int, classes: int, sides_mm: Tensor | None) -> Discriminator:
-    width, size, dims = _channels(section)[1], section.size, section.spatial_dims
-    network: Discriminator
-    if section.name in _ONE_A_CLASS:
-        make = _ONE_A_CLASS[section.name][1]
-        network = PerClassDiscriminator([make(size, channels, width, dims=dims) for _ in range(classes)])
-    elif section.name == "acgan":
-        network = AcganDiscriminator(size, channels, classes, width, dims)
-    else:
-        network = ProjectionDiscriminator(size, channels, classes, width, dims, sides_mm)
-    fast_layout(network)
-    return network
+    generator = METHODS[section.name].generator(section, lesions, _channels(section)[0])
+    fast_layout(generator)
+    return generator

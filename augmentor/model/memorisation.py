@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.stats import beta
 
 from augmentor.errors import DataError
 from augmentor.measures import spread_rows
@@ -53,6 +54,7 @@ class CopyCheck:
     typical: float  # the median nearest distance of other patients' lesions
     twins: float | None = None  # nearer than this to another one, by coarse views alone, a synthetic lesion repeats it
     fine: np.ndarray | None = None  # (N, A, P, n): the fine views of the training lesions; without them one stage
+    compared: int = 0  # real lesions, of whose distances the threshold is a percentile
 
     @property
     def warning(self) -> str | None:
@@ -168,8 +170,22 @@ def make_copy_check(training: np.ndarray, patients: Sequence[Hashable], others: 
         typical=float(np.median(apart)),
         twins=_limit(coarsely, share),
         fine=fine.fine,
+        compared=len(apart),
     )
 
 
 def _limit(distances: np.ndarray, share: float) -> float:
     return max(_LEAST, float(np.percentile(distances, share * _PERCENTILE)))
+
+
+def chance_of_near(compared: int) -> tuple[float, float]:
+    """What share of other patients' lesions are near-copies by chance: as expected, and in the worst of twenty sets.
+
+    compared: from 1, how many distances the threshold is the 1st percentile of. With few it is little more than the
+    smallest of them, under which a fresh lesion falls more often than once in a hundred. The share below the k-th
+    smallest of n independent distances has the distribution Beta(k, n + 1 - k) (David and Nagaraja 2003), nearly so
+    also where k, 1 + (n - 1) / 100 here, is no whole number.
+    """
+    rank = 1 + (compared - 1) * _PERCENTILE / 100
+    shares = beta(rank, compared + 1 - rank)
+    return float(shares.mean()), float(shares.ppf(0.95))

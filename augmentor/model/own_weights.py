@@ -4,8 +4,8 @@ architecture from their names."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ def own_features(file: Path) -> Callable[[np.ndarray], np.ndarray]:
     name, channels = found
     with torch.random.fork_rng([]):
         network = _known()[name](channels)
-    names = _theirs(network, weights)
+    names = _theirs(network.state_dict(), weights)
     network.load_state_dict({ours: weights[theirs] for ours, theirs in names.items()}, strict=False)
     for part in [part for part, _ in network.named_modules() if _HEAD.match(part)]:
         network.set_submodule(part, nn.Identity())
@@ -99,22 +99,28 @@ def _with_names(make: Callable[..., nn.Module], name: str, channels: int) -> nn.
 def _matches(weights: dict[str, Tensor]) -> Iterator[tuple[str, int]]:
     """Names of networks, and their channels, that have weights of these names and shapes."""
     theirs = {name for name in weights if not _HEAD.match(name)}
-    for name, make in _known().items():
+    for name in _known():
         for channels in (3, 1):
-            with torch.device("meta"):
-                network = make(channels)
-            names = _theirs(network, weights)
+            shapes = _shapes(name, channels)
+            names = _theirs(shapes, weights)
             if set(names.values()) != theirs:
                 break
-            shapes = {ours: tensor.shape for ours, tensor in network.state_dict().items()}
             if all(weights[them].shape == shapes[ours] for ours, them in names.items()):
                 yield name, channels
 
 
-def _theirs(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, str]:
+@cache
+def _shapes(name: str, channels: int) -> dict[str, torch.Size]:
+    """Of the weights of a network in `_known`. To build all of them takes seconds, also without their numbers."""
+    with torch.device("meta"):
+        network = _known()[name](channels)
+    return {ours: tensor.shape for ours, tensor in network.state_dict().items()}
+
+
+def _theirs(names: Iterable[str], weights: dict[str, Tensor]) -> dict[str, str]:
     """Our names -> those in the file, of all weights but the last layer's."""
-    published = published_names(network)
-    ours = [k for k in network.state_dict() if not _HEAD.match(k) and not k.endswith(_COUNTER)]
+    published = published_names(names)
+    ours = [k for k in published if not _HEAD.match(k) and not k.endswith(_COUNTER)]
     return {k: k if k in weights else published[k] for k in ours}
 
 

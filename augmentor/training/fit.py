@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from augmentor.arguments import checked
-from augmentor.data.check import prepare
 from augmentor.data.lesions import Lesions
+from augmentor.data.preparing import prepare
 from augmentor.errors import InterruptedFitError, UsageError
 from augmentor.model.devices import DeviceName
 from augmentor.model.gan import resolve
@@ -71,20 +71,31 @@ def resume_fit(
 
 
 def fit_or_resume(
-    lesions: Lesions, recipe: Recipe, out: Path, *, latest: bool = False, progress: Progress | None = None
+    lesions: Lesions, recipe: Recipe, out: Path, name: str | None = None, progress: Progress | None = None
 ) -> Run:
     """The run in `out` however far it came: returned if it is finished, gone on with, or fitted if there is none.
 
-    A folder that a fit left before its first snapshot is removed and fitted anew.
+    A folder that a fit left before its first snapshot is removed and fitted anew. name: what Ctrl-C is told to have
+    interrupted, as "GAN of ...".
     Raises what `fit` raises, and UsageError where `out` holds a run by another recipe or of other lesions.
     """
+    try:
+        return _however_far(lesions, recipe, out, progress)
+    except InterruptedFitError as error:  # which says how a fit of its own is gone on with
+        raise InterruptedFitError(
+            f"Interrupted in the {name or f'fit of {out}'}; nothing is lost. Go on with the same command and the same "
+            "--out."
+        ) from error
+
+
+def _however_far(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress | None) -> Run:
     run = Run(out.resolve())
     if run.finished or run.resumable:
         _require_same(run, lesions, recipe)
-        return open_run(out) if run.finished else resume_fit(out, progress, latest=latest)
+        return open_run(out) if run.finished else resume_fit(out, progress, latest=False)
     if is_first():
         remove_aborted_start(out)
-    return fit(lesions, recipe, out, latest=latest, progress=progress)
+    return fit(lesions, recipe, out, latest=False, progress=progress)
 
 
 def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from augmentor.measures import LEAST_DEVIATION, coverage, mmd, spread_rows, standardise
+from augmentor.measures import LEAST_DEVIATION, coverage, drawn_rows, mmd, spread_rows, standardise
 from augmentor.model.blocks import Generator
 from augmentor.model.features import texture_features
 from augmentor.model.lesions import LoadedLesions
@@ -27,8 +27,9 @@ class Snapshot:
     """Measures of one snapshot; None where nothing is held out.
 
     discrimination_train, discrimination_held_out: AUC with which the discriminator tells training (held-out) lesions
-    from synthetic ones: 0.5 is the equilibrium. mmd, coverage: of held-out lesions, mean over classes, in texture
-    features. near_copies: the share of lesions that the screen would refuse, being nearer to a training lesion than
+    from synthetic ones of their class, mean over the classes of both: 0.5 is the equilibrium. mmd, coverage: of
+    held-out lesions, mean over classes, in texture features; mmd is None where no class has lesions of two held-out
+    patients. near_copies: the share of lesions that the screen would refuse, being nearer to a training lesion than
     other patients' lesions come. by_heart: whether the discriminator has learned the training lesions by heart, for the
     train value is far above the held-out one (where nothing is held out: above 0.5), or there are more near-copies than
     before training. From then on it pulls the generator towards these lesions and away from others like them.
@@ -52,14 +53,20 @@ class Monitor:
         seed: int,
         masks: int = 0,
         patients: np.ndarray | None = None,
+        held_out_patients: np.ndarray | None = None,
     ):
         """masks: how many of the last channels are masks, which are no part of the pictures. patients: (N,) of the
-        training lesions, one each by default."""
+        training lesions, held_out_patients: (M,) of the held-out ones, one each by default."""
         self.train, self.held_out, self.seed, self.masks = train, held_out, seed, masks
         self._theirs = self._features(held_out.images) if held_out else np.empty((0, 0))
         self._ours = self._features(train.images) if held_out else self._theirs
         rows = spread_rows(len(train.labels), _MOST_COMPARED)
-        patients = np.arange(len(train.labels)) if patients is None else patients
+        self._patients = patients = np.arange(len(train.labels)) if patients is None else patients
+        alone = np.arange(len(held_out.labels)) if held_out else np.empty(0, np.int64)
+        self._held_out_patients = alone if held_out_patients is None else held_out_patients
+        self._classes = np.unique(train.labels)  # which the discriminator is judged by
+        if held_out:
+            self._classes = np.intersect1d(self._classes, held_out.labels)
         others = self._pictures(held_out.images) if held_out else None
         self._copies = make_copy_check(self._pictures(train.images[rows]), patients[rows].tolist(), others)
         self._at_start: np.ndarray | None = None  # which lesions were near-copies before training
@@ -74,7 +81,7 @@ class Monitor:
         """mmd and coverage that the real training lesions themselves reach against the held-out ones."""
         if self.held_out is None:
             return {}
-        score = self._compare(self._ours, self.train.labels.numpy())
+        score = self._compare(self._ours, self.train.labels.numpy(), self._patients)
         return {"mmd": score[0], "coverage": score[1]}
 
     def begin_at(self, generator: Generator) -> None:
@@ -91,20 +98,28 @@ class Monitor:
         score: tuple[float | None, float | None] = (None, None)
         if self.held_out is not None:
             score = self._compare(self._features(made.images), made.labels.numpy())
-        told = _auc(_logits(discriminator, self.train), synthetic)
-        told_held_out = _auc(_logits(discriminator, self.held_out), synthetic) if self.held_out else None
+        told = self._told(self.train, made, discriminator, synthetic)
+        told_held_out = self._told(self.held_out, made, discriminator, synthetic) if self.held_out else None
         by_heart = self._by_heart(told, told_held_out) or _more(near, self._at_start)
         return Snapshot(told, told_held_out, *score, float(near.mean()), by_heart)
 
     def _near_copies(self, made: LoadedLesions) -> np.ndarray:
         return self._copies.distances(self._pictures(made.images))[0] < self._copies.threshold
 
+    def _told(self, real: LoadedLesions, made: LoadedLesions, discriminator: nn.Module, synthetic: np.ndarray) -> float:
+        """AUC with which real lesions are told from those made of their class, mean over classes: a discriminator that
+        is told the class has a level for each, and both sides have their own shares of them. synthetic: the logits of
+        `made`."""
+        logits, ours, theirs = _logits(discriminator, real), real.labels.numpy(), made.labels.numpy()
+        return float(np.mean([_auc(logits[ours == c], synthetic[theirs == c]) for c in self._classes]))
+
     def _by_heart(self, told: float, told_held_out: float | None) -> bool:
         """An AUC of n lesions by chance has a deviation of 1 / sqrt(12 n) (Mann and Whitney 1947): two of them, of the
-        side with fewer lesions, are allowed for."""
-        fewest = min(len(side.labels) for side in (self.train, self.held_out) if side)
+        side that is worth fewer lesions, are allowed for."""
+        sides = ((self.train, self._patients), (self.held_out, self._held_out_patients))
+        worth = [_worth(side.labels.numpy(), patients, self._classes) for side, patients in sides if side]
         learned = told - (0.5 if told_held_out is None else told_held_out)
-        return learned > _LEARNED + 2 / (12 * fewest) ** 0.5
+        return learned > _LEARNED + 2 / (12 * min(worth)) ** 0.5
 
     def _draw(self, generator: Generator) -> LoadedLesions:
         classes = int(self.train.labels.max()) + 1
@@ -117,19 +132,44 @@ class Monitor:
             sides = generator.sides_mm(latents.to(device), targets.to(device))
         return LoadedLesions(images, targets, None if sides is None else sides.cpu())
 
-    def _compare(self, features: np.ndarray, labels: np.ndarray) -> tuple[float | None, float | None]:
-        """(mmd, coverage), mean over the classes with two or more lesions on both sides; None where there are none."""
+    def _compare(
+        self, features: np.ndarray, labels: np.ndarray, patients: np.ndarray | None = None
+    ) -> tuple[float | None, float | None]:
+        """(mmd, coverage), mean over the classes with two or more lesions on both sides; None where there are none.
+
+        patients: (N,) of the lesions, one each by default. mmd is of the classes with two patients or more on both
+        sides; coverage, which rises with the number of lesions, of as many as there are training lesions at most."""
         assert self.held_out is not None
         both = np.concatenate([self._ours, self._theirs])  # a few held-out lesions alone would make one feature decide
         _, reference, features = standardise(both, self._theirs, features, least=LEAST_DEVIATION)
-        theirs, scores = self.held_out.labels.numpy(), []
+        patients = np.arange(len(labels)) if patients is None else patients
+        theirs, distances, covered = self.held_out.labels.numpy(), [], []
         for c in np.unique(theirs):
             if min((theirs == c).sum(), (labels == c).sum()) > 1:
-                real, synthetic = reference[theirs == c], features[labels == c]
-                scores.append((mmd(real, synthetic), coverage(real, synthetic)))
-        if not scores:
-            return None, None
-        return float(np.mean([s[0] for s in scores])), float(np.mean([s[1] for s in scores]))
+                real, other = reference[theirs == c], features[labels == c]
+                distances.append(mmd(real, other, self._held_out_patients[theirs == c], patients[labels == c]))
+                covered.append(coverage(real, other[drawn_rows(len(other), self._most(c))]))
+        return _mean([d for d in distances if not np.isnan(d)]), _mean(covered)
+
+    def _most(self, label: int) -> int:
+        """How many lesions of a class coverage takes, of a snapshot and of the floor (two at least)."""
+        count = int((self.train.labels == label).sum())
+        return min(count, _A_CLASS) if count > 1 else _A_CLASS
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _worth(labels: np.ndarray, patients: np.ndarray, classes: np.ndarray) -> float:
+    """How many lesions of different patients tell as much of a mean over classes as these do, if a patient's are all
+    alike: one over the sum of the patients' squared weights (Kish 1965, section 11.7), where all classes weigh as much.
+    """
+    weights = np.zeros(len(labels))
+    for c in classes:
+        weights[labels == c] = 1 / (len(classes) * (labels == c).sum())
+    whose = np.unique(patients, return_inverse=True)[1]
+    return float(1 / (np.bincount(whose, weights) ** 2).sum())
 
 
 def _more(now: np.ndarray, before: np.ndarray) -> bool:

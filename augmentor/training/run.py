@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -16,12 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from augmentor.data.check import content_hash
 from augmentor.data.images import read_image
+from augmentor.data.lesion_image import content_hash
 from augmentor.data.lesions import Lesions, load_lesions
 from augmentor.data.masks import load_masks
 from augmentor.errors import DataError, UsageError
-from augmentor.files import clear, damaged, read_json, require_empty, write_atomically
+from augmentor.files import clear, damaged, name_of_part, read_json, require_empty, write_atomically
 from augmentor.locks import locked
 from augmentor.recipe import Recipe, load_recipe
 
@@ -192,7 +191,7 @@ def is_aborted_start(folder: Path) -> bool:
     """Whether a folder holds what a fit leaves that was killed before its first snapshot, and nothing else."""
     if not folder.is_dir() or Run(folder).finished or Run(folder).resumable:
         return False
-    names = {re.sub(r"\.\d+\.part$", "", f.name) for f in folder.iterdir()}
+    names = {name_of_part(f.name) for f in folder.iterdir()}
     return bool(names) and names <= _BEFORE_THE_FIRST_SNAPSHOT
 
 

@@ -68,7 +68,8 @@ def choose(snapshots: list[dict[str, Any]], by_heart_counts: bool) -> tuple[dict
     of = "" if len(able) == len(snapshots) else " of those before the training lesions were known by heart"
     judged = [s for s in able if s["mmd"] is not None]
     if not judged:
-        return able[-1], f"last{of} (nothing held out)"
+        compared = snapshots[-1].get("discrimination_held_out") is not None
+        return able[-1], f"last{of} ({'no class has two held-out patients' if compared else 'nothing held out'})"
     nearest = min(s["mmd"] for s in judged)
     chosen = [s for s in judged if s["mmd"] <= nearest + _AS_NEAR * abs(nearest)][-1]  # an unbiased mmd may be below 0
     return chosen, f"latest with about the lowest held-out mmd{of}"

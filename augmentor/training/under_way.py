@@ -21,7 +21,7 @@ from augmentor.data.splits import groups
 from augmentor.data.squares import load_images
 from augmentor.errors import AugmentorError
 from augmentor.model.checkpoint import Card
-from augmentor.model.gan import build_gan
+from augmentor.model.gan import METHODS, build_gan
 from augmentor.model.graft import GraftRange
 from augmentor.model.lesions import LoadedLesions, TrainingLesions
 from augmentor.recipe import Recipe
@@ -93,13 +93,13 @@ def set_up(run: Run, recipe: Recipe, fabric: Fabric) -> UnderWay:
     trainer = Trainer(gan, lesions, recipe.training, fabric)
     card = _card(run, recipe, train, classes, intensity)
     source = run.splits["source"]
-    monitor = Monitor(train, held_out, seed, gan.masks, patients)
+    monitor = Monitor(train, held_out, seed, gan.masks, patients, groups(run.held_out) if held_out else None)
     return UnderWay(run, recipe, trainer, monitor, card, source, moved)
 
 
 def _moved(run: Run, train: LoadedLesions, recipe: Recipe) -> str | None:
     """How far training lesions are moved, by the name of the range; None for a model that starts from none."""
-    if recipe.model.name != "cgan":
+    if not METHODS[recipe.model.name].grafts:
         return None
     return measure_reach(train, groups(run.training), int(recipe.model.with_mask))
 

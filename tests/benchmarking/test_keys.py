@@ -51,7 +51,7 @@ HARMLESS = {
     "benchmarking/cells.py",
     "benchmarking/failures.py",
     "benchmarking/keys.py",
-    "data/check.py",
+    "data/preparing.py",
     "data/readers.py",
     "data/secondary_capture.py",
     "errors.py",

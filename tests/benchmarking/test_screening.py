@@ -1,5 +1,7 @@
 from io import StringIO
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -7,12 +9,11 @@ from rich.console import Console
 from augmentor.benchmarking import fold, screening
 from augmentor.benchmarking.screening import study_screen, summarise_study
 from augmentor.cli import show
-from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, UsageError
 from augmentor.model.features import FeatureSpace, texture_features
 from augmentor.progress import Progress
-from tests.lesion_sets import tiny_recipe, write_set
+from tests.lesion_sets import draw_phantom, tiny_recipe, write_set
 
 
 @pytest.mark.slow
@@ -125,15 +126,45 @@ def test_a_file_in_the_place_of_the_folder_is_told_before_anything_is_read(tmp_p
 
 
 def test_volumes_must_be_asked_for(tmp_path):
-    write_phantom(tmp_path / "lesions", patients=3, per_class=3, size=16, dims=3)
+    draw_phantom(tmp_path / "lesions", patients=3, per_class=3, size=16, dims=3)
     with pytest.raises(DataError, match="--spatial-dims 3"):
         study_screen(read_lesions(tmp_path / "lesions"), tiny_recipe(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
+def test_coverage_judges_as_many_lesions_of_a_class_for_every_setting(tmp_path, monkeypatch):
+    """As many as the setting that kept the fewest, also where the rows of others are there from an earlier start."""
+
+    def drawn(_data, setting, _factor):
+        targets = np.repeat([0, 1], [kept[setting], 60])
+        return (np.zeros((len(targets), 1, 8, 8)), targets), 100
+
+    def judged(data, _synthetic, counts):
+        asked.append((counts[0], counts[1], (data.real[1] == 1).sum()))
+        return {}
+
+    asked, kept = [], {"none": 50, "light": 6, "strict": 2}
+    monkeypatch.setattr(screening, "SETTINGS", tuple(kept))
+    monkeypatch.setattr(screening, "fit_gan", lambda *_: SimpleNamespace(error=""))
+    monkeypatch.setattr(screening, "_draw", drawn)
+    monkeypatch.setattr(screening, "_fidelity", judged)
+    monkeypatch.setattr(screening, "_sensitivities", lambda *_: {})
+    lesions = write_set(tmp_path / "lesions")
+    study_screen(lesions, tiny_recipe(), tmp_path / "out")
+    assert len(asked) == 2 * len(kept)
+    assert all((few, other) == (2, real) for few, other, real in asked)
+    file, before = tmp_path / "out" / "screen.csv", asked.copy()
+    rows = pd.read_csv(file)
+    rows[rows["setting"] != "light"].to_csv(file, index=False)
+    asked.clear()
+    study_screen(lesions, tiny_recipe(), tmp_path / "out")
+    assert len(asked) == 2
+    assert set(asked) <= set(before)
+
+
 @pytest.mark.slow
 def test_volumes_have_rows_too_and_no_likeness_where_a_class_has_a_single_lesion(tmp_path, monkeypatch):
-    write_phantom(tmp_path / "lesions", patients=12, per_class=8, size=16, dims=3)
+    draw_phantom(tmp_path / "lesions", patients=12, per_class=8, size=16, dims=3)
     lesions = read_lesions(tmp_path / "lesions")
     monkeypatch.setattr(screening, "SETTINGS", ("none",))
     monkeypatch.setattr(screening, "_spaces", lambda: [FeatureSpace("texture", texture_features)])

@@ -20,6 +20,23 @@ from augmentor.recipe import BenchmarkSection
 TINY = {"patients": 9, "per_class": 9, "size": 16, "folds": 3, "seeds": 1, "classifiers": ("logistic",)}
 
 
+@pytest.fixture
+def few_judges(monkeypatch):
+    """The true difference is told by 30 lesions: for tests that do not look at it, which nothing else depends on."""
+    monkeypatch.setattr(simulation, "_JUDGES", 10)
+
+
+def test_how_many_lesions_tell_the_truth_changes_nothing_else(monkeypatch):
+    tables = []
+    for count in (10, 30):
+        monkeypatch.setattr(simulation, "_JUDGES", count)
+        tables.append(simulate(Study(**TINY), 1))
+    few, more = tables
+    assert few["truth"].tolist() != more["truth"].tolist()
+    pd.testing.assert_frame_equal(few.drop(columns="truth"), more.drop(columns="truth"))
+
+
+@pytest.mark.usefixtures("few_judges")
 def test_a_study_has_a_row_a_simulation_and_classifier_and_repeats_itself():
     table = simulate(Study(**(TINY | {"classifiers": ("logistic", "svm")})), 2)
     assert table.groupby("simulation")["classifier"].apply(list).tolist() == [["logistic", "svm"]] * 2
@@ -40,6 +57,7 @@ def test_wrong_labels_make_perfect_lesions_help_more_and_are_not_tested():
     assert wrong["difference"].mean() > 0.05  # tested against the lesions' own labels, as the truth is
 
 
+@pytest.mark.usefixtures("few_judges")
 def test_the_second_opinion_is_mcnemars_on_what_the_cells_called(monkeypatch):
     called = []
 
@@ -56,6 +74,7 @@ def test_the_second_opinion_is_mcnemars_on_what_the_cells_called(monkeypatch):
     assert len(arm) == len(baseline) == 2 * 27
 
 
+@pytest.mark.usefixtures("few_judges")
 def test_pairs_are_counted_as_a_benchmark_counts_them(monkeypatch):
     sets = []
 
@@ -69,6 +88,7 @@ def test_pairs_are_counted_as_a_benchmark_counts_them(monkeypatch):
     assert sets == [3]  # the second seed repeats the first one's folds
 
 
+@pytest.mark.usefixtures("few_judges")
 def test_a_set_that_cannot_be_cut_is_drawn_anew(monkeypatch):
     seen = []
 
@@ -136,6 +156,7 @@ def test_benchmarks_of_which_none_had_a_spread_are_described_and_shown(monkeypat
     assert lines["verdict was gain"] == "0.0%"
 
 
+@pytest.mark.usefixtures("few_judges")
 def test_no_effect_is_told_that_no_classifier_could_reach(monkeypatch):
     found = describe(simulate(Study(**TINY), 1))
     key = "smallest effect seen with 80 % power (median)"
@@ -195,6 +216,7 @@ def test_an_interval_is_held_against_the_truth_of_its_own_classifier():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_judges")
 def test_the_verdict_is_silent_where_the_arms_are_the_same():
     """The null study in small; docs/results/calibration.md has it with 200 benchmarks."""
     table = simulate(Study(size=16, per_class=18), 12)

@@ -219,6 +219,67 @@ def test_intervals_of_classes_have_the_macro_values_as_their_means_and_hold_thei
     assert ((found["low"] < found["mean"]) & (found["mean"] < found["high"])).all()
 
 
+def rare_rows(rare, patients=60, recognised=0.2, seed=1):
+    """Three classes, of which `rare` patients have the last, which is hardly recognised; five lesions a patient."""
+    rng, names = np.random.default_rng(seed), np.array(["a", "b", "c"])
+    owner = np.repeat(np.arange(patients), 5)
+    truth = np.where(owner < rare, 2, owner % 2)
+    hit = rng.random(len(owner)) < np.where(truth == 2, recognised, 0.95)
+    called = np.where(hit, truth, (truth + 1) % 2)
+    columns = {"fold": "1", "seed": 0, "patient": owner.astype(str), "label": names[truth], "predicted": names[called]}
+    return pd.DataFrame(columns | {f"p_{name}": 0.1 + 0.7 * (names[called] == name) for name in names})
+
+
+def drawn_whole(rows, classes):
+    """The draws of patients that hold every class, as rows repeated."""
+    weights, number = patient_weights(rows["patient"].to_numpy(), statistics._DRAWS, 0)
+    repeated = (rows.iloc[np.repeat(np.arange(len(rows)), draw[number])] for draw in weights)
+    return [draw for draw in repeated if draw["label"].nunique() == len(classes)]
+
+
+def test_draws_without_a_rare_class_say_nothing_of_means_over_classes(monkeypatch):
+    monkeypatch.setattr(statistics, "_DRAWS", 150)
+    rows, classes = rare_rows(3), ["a", "b", "c"]
+    whole = drawn_whole(rows, classes)
+    assert len(whole) < 0.97 * 150
+    theirs = [balanced_accuracy_score(draw["label"], draw["predicted"]) for draw in whole]
+    found = intervals(rows, classes)
+    for metric in ("sensitivity", "balanced_accuracy"):
+        assert found[metric][1:] == pytest.approx(np.percentile(theirs, [2.5, 97.5]))
+    for metric in ("specificity", "auc"):
+        theirs = [intervals(draw, classes)[metric][0] for draw in whole[:20]]
+        assert found[metric][1] - 0.02 < np.median(theirs) < found[metric][2] + 0.02
+    accuracy = [(draw["label"] == draw["predicted"]).mean() for draw in whole]
+    assert found["accuracy"][1:] != pytest.approx(np.percentile(accuracy, [2.5, 97.5]), abs=1e-6)
+
+
+def test_a_difference_of_arms_leaves_out_draws_without_a_rare_class_too(monkeypatch):
+    monkeypatch.setattr(statistics, "_DRAWS", 150)
+    arm, baseline, classes = rare_rows(3, recognised=0.6, seed=2), rare_rows(3), ["a", "b", "c"]
+    theirs = [
+        balanced_accuracy_score(a["label"], a["predicted"]) - balanced_accuracy_score(b["label"], b["predicted"])
+        for a, b in zip(drawn_whole(arm, classes), drawn_whole(baseline, classes), strict=True)
+    ]
+    assert differences(arm, baseline, classes)["sensitivity"][1:] == pytest.approx(np.percentile(theirs, [2.5, 97.5]))
+
+
+def test_a_class_of_one_patient_leaves_means_over_classes_without_bounds_and_other_measures_with_theirs():
+    found = intervals(rare_rows(1), ["a", "b", "c"])
+    for metric in ("sensitivity", "balanced_accuracy", "specificity", "auc"):
+        assert np.isfinite(found[metric][0])
+        assert np.isnan(found[metric][1:]).all()
+    assert np.isfinite(found["accuracy"]).all()
+
+
+def test_bounds_are_untold_where_hardly_any_draw_has_all_classes():
+    names = np.array([f"c{i:02}" for i in range(20)])
+    columns = {"fold": "1", "seed": 0, "patient": np.arange(40).astype(str), "label": np.repeat(names, 2)}
+    chances = {f"p_{name}": (np.repeat(names, 2) == name) * 1.0 for name in names}
+    found = intervals(pd.DataFrame(columns | {"predicted": np.repeat(names, 2)} | chances), list(names))
+    assert found["sensitivity"][0] == 1
+    assert np.isnan(found["sensitivity"][1:]).all()
+
+
 def test_a_class_among_two_is_as_specific_as_the_other_is_sensitive():
     a, b = (
         {r["metric"]: (r["mean"], r["low"], r["high"]) for r in rows}

@@ -9,12 +9,11 @@ from augmentor.benchmarking.arms import TrainingSet
 from augmentor.benchmarking.benchmark import benchmark
 from augmentor.benchmarking.classifiers import make_classifier
 from augmentor.benchmarking.networks import NETWORKS
-from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError
 from augmentor.progress import silent
 from augmentor.training.classic import classic
-from tests.lesion_sets import tiny_recipe
+from tests.lesion_sets import draw_phantom, tiny_recipe
 
 LABELS = np.arange(24) % 2
 NOISE = gaussian_filter(np.random.default_rng(0).normal(0, 2, (24, 1, 16, 16, 16)), (0, 0, 2, 2, 2))
@@ -24,7 +23,7 @@ QUICK = [name for name in (*NETWORKS, "logistic", "svm", "forest") if name != "d
 
 
 def fitted(name: str, steps: int, data: TrainingSet = DATA):
-    model = make_classifier(name, 1, 16, 2, steps, dims=3)
+    model = make_classifier(name, VOLUMES.shape[1:], 2, steps)
     model.fit(data, 0, silent)
     return model
 
@@ -58,7 +57,7 @@ def test_classic_augmentation_turns_volumes_every_way():
 
 @pytest.mark.slow
 def test_a_benchmark_of_volumes_ends_with_a_verdict(tmp_path):
-    write_phantom(tmp_path / "lesions", patients=12, per_class=8, size=16, dims=3)
+    draw_phantom(tmp_path / "lesions", patients=12, per_class=8, size=16, dims=3)
     asked = {"arms": ["classic", "classic+gan"], "classifiers": ["logistic"], "factor": 1.5}
     model = {"spatial_dims": 3, "with_mask": True, "condition_on": "size"}
     recipe = tiny_recipe(model=model, benchmark=asked, training={"kimg": 0.016, "snapshots": 1})
@@ -70,6 +69,6 @@ def test_a_benchmark_of_volumes_ends_with_a_verdict(tmp_path):
 
 
 def test_a_benchmark_of_volumes_must_be_asked_for(tmp_path):
-    write_phantom(tmp_path / "lesions", patients=3, per_class=3, size=16, dims=3)
+    draw_phantom(tmp_path / "lesions", patients=3, per_class=3, size=16, dims=3)
     with pytest.raises(DataError, match="--spatial-dims 3"):
         benchmark(read_lesions(tmp_path / "lesions"), tiny_recipe(), tmp_path / "out")

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from augmentor.evaluation.audit import audit
+from augmentor.evaluation.audit import MOST_NEAR, audit
 from augmentor.evaluation.sides import Side, Sides
 from tests.evaluation.made import make_side, make_sides
 
@@ -41,7 +41,7 @@ def test_one_file_is_told_as_one_and_none_as_none():
     first = np.arange(len(found.near)) == 0
     assert "This file is in the set: take it out" in replace(found, near=first).sentence
     assert replace(found, near=np.zeros_like(first)).sentence == (
-        "No alarm: 0.0% of the synthetic lesions are near-copies of real ones."
+        "No alarm: 0.0% of the synthetic lesions are near-copies of real ones (by chance 1.6%)."
     )
 
 
@@ -87,6 +87,31 @@ def test_where_members_are_not_known_copies_of_either_side_are_found():
 
 def test_a_few_near_copies_are_no_alarm_while_chance_can_explain_them():
     assert not audit(make_sides(copied=0.06, per_class=20)).reasons
+
+
+@pytest.mark.parametrize(("compared", "alarmed"), [(33, False), (200, True)])
+def test_more_near_copies_than_a_hundredth_are_an_alarm_only_where_many_real_lesions_say_what_is_near(
+    compared, alarmed
+):
+    found = audit(make_sides())
+    near = np.arange(len(found.near)) < 0.15 * len(found.near)
+    found = replace(found, near=near, compared=compared)
+    assert found.near_copies["low"] > MOST_NEAR
+    assert bool(found.reasons) is alarmed
+    assert f"{found.by_chance:.1%}" in found.sentence
+
+
+def test_copies_of_a_fifth_are_an_alarm_among_few_real_lesions_too():
+    sides = make_sides(copied=0.25, per_class=100)
+    few = replace(sides, training=sides.training.rows(np.r_[:12, 40:52]), held_out=sides.held_out.rows(np.arange(9)))
+    copies = few.training.images[np.arange(50) % 24][..., ::-1]
+    images = np.concatenate([copies, sides.synthetic.images[50:]]).astype(np.float32)
+    found = audit(replace(few, synthetic=replace(sides.synthetic, images=images)))
+    assert found.compared == 33
+    assert found.most_near == pytest.approx(0.104, abs=0.001)
+    assert len(found.reasons) >= 1
+    assert "hundredth of 33 real lesions" in found.sentence
+    assert "by chance 3.9%; alarm above 10.4%" in found.sentence
 
 
 def test_held_out_lesions_of_one_patient_tell_of_no_others():

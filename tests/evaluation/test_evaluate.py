@@ -14,7 +14,6 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from augmentor.cli.show import show_evaluation
-from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import UsageError
 from augmentor.evaluation.evaluate import OWN, evaluate, evaluate_sets
@@ -22,7 +21,7 @@ from augmentor.files import require_own
 from augmentor.lettering import unframed
 from augmentor.report.html import report
 from augmentor.training.fit import fit
-from tests.lesion_sets import tiny_recipe, write_set
+from tests.lesion_sets import draw_phantom, tiny_recipe, write_set
 
 # The command line, and its own peak memory as the last word: ru_maxrss would begin with that of who starts it.
 COMMAND = """
@@ -91,7 +90,7 @@ def test_pictures_lie_beside_it_and_a_second_evaluation_replaces_them(run, evalu
 
 
 def test_masks_are_judged_beside_held_out_ones_where_a_run_makes_them(tmp_path):
-    write_phantom(tmp_path / "lesions", patients=6, per_class=8, size=32)
+    draw_phantom(tmp_path / "lesions", patients=6, per_class=8, size=32)
     recipe = tiny_recipe(model={"size": 32, "with_mask": True}, training={"snapshots": 1, "kimg": 0.016})
     run = fit(read_lesions(tmp_path / "lesions"), recipe, tmp_path / "run", latest=False)
     found = evaluate(run, per_class=12).masks
@@ -163,6 +162,7 @@ def write_smooth(folder: Path, count: int, seed: int, size: int = 32) -> np.ndar
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_augmented")
 def test_planted_copies_in_a_folder_are_listed_with_their_origins(tmp_path):
     real = write_smooth(tmp_path / "real", 80, 0)
     write_smooth(tmp_path / "made", 80, 1)
@@ -181,6 +181,7 @@ def test_planted_copies_in_a_folder_are_listed_with_their_origins(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_augmented")
 def test_what_a_guessed_scale_hides_is_told_on_the_terminal_and_on_the_page(tmp_path, capsys):
     write_smooth(tmp_path / "made", 24, 1)
     for file in (tmp_path / "made").glob("*/*.png"):

@@ -3,9 +3,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from augmentor.evaluation.fidelity import COUNTED, MEASURES, _augmented, _halves, measure_fidelity
+from augmentor.evaluation.fidelity import (
+    COUNTED,
+    DISTANCES,
+    FID_CAVEAT,
+    MEASURES,
+    ONE_PATIENT,
+    _augmented,
+    _halves,
+    caveats,
+    measure_fidelity,
+)
 from augmentor.evaluation.sides import Side, Sides
-from augmentor.measures import coverage, kid, kid_interval, standardise
+from augmentor.measures import coverage, drawn_rows, kid, kid_interval, mmd, standardise
 from augmentor.model.features import FeatureSpace, texture_features
 from tests.evaluation.made import make_side, make_sides
 
@@ -47,10 +57,16 @@ def found():
 
 
 def test_all_sides_have_one_shape(found):
-    for scores in (found.spaces, found.augmented, found.floor, found.training):
+    bounds = {"kid_low", "kid_high"}  # which two halves with the same patients have none of
+    for scores, ends in (
+        (found.spaces, bounds),
+        (found.augmented, bounds),
+        (found.floor, bounds),
+        (found.training, set()),
+    ):
         assert scores["texture"].keys() == {"plain", "striped", "mean"}
         for measured in scores["texture"].values():
-            assert measured.keys() == {*MEASURES, *COUNTED, "kid_low", "kid_high"}
+            assert measured.keys() == {*DISTANCES, *MEASURES, *COUNTED, *ends}
 
 
 def test_lesions_of_the_same_distribution_score_like_the_floor(found):
@@ -159,9 +175,84 @@ def test_the_interval_of_kid_is_by_patient_on_both_sides():
     assert (floor["kid_low"], floor["kid_high"]) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_interval_of_the_mean_is_that_of_independent_classes():
+def test_the_interval_of_the_mean_is_about_that_of_independent_classes_where_patients_own_one_each():
     labels = np.repeat(["a", "b"], 15)
     found = in_points(*[side_of(RNG.normal(0, 0.3, (30, 2)), labels) for _ in range(3)])[0]
     halves = [(found[name]["kid_high"] - found[name]["kid_low"]) / 2 for name in "ab"]
     half, middle = np.hypot(*halves) / 2, (found["a"]["kid"] + found["b"]["kid"]) / 2
-    assert (found["mean"]["kid_low"], found["mean"]["kid_high"]) == pytest.approx((middle - half, middle + half))
+    assert found["mean"]["kid_high"] - middle == pytest.approx(half, rel=0.1)
+    assert middle - found["mean"]["kid_low"] == pytest.approx(half, rel=0.1)
+
+
+def test_two_classes_of_the_same_patients_that_are_alike_are_no_surer_than_one():
+    points = [RNG.normal(0, 0.3, (count, 2)) for count in (20, 30, 15)]
+    labels = [np.repeat(["a", "b"], count) for count in (20, 30, 15)]
+    twice = [np.tile(some, (2, 1)) for some in points]
+    groups = [None, np.tile(np.arange(30) // 3, 2), np.tile(np.arange(15) // 3, 2)]
+    found = in_points(*[side_of(*side) for side in zip(twice, labels, groups, strict=True)])[0]
+    for name in ("kid", "kid_low", "kid_high"):
+        assert found["mean"][name] == pytest.approx(found["a"][name])
+
+
+def test_distances_are_by_patient_on_both_sides():
+    ours, theirs = RNG.normal(0, 0.3, (2, 30, 2))
+    training, held_out = side_of(ours, groups=np.arange(30) // 2), side_of(theirs, groups=np.arange(30) // 3)
+    floor = in_points(training, training, held_out)[1]["a"]
+    points = standardise(np.concatenate([ours, theirs]), theirs, ours)[1:]
+    for measure in (kid, mmd):
+        expected = measure(*points, held_out.groups, training.groups)
+        assert floor[measure.__name__] == pytest.approx(expected, rel=1e-4)
+        assert floor[measure.__name__] != pytest.approx(measure(*points), rel=1e-2)
+
+
+def test_halves_of_the_same_patients_are_zero_apart_on_average():
+    found = []
+    for _ in range(40):
+        own, each = RNG.normal(0, 0.3, (10, 1, 2)), RNG.normal(0, 0.1, (10, 4, 2))
+        training = side_of((own + each).reshape(40, 2), groups=np.arange(40) // 4).rows(RNG.permutation(40))
+        sides = Sides(side_of(RNG.normal(0, 0.3, (20, 2))), training, side_of(RNG.normal(0, 0.3, (20, 2))))
+        found.append(measure_fidelity(sides, [POINTS], quiet).training["points"]["mean"]["mmd"])
+    assert abs(np.mean(found)) < 3 * np.std(found) / 40**0.5
+
+
+def test_a_class_of_one_held_out_patient_has_no_distance_and_the_mean_is_that_of_the_others():
+    labels, groups = np.repeat(["a", "b"], 15), np.r_[np.arange(15) // 3, np.full(15, 9)]
+    synthetic, training = (side_of(RNG.normal(0, 0.3, (30, 2)), labels) for _ in range(2))
+    found = in_points(synthetic, training, side_of(RNG.normal(0, 0.3, (30, 2)), labels, groups))
+    for side in found:
+        assert np.isnan([side["b"][name] for name in DISTANCES]).all()
+        assert all(side["mean"][name] == side["a"][name] for name in (*DISTANCES, "kid_low", "kid_high"))
+        assert side["mean"]["coverage"] == pytest.approx((side["a"]["coverage"] + side["b"]["coverage"]) / 2)
+    alone = in_points(synthetic, training, side_of(RNG.normal(0, 0.3, (30, 2)), labels, np.zeros(30, int)))[0]
+    assert np.isnan([alone["mean"][name] for name in DISTANCES]).all()
+
+
+def test_the_mean_distance_is_of_the_same_classes_on_every_side():
+    labels, groups = np.repeat(["a", "b"], 15), np.r_[np.arange(15) // 3, np.full(15, 9)]
+    synthetic, held_out = (side_of(RNG.normal(0, 0.3, (30, 2)), labels) for _ in range(2))
+    for side in in_points(synthetic, side_of(RNG.normal(0, 0.3, (30, 2)), labels, groups), held_out):
+        assert all(side["mean"][name] == side["a"][name] for name in DISTANCES)
+
+
+@pytest.mark.parametrize("count", [12, 100])
+def test_training_lesions_given_as_synthetic_reach_the_floor_however_many_they_are(count):
+    training, held_out = (side_of(RNG.normal(0, 0.3, (300, 2)), groups=np.arange(300) // 3) for _ in range(2))
+    made = training.rows(drawn_rows(300, count))
+    synthetic, floor = in_points(replace(made, groups=np.arange(count)), training, held_out)
+    for name in COUNTED:
+        assert synthetic["a"][name] == floor["a"][name]
+
+
+def test_coverage_takes_the_count_that_is_asked_for():
+    training, held_out, synthetic = (side_of(RNG.normal(0, 0.3, (80, 2))) for _ in range(3))
+    sides = Sides(synthetic, training, held_out)
+    few, more = (measure_fidelity(sides, [POINTS], quiet, {"a": n}).spaces["points"]["a"] for n in (10, 60))
+    assert few["coverage"] < more["coverage"]
+    assert few["precision"] == more["precision"]
+
+
+@pytest.mark.parametrize(("patients", "told"), [(1, [FID_CAVEAT, ONE_PATIENT]), (4, [FID_CAVEAT])])
+def test_a_class_of_one_patient_is_told(patients, told):
+    training, held_out, synthetic = (side_of(RNG.normal(0, 0.3, (20, 2))) for _ in range(3))
+    sides = Sides(synthetic, training, replace(held_out, groups=np.arange(20) % patients))
+    assert caveats(measure_fidelity(sides, [POINTS], quiet)) == told

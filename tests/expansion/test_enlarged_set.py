@@ -24,7 +24,7 @@ from augmentor.model.checkpoint import load_checkpoint
 from augmentor.recipe import ExpandSection, ExtractSection
 from augmentor.sampling import draw
 from augmentor.training.fit import fit
-from tests.lesion_sets import tiny_recipe
+from tests.lesion_sets import draw_phantom, tiny_recipe
 from tests.scan_sets import ball, write_nifti
 
 pytestmark = pytest.mark.slow
@@ -213,9 +213,8 @@ def test_a_format_that_holds_no_volume_is_refused_before_anything_is_made(run, t
 
 
 def test_images_in_two_dimensions_are_written_as_dicom_files(tmp_path, monkeypatch):
-    from augmentor.data.phantom import write_phantom
 
-    write_phantom(tmp_path / "lesions", patients=6, per_class=6, size=16)
+    draw_phantom(tmp_path / "lesions", patients=6, per_class=6, size=16)
     run = fit(
         read_lesions(tmp_path / "lesions"), tiny_recipe(model={"with_mask": True}), tmp_path / "run", latest=False
     )

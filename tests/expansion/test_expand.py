@@ -16,7 +16,6 @@ import augmentor.expansion.screen as screening
 from augmentor.data.check import inspect
 from augmentor.data.images import read_image
 from augmentor.data.intensity import Intensity
-from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, ShortfallError, UsageError
 from augmentor.evaluation.evaluate import evaluate
@@ -27,7 +26,7 @@ from augmentor.recipe import ExpandSection, ModelSection
 from augmentor.sampling import Drawn
 from augmentor.training.fit import fit
 from tests.expansion.fake import CARD
-from tests.lesion_sets import tiny_recipe, write_set
+from tests.lesion_sets import draw_phantom, tiny_recipe, write_set
 from tests.scan_sets import dicom_image, save_dicom
 
 
@@ -359,7 +358,7 @@ def test_equal_images_and_masks_of_different_lesions_are_different_objects(tmp_p
 @pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("form", ["nifti", "png", "npy"])
 def test_hounsfield_units_survive_the_way_through_the_network(tmp_path, form):
-    write_phantom(tmp_path / "lesions", patients=6, per_class=8, size=16)
+    draw_phantom(tmp_path / "lesions", patients=6, per_class=8, size=16)
     lesions = read_lesions(tmp_path / "lesions")
     run = fit(lesions, tiny_recipe(), tmp_path / "run", latest=False)
     expand(run, 2, tmp_path / "x2", ExpandSection(format=form, screen="off"))

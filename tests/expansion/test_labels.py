@@ -1,25 +1,33 @@
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
-from augmentor.expansion.labels import fit_label_check
+from augmentor.expansion import labels
+from augmentor.expansion.labels import LabelCheck, fit_label_check
 from augmentor.model.features import texture_features
 from tests.expansion.fake import training_lesions
 
 IMAGES, TARGETS, PATIENTS = training_lesions()
 FEATURES = texture_features(IMAGES)
-CHECK = fit_label_check(IMAGES, FEATURES, TARGETS, PATIENTS)
+
+
+@lru_cache
+def whole_check() -> LabelCheck:
+    """Of all lesions, fitted once."""
+    return fit_label_check(IMAGES, FEATURES, TARGETS, PATIENTS)
 
 
 def test_unseen_lesions_agree_with_their_class():
     images, targets, _ = training_lesions(seed=5)
     nearest = np.arange(len(images)) % len(IMAGES)
-    chances = CHECK.probabilities(texture_features(images), nearest)
+    chances = whole_check().probabilities(texture_features(images), nearest)
     assert chances.sum(1) == pytest.approx(1)
     assert (chances.argmax(1) == targets).mean() > 0.9
 
 
 def test_no_patient_is_on_both_sides_of_a_member():
-    for parts in CHECK.parts:
+    for parts in whole_check().parts:
         assert all(len(np.unique(parts[patient == PATIENTS])) == 1 for patient in PATIENTS)
         assert len(np.unique(parts)) == 3
 
@@ -44,7 +52,23 @@ def test_one_patient_alone_can_be_judged():
 
 def test_the_check_is_the_same_every_time():
     again = fit_label_check(IMAGES, FEATURES, TARGETS, PATIENTS)
-    assert (again.own == CHECK.own).all()
+    assert (again.own == whole_check().own).all()
+
+
+def test_lesions_that_are_asked_for_again_are_fitted_once_and_others_anew(monkeypatch):
+    asked = []
+    monkeypatch.setattr(labels, "fit_label_check", lambda *given: asked.append(given) or len(asked))
+    monkeypatch.setattr(labels, "_LAST", {})
+    given = (IMAGES, FEATURES, TARGETS, PATIENTS)
+    others = [
+        (-IMAGES, FEATURES, TARGETS, PATIENTS),
+        (IMAGES, FEATURES, 1 - TARGETS, PATIENTS),
+        (IMAGES, FEATURES, TARGETS, PATIENTS // 2),
+    ]
+    assert [labels.label_check_of(*each) for each in (given, given, *others, given)] == [1, 1, 2, 3, 4, 5]
+    assert labels.label_check_of(*given[:3], PATIENTS.astype(str)) == 6  # in another order of patients
+    assert labels.label_check_of(IMAGES.copy(), *given[1:3], PATIENTS.astype(str)) == 6
+    assert len(labels._LAST) == 1
 
 
 @pytest.mark.parametrize("classes", [2, 3])

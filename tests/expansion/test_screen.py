@@ -1,4 +1,5 @@
 import json
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from tests.expansion.fake import CARD, CLASSES, FakeGenerator, make_screen, trai
 from tests.lesion_sets import tiny_recipe, write_set
 from tests.threads import torch_threads
 
-SCREENS = {level: make_screen(level) for level in ("off", "light", "strict")}
+LEVELS = ("off", "light", "strict")
+
+
+@lru_cache
+def screen_at(level):
+    """Fitted once for all tests, which only judge with it."""
+    return make_screen(level)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +32,7 @@ def fitted(tmp_path_factory):
 
 def draw(level, generator, count=32, seed=0):
     """The lesions drawn, and the screen with its counts."""
-    screen = screening.Screen(SCREENS[level].copies, SCREENS[level].texture)
+    screen = screening.Screen(screen_at(level).copies, screen_at(level).texture)
     return list(screen.draw(generator, CARD, dict.fromkeys(CLASSES, count), seed)), screen
 
 
@@ -33,7 +40,7 @@ def refused(screen, rule):
     return sum(screen.refused_of(label).get(rule, 0) for label in CLASSES) / screen.drawn.total()
 
 
-@pytest.mark.parametrize("level", ["off", "light", "strict"])
+@pytest.mark.parametrize("level", LEVELS)
 def test_a_generator_like_the_real_lesions_fills_what_is_wanted(level):
     lesions, screen = draw(level, FakeGenerator())
     assert [x.label for x in lesions] == [label for label in CLASSES for _ in range(32)]
@@ -41,7 +48,7 @@ def test_a_generator_like_the_real_lesions_fills_what_is_wanted(level):
     assert lost <= {"off": 0.05, "light": 0.15, "strict": 0.35}[level]
 
 
-@pytest.mark.parametrize("level", ["off", "light", "strict"])
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(("fault", "rule"), [("copied", "copy"), ("repeated", "twin")])
 def test_copies_and_repetitions_are_refused_at_every_level(level, fault, rule):
     copied = training_lesions()[0][0]
@@ -73,7 +80,7 @@ def test_more_lesions_begin_with_the_same_ones(level):
         assert [x.measured for x in whole[:20]] == [x.measured for x in begun]
 
 
-@pytest.mark.parametrize("level", ["off", "light", "strict"])
+@pytest.mark.parametrize("level", LEVELS)
 def test_the_same_seed_gives_the_same_lesions_and_another_seed_others(level):
     one, again, other = (draw(level, FakeGenerator(), 16, seed)[0] for seed in (0, 0, 1))
     assert [x.seed for x in one] == [x.seed for x in again]
@@ -81,7 +88,7 @@ def test_the_same_seed_gives_the_same_lesions_and_another_seed_others(level):
     assert not {x.seed for x in one} & {x.seed for x in other}
 
 
-@pytest.mark.parametrize("level", ["off", "light", "strict"])
+@pytest.mark.parametrize("level", LEVELS)
 def test_what_is_kept_does_not_hang_on_the_number_of_threads(level):
     found = []
     for threads in (1, 8):
@@ -95,7 +102,7 @@ def test_what_is_kept_does_not_hang_on_the_number_of_threads(level):
         assert x.measured == pytest.approx(y.measured, abs=1e-3)
 
 
-@pytest.mark.parametrize("level", ["off", "light", "strict"])
+@pytest.mark.parametrize("level", LEVELS)
 def test_each_lesion_carries_the_number_of_each_rule_and_it_is_within_the_limits(level):
     lesions, screen = draw(level, FakeGenerator())
     columns = {"copy_distance", "twin_distance"}
@@ -112,7 +119,7 @@ def test_each_lesion_carries_the_number_of_each_rule_and_it_is_within_the_limits
         assert lesion.measured.get("realism", 0) <= limits.get("realism_at_most", 0)
 
 
-@pytest.mark.parametrize("level", ["off", "light", "strict"])
+@pytest.mark.parametrize("level", LEVELS)
 def test_what_is_drawn_is_kept_or_refused(level):
     lesions, screen = draw(level, FakeGenerator("repeated"))
     assert screen.kept.total() == len(lesions) == 64
@@ -141,7 +148,7 @@ def test_few_lesions_are_given_up_after_twenty_tries_each():
 
 
 def test_none_wanted_draws_none():
-    for level in SCREENS:
+    for level in LEVELS:
         lesions, screen = draw(level, FakeGenerator(), 0)
         assert not lesions
         assert not screen.drawn.total()
@@ -150,7 +157,7 @@ def test_none_wanted_draws_none():
 def test_a_strict_screen_spreads_wider_than_a_light_one():
     def nearest(level):
         lesions = draw(level, FakeGenerator())[0]
-        scaler = SCREENS["light"].texture.realism.scaler
+        scaler = screen_at("light").texture.realism.scaler
         points = scaler.transform(np.stack([x.features for x in lesions if x.label == "plain"]))
         gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
         return np.sort(gaps, axis=1)[:, 1].min()
@@ -176,7 +183,7 @@ def test_a_lesion_is_judged_alike_alone_and_behind_a_copy():
     images, _, _ = training_lesions(8, seed=5)
     images[0] = training_lesions()[0][3]
     lesions, alone = ([Synthetic("plain", i, image) for i, image in enumerate(images[:8])] for _ in range(2))
-    screen = SCREENS["light"]
+    screen = screen_at("light")
     screen._judge(lesions, 0)
     assert [x.rule for x in lesions] == ["copy"] + [None] * 7
     for lesion, other in zip(lesions, alone, strict=True):

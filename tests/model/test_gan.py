@@ -42,6 +42,26 @@ def test_a_method_says_whether_its_networks_have_batch_norm(name):
         assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules()) == METHODS[name].batch_norm
 
 
+@pytest.mark.parametrize("entry", MODELS)
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_model_is_what_its_entry_says(entry, dims, monkeypatch):
+    """Its networks, their channels and how they are trained: another name with the entry is the same model."""
+    other_name = next(name for name in MODELS if name != entry)
+    monkeypatch.setitem(METHODS, other_name, METHODS[entry])
+    asked = Recipe().with_options(model={"size": 16, "spatial_dims": dims})
+    sections = [resolve(asked.with_options(model={"name": name})).model for name in (entry, other_name)]
+    assert sections[1] == sections[0].model_copy(update={"name": other_name})
+    lesions = TrainingLesions(torch.rand(4, 1, *[16] * dims) * 2 - 1, torch.arange(4) % 2, 2)
+    narrow = {"generator_channels": 4, "discriminator_channels": 4}
+    one, other = (build_gan(section.model_copy(update=narrow), lesions, 0) for section in sections)
+    assert one.method is other.method
+    for ours, theirs in ((one.generator, other.generator), (one.discriminator, other.discriminator)):
+        assert type(ours) is type(theirs)
+        mine, its = ours.state_dict(), theirs.state_dict()
+        assert list(mine) == list(its)
+        assert all(torch.equal(mine[key], its[key]) for key in mine)
+
+
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("dims", [2, 3])
 def test_a_batch_is_the_models_own_where_the_recipe_names_none(name, dims):

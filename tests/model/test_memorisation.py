@@ -1,21 +1,32 @@
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
 from augmentor.errors import DataError
-from augmentor.model.memorisation import CopyCheck, distance_of, make_copy_check
+from augmentor.model.memorisation import CopyCheck, chance_of_near, distance_of, make_copy_check
 from augmentor.model.thumbnails import fine_views, views
 from tests.expansion.smuggled import moved, shifted
 
 
+@lru_cache
 def smooth_images(count: int, seed: int, size: int = 64) -> np.ndarray:
+    """(count, 1, size, size) float32 in [-1, 1], made once and never written to."""
     noise = np.random.default_rng(seed).normal(size=(count, 1, size, size))
     images = gaussian_filter(noise, (0, 0, size / 14, size / 14))
-    return np.clip(images / np.abs(images).max((1, 2, 3), keepdims=True), -1, 1).astype(np.float32)
+    images = np.clip(images / np.abs(images).max((1, 2, 3), keepdims=True), -1, 1).astype(np.float32)
+    images.setflags(write=False)
+    return images
+
+
+@lru_cache
+def check_of(size: int = 64) -> CopyCheck:
+    """Of sixty lesions of as many patients, calibrated on sixty of others."""
+    return make_copy_check(smooth_images(60, 0, size), range(60), smooth_images(60, 1, size))
 
 
 TRAINING, OTHERS = smooth_images(60, 0), smooth_images(60, 1)
-CHECK = make_copy_check(TRAINING, [str(i) for i in range(60)], OTHERS)
 
 
 DISGUISES = {
@@ -44,8 +55,7 @@ DISGUISES = {
 @pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES.keys())
 @pytest.mark.parametrize("size", [28, 64, 128])
 def test_a_planted_copy_is_found_and_its_origin_named(disguise, size):
-    training = smooth_images(60, 0, size)
-    check = make_copy_check(training, range(60), smooth_images(60, 1, size))
+    training, check = smooth_images(60, 0, size), check_of(size)
     distances, rows = check.distances(np.ascontiguousarray(disguise(training)))
     assert (distances < check.threshold).mean() >= 0.98
     assert (rows == np.arange(60)).mean() >= 0.98
@@ -58,20 +68,20 @@ def test_a_copy_in_colour_is_found():
 
 
 def test_lesions_of_other_patients_pass():
-    distances, _ = CHECK.distances(smooth_images(300, 3))
-    assert (distances < CHECK.threshold).mean() <= 0.05
+    distances, _ = check_of().distances(smooth_images(300, 3))
+    assert (distances < check_of().threshold).mean() <= 0.05
 
 
 def test_a_typical_stranger_has_the_typical_distance():
-    distances, _ = CHECK.distances(smooth_images(300, 3))
-    assert np.median(distances) == pytest.approx(CHECK.typical, rel=0.05)
+    distances, _ = check_of().distances(smooth_images(300, 3))
+    assert np.median(distances) == pytest.approx(check_of().typical, rel=0.05)
 
 
 def test_without_held_out_lesions_other_training_patients_calibrate():
     twins = np.concatenate([TRAINING, TRAINING])  # each patient has its lesion twice
     patients = [str(i % 60) for i in range(120)]
     check = make_copy_check(twins, patients, None)
-    assert check.threshold == pytest.approx(CHECK.threshold, rel=0.2)
+    assert check.threshold == pytest.approx(check_of().threshold, rel=0.2)
 
 
 def test_a_set_full_of_doubles_still_refuses_an_exact_copy():
@@ -79,39 +89,39 @@ def test_a_set_full_of_doubles_still_refuses_an_exact_copy():
     check = make_copy_check(doubles, range(120), None)
     assert (check.distances(TRAINING)[0] < check.threshold).all()
     assert "hold doubles under several patients' names" in check.warning
-    assert CHECK.warning is None
+    assert check_of().warning is None
 
 
 def test_of_fewer_lesions_than_the_window_twins_are_held_to_as_much_less_of_a_percentile():
     """Among 512 synthetic lesions the nearest is nearer by chance than among 60 training ones. They are compared with
     each other by coarse views alone, and so is what they are held to."""
-    apart = [CHECK.distances(OTHERS)[0], CHECK.distances(TRAINING, np.eye(60, dtype=bool))[0]]
-    assert CHECK.threshold == pytest.approx(np.percentile(apart, 1))
-    coarse = CopyCheck(CHECK.bank, 0.0, 1.0)
+    apart = [check_of().distances(OTHERS)[0], check_of().distances(TRAINING, np.eye(60, dtype=bool))[0]]
+    assert check_of().threshold == pytest.approx(np.percentile(apart, 1))
+    coarse = CopyCheck(check_of().bank, 0.0, 1.0)
     apart = [coarse.distances(OTHERS)[0], coarse.distances(TRAINING, np.eye(60, dtype=bool))[0]]
-    assert CHECK.twin_threshold == pytest.approx(np.percentile(apart, 60 / 512))
-    assert 0 < CHECK.twin_threshold < np.percentile(apart, 1)
+    assert check_of().twin_threshold == pytest.approx(np.percentile(apart, 60 / 512))
+    assert 0 < check_of().twin_threshold < np.percentile(apart, 1)
 
 
 def test_chunks_do_not_change_the_distances(monkeypatch):
-    whole, _ = CHECK.distances(OTHERS)
+    whole, _ = check_of().distances(OTHERS)
     monkeypatch.setattr("augmentor.model.memorisation._CHUNK_NUMBERS", 8 * 32 * 60 * 7)
     monkeypatch.setattr("augmentor.model.memorisation._TOGETHER", {2: 3})
     monkeypatch.setattr("augmentor.model.thumbnails._CHUNK_NUMBERS", 25 * 120 * 256)
-    assert CHECK.distances(OTHERS)[0] == pytest.approx(whole, abs=1e-6)
-    assert views(TRAINING) == pytest.approx(CHECK.bank, abs=1e-6)
-    assert fine_views(TRAINING) == pytest.approx(CHECK.fine, abs=1e-6)
+    assert check_of().distances(OTHERS)[0] == pytest.approx(whole, abs=1e-6)
+    assert views(TRAINING) == pytest.approx(check_of().bank, abs=1e-6)
+    assert fine_views(TRAINING) == pytest.approx(check_of().fine, abs=1e-6)
 
 
 def test_the_fine_alignment_only_brings_the_nearest_nearer_and_by_half_and_more_where_it_is_a_copy():
     copies = moved(TRAINING, degrees=-5, zoom=1.05, shift=(2, -1))
-    coarse, fine = (check.distances(copies)[0] for check in (CopyCheck(CHECK.bank, 0.0, 1.0), CHECK))
+    coarse, fine = (check.distances(copies)[0] for check in (CopyCheck(check_of().bank, 0.0, 1.0), check_of()))
     assert (fine <= coarse + 1e-6).all()
     assert np.median(fine) < 0.5 * np.median(coarse)
 
 
 def test_lesions_that_are_not_to_be_compared_stay_out_of_the_fine_alignment():
-    few = CopyCheck(CHECK.bank[:3], 0.0, 1.0, fine=CHECK.fine[:3])
+    few = CopyCheck(check_of().bank[:3], 0.0, 1.0, fine=check_of().fine[:3])
     distances, rows = few.distances(TRAINING[:3], np.eye(3, dtype=bool))
     assert (rows != np.arange(3)).all()
     assert distances.min() > 0.3
@@ -119,8 +129,8 @@ def test_lesions_that_are_not_to_be_compared_stay_out_of_the_fine_alignment():
 
 
 def test_likenesses_are_those_by_coarse_views():
-    likest = np.concatenate([found.max(1) for _, found in CHECK.likenesses(OTHERS)])
-    assert distance_of(likest) == pytest.approx(CopyCheck(CHECK.bank, 0.0, 1.0).distances(OTHERS)[0])
+    likest = np.concatenate([found.max(1) for _, found in check_of().likenesses(OTHERS)])
+    assert distance_of(likest) == pytest.approx(CopyCheck(check_of().bank, 0.0, 1.0).distances(OTHERS)[0])
 
 
 @pytest.mark.parametrize("others", [None, OTHERS[:0]])
@@ -131,4 +141,15 @@ def test_one_patient_alone_cannot_tell_what_a_near_copy_is(others):
 
 def test_lesions_of_one_held_out_patient_are_enough_to_tell():
     check = make_copy_check(TRAINING, ["a"] * 60, OTHERS)
-    assert check.threshold == pytest.approx(CHECK.threshold, rel=0.2)
+    assert check.threshold == pytest.approx(check_of().threshold, rel=0.2)
+
+
+@pytest.mark.parametrize("compared", [1, 20, 33, 75, 300])
+def test_the_chance_of_a_near_copy_is_that_of_a_fresh_distance_under_the_first_percentile_of_few(compared):
+    limits = np.percentile(np.random.default_rng(0).random((20_000, compared)), 1, axis=1)  # shares under them, too
+    assert chance_of_near(compared) == pytest.approx((limits.mean(), np.percentile(limits, 95)), rel=0.1)
+
+
+def test_the_chance_of_a_near_copy_is_a_hundredth_where_many_lesions_are_compared():
+    assert chance_of_near(50_000) == pytest.approx((0.01, 0.011), abs=0.001)
+    assert check_of().compared == 120

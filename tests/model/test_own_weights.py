@@ -5,6 +5,7 @@ from monai.networks import nets
 from safetensors.torch import save_file
 
 from augmentor.errors import UsageError
+from augmentor.model import own_weights
 from augmentor.model.features import network_features, pretrained_features, pretrained_weights
 from augmentor.model.own_weights import own_features
 
@@ -63,6 +64,17 @@ def test_weights_of_no_known_network_are_refused(tmp_path, weights, told):
     save_file(weights, tmp_path / "own.safetensors")
     with pytest.raises(UsageError, match=told):
         own_features(tmp_path / "own.safetensors")
+
+
+def test_a_network_is_built_once_to_compare_weights_with(tmp_path, monkeypatch):
+    built = []
+    known = {f"known in {tmp_path}": lambda channels: built.append(channels) or torch.nn.Conv2d(channels, 4, 3)}
+    monkeypatch.setattr(own_weights, "_known", lambda: known)
+    save_file({"weight": torch.zeros(4, 2, 3, 3), "bias": torch.zeros(4)}, tmp_path / "own.safetensors")
+    for _ in range(2):
+        with pytest.raises(UsageError, match="fit no known network"):
+            own_features(tmp_path / "own.safetensors")
+    assert built == [3, 1]
 
 
 def test_a_damaged_file_is_named(tmp_path):

@@ -6,13 +6,12 @@ from tempfile import mkdtemp
 
 import pandas as pd
 
-from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
 from augmentor.reading.answers import answers_file, save_answers
 from augmentor.reading.key import Key
 from augmentor.training.fit import fit
 from augmentor.training.run import Run
-from tests.lesion_sets import tiny_recipe
+from tests.lesion_sets import draw_phantom, tiny_recipe
 
 CLASSES = ["cyst", "metastasis"]
 
@@ -21,7 +20,7 @@ CLASSES = ["cyst", "metastasis"]
 def phantom_run() -> Run:
     """A run on 16-bit phantom lesions of many patients, 24x24, about a third of them held out."""
     folder = Path(mkdtemp())
-    lesions = read_lesions(write_phantom(folder / "lesions", patients=45, per_class=60, size=24))
+    lesions = read_lesions(draw_phantom(folder / "lesions", patients=45, per_class=60, size=24))
     recipe = tiny_recipe(model={"size": 24}, training={"holdout": 0.34})
     return fit(lesions, recipe, folder / "run", latest=False)
 

@@ -88,9 +88,12 @@ def interrupt_one_process(lesions, out: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def left(tmp_path_factory) -> Path:
+def left(made_once) -> Path:
     """The folder in which two processes have done `work`."""
-    out = tmp_path_factory.mktemp("two")
+    return made_once("two", work_in_two)
+
+
+def work_in_two(out: Path) -> None:
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", __name__, str(out)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     started = subprocess.Popen(
@@ -108,7 +111,6 @@ def left(tmp_path_factory) -> Path:
         os.killpg(started.pid, signal.SIGTERM)  # torchrun ends the processes that it started
         told, _ = started.communicate(timeout=30)
     assert started.returncode == 0, told
-    return out
 
 
 def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(left):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from augmentor.data.phantom import write_phantom
+from tests.lesion_sets import draw_phantom
 
 pytestmark = pytest.mark.slow
 GIB = 2**20  # KiB, in which Linux counts
@@ -42,19 +42,19 @@ def peak(script, *arguments) -> int:
 
 
 @pytest.fixture(scope="module")
-def lesions(tmp_path_factory):
-    return write_phantom(tmp_path_factory.mktemp("lesions"), patients=18, per_class=60, size=64)
+def short(made_once):
+    """A short run's folder, its peak, and the table of its lesions."""
+
+    def fit_shortly(out):
+        lesions = draw_phantom(out / "lesions", patients=18, per_class=60, size=64)
+        (out / "peak").write_text(str(peak(FIT, lesions, 0.128, out / "run")))
+
+    folder = made_once("short", fit_shortly)
+    return folder / "run", int((folder / "peak").read_text()), folder / "lesions" / "lesions.csv"
 
 
-@pytest.fixture(scope="module")
-def short(lesions, tmp_path_factory):
-    """A short run's folder, and its peak."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    return folder, peak(FIT, lesions, 0.128, folder)
-
-
-def test_training_takes_under_two_gib_whatever_its_length(lesions, short, tmp_path):
-    longer = peak(FIT, lesions, 0.64, tmp_path / "run")
+def test_training_takes_under_two_gib_whatever_its_length(short, tmp_path):
+    longer = peak(FIT, short[2], 0.64, tmp_path / "run")
     assert longer < 2 * GIB
     assert longer < 1.1 * short[1]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augmentor.errors import DataError, UsageError
+from augmentor.errors import DataError, InterruptedFitError, UsageError
 from augmentor.model.checkpoint import load_tensors, save_tensors
 from augmentor.training.fit import fit, fit_or_resume, resume_fit
 from augmentor.training.loop import Trainer
@@ -94,6 +94,26 @@ def test_a_run_at_which_another_process_works_is_left_to_it(step, ways, tmp_path
     assert {f: f.read_bytes() for f in run.folder.rglob("*") if f.is_file()} == before
     assert _go_on_or_begin(run.folder, lesions).finished
     assert not run.lock.exists()
+
+
+@pytest.mark.parametrize(("name", "told"), [(None, "fit of {out}"), ("GAN of fold 1", "GAN of fold 1")])
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_names_what_it_interrupted_and_the_same_command(tmp_path, lesions, monkeypatch, begun, name, told):
+    def stop(*_arguments, **_names):
+        raise InterruptedFitError("Go on with `augmentor fit --resume`.")
+
+    monkeypatch.setattr(f"augmentor.training.fit.{'resume_fit' if begun else 'fit'}", stop)
+    monkeypatch.setattr("augmentor.training.fit._require_same", lambda *_: None)
+    out = tmp_path / "run"
+    if begun:
+        (out / "checkpoints").mkdir(parents=True)
+        for file in (Run(out).state, Run(out).state.with_suffix(".json")):
+            file.touch()
+    with pytest.raises(InterruptedFitError) as error:
+        fit_or_resume(lesions, tiny_recipe(), out, name)
+    assert str(error.value) == (
+        f"Interrupted in the {told.format(out=out)}; nothing is lost. Go on with the same command and the same --out."
+    )
 
 
 def test_a_folder_that_no_fit_left_is_not_removed(tmp_path, lesions):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from augmentor.data.check import inspect
 from augmentor.errors import DataError, UsageError
+from augmentor.files import write_atomically
 from augmentor.training.run import (
     RUNS,
     Run,
@@ -97,6 +98,14 @@ def test_an_aborted_start_is_what_a_fit_leaves_before_its_first_snapshot(tmp_pat
     remove_aborted_start(folder)
     assert folder.exists() != aborted
     assert aborted or sorted(folder.rglob("*")) == before
+
+
+def test_a_fit_that_was_killed_as_it_wrote_its_recipe_is_an_aborted_start(tmp_path, monkeypatch):
+    names, written = [], folder_with(tmp_path / "written")
+    monkeypatch.setattr("augmentor.files.os.fsync", lambda _: names.extend(f.name for f in written.iterdir()))
+    write_atomically(written / "recipe.toml", "")
+    (part,) = names
+    assert is_aborted_start(folder_with(tmp_path / "run", "lesions.csv", part))
 
 
 def test_a_file_or_nothing_is_no_aborted_start(tmp_path):
