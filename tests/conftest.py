@@ -1,5 +1,7 @@
 """Fixtures that several test files use."""
 
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from augmentor import cli
+from augmentor.locks import locked
 from tests.lesion_sets import write_set
+from tests.report.undrawn import undrawn_figures
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -38,6 +42,42 @@ def shared_data():
         return SHARED_DATA / name
 
     return path_of
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Gives a function of a name and what fills a folder: the folder of that name, filled once for all test processes,
+    which are not to write into it. Whoever asks while another one fills it waits.
+
+    After "Making session-scoped fixtures execute only once" in the documentation of pytest-xdist.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+
+    def folder_of(name, fill):
+        folder, done = shared / name, shared / f"{name}.done"
+        with locked(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed at it
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture
+def few_augmented(monkeypatch):
+    """Training lesions have few classic views in an evaluation: for tests that look at no score of these."""
+    monkeypatch.setattr("augmentor.evaluation.fidelity._AUGMENTED", 8)
+
+
+@pytest.fixture
+def undrawn():
+    """Figures of a report are plotted and not drawn: for tests that look at no pixel of one."""
+    with undrawn_figures():
+        yield
 
 
 class Outcome(NamedTuple):

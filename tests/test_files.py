@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import os
 from functools import partial
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from augmentor.errors import UsageError
 from augmentor.files import (
+    name_of_part,
     read_json,
     require_empty,
     require_folder,
@@ -28,6 +30,34 @@ def test_a_file_that_can_not_be_written_leaves_the_one_of_before(tmp_path):
         write_atomically(file, "\ud800")
     assert file.read_text() == "before"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_two_that_write_one_file_do_not_meet_though_their_processes_have_one_number(tmp_path, monkeypatch):
+    """As processes of two machines can."""
+    file, sync, seen = tmp_path / "a.txt", os.fsync, []
+
+    def write_another_meanwhile(stream):
+        monkeypatch.setattr("augmentor.files.os.fsync", sync)
+        write_atomically(file, "the other's")
+        seen.append(file.read_text())
+        sync(stream)
+
+    monkeypatch.setattr("augmentor.files.os.fsync", write_another_meanwhile)
+    write_atomically(file, "mine")
+    assert seen == ["the other's"]
+    assert file.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_part_of_a_file_tells_its_name(tmp_path, monkeypatch):
+    parts = []
+    monkeypatch.setattr("augmentor.files.os.fsync", lambda _: parts.extend(f.name for f in tmp_path.iterdir()))
+    for name in ("recipe.toml", "a.part", "b.0a.part", "no suffix"):
+        write_atomically(tmp_path / name, "text")
+        part = next(part for part in parts if part.startswith(name) and part != name)
+        assert name_of_part(part) == name
+    for name in ("recipe.toml", "thesis.part", "a.draft.part", ".part"):
+        assert name_of_part(name) == name
 
 
 def test_a_full_disk_is_told_with_what_could_not_be_written(tmp_path, monkeypatch):

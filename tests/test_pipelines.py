@@ -1,5 +1,6 @@
 import json
 import re
+from contextlib import nullcontext
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from augmentor.reading.score import _TABLE as SCORE
 from augmentor.recipe import Recipe, load_recipe, make_quick, make_recipe
 from augmentor.training.fit import fit
 from tests.lesion_sets import write_set
+from tests.report.undrawn import undrawn_figures
 
 RECIPES = sorted((Path(__file__).parent.parent / "pipelines").glob("*.toml"))
 TINY = {
@@ -69,6 +71,7 @@ def latest_run(tmp_path, monkeypatch):
     return fit(lesions, make_recipe({k: TINY[k] for k in ("model", "training")}, "test"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_evaluation_alone_needs_no_data_and_renews_the_report_of_its_run(latest_run, tmp_path):
     (latest_run.folder / "report.html").write_text("of an earlier time")
     outcome = run_recipe(make_recipe(TINY | {"steps": ["evaluate"], "out": str(tmp_path / "out")}, "test"), Progress())
@@ -107,6 +110,7 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_augmented", "undrawn")
 def test_the_demo_of_volumes_makes_pairs_and_judges_their_masks(tmp_path):
     recipe = demo_recipe(tmp_path / "demo", 0, dims=3)
     few = {
@@ -146,7 +150,7 @@ def test_ctrl_c_in_the_fit_of_a_recipe_says_that_the_same_command_goes_on(tmp_pa
     def stop(*_arguments, **_names):
         raise InterruptedFitError("Go on with `augmentor fit --resume`.")
 
-    monkeypatch.setattr("augmentor.pipeline.fit_or_resume", stop)
+    monkeypatch.setattr("augmentor.training.fit.fit", stop)
     recipe = make_recipe(
         TINY | {"out": str(tmp_path / "out"), "phantom": {"patients": 9, "per_class": 12}, "steps": ["phantom", "fit"]},
         "test",
@@ -191,15 +195,20 @@ def test_missing_data_leave_no_folder_behind(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["paper_protocol", "strong_baselines"])
-def test_the_long_recipes_run_in_quick(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [("paper_protocol", nullcontext), ("strong_baselines", undrawn_figures)],
+    ids=["paper_protocol", "strong_baselines"],
+)
+def test_the_long_recipes_run_in_quick(tmp_path, monkeypatch, name, figures):
     """All arms and classifiers of the claim, on phantom lesions where the recipe's own data are not there."""
     monkeypatch.setattr("augmentor.benchmarking.classifiers._VIEWS", 2)  # of each lesion, by feature classifiers
     recipe = make_quick(load_recipe(RECIPES[0].parent / f"{name}.toml"))
     content = recipe.model_dump() | {"out": str(tmp_path / "out")}
     if not Path(recipe.data.path).exists():
         content |= {"data": {}, "steps": ["phantom", *recipe.steps]}
-    outcome = run_recipe(make_recipe(content, "test"), Progress())
+    with figures():
+        outcome = run_recipe(make_recipe(content, "test"), Progress())
     summary = outcome.results.summary
     assert not summary["failed"]
     assert set(outcome.results.table["arm"]) == set(recipe.benchmark.arms)
@@ -246,3 +255,12 @@ def test_what_a_command_leaves_is_in_the_documentation(command, names):
     page = (RECIPES[0].parent.parent / "docs" / "data-formats.md").read_text()
     section = page.partition(f"## What `{command}` leaves\n")[2].partition("\n## ")[0]
     assert [name for name in names if not re.search(rf"\b{re.escape(name)}\b", section)] == []
+
+
+@pytest.mark.parametrize("size", [None, 64])
+def test_a_recipes_check_tells_of_images_that_its_fit_will_shrink_unless_it_names_a_size(tmp_path, size):
+    phantom = {"patients": 3, "per_class": 3, "size": 128}
+    recipe = make_recipe({"out": str(tmp_path), "steps": ["phantom", "check"], "phantom": phantom}, "test")
+    run_recipe(recipe.with_options(model={"size": size}), Progress())
+    told = json.loads((tmp_path / "check.json").read_text())["warnings"]
+    assert any("Images of 128x128 are shrunk to 64x64" in line for line in told) is (size is None)

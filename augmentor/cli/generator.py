@@ -61,7 +61,10 @@ def fit(
     kimg: Kimg = None,
     holdout: Annotated[
         float,
-        typer.Option(parser=number, help="Share of patients that judge and are never trained on, at most 0.5."),
+        typer.Option(
+            parser=number,
+            help="Share of patients that judge and are never trained on, at most 0.5; 0: none, and nobody judges.",
+        ),
     ] = 0.2,
     seed: Seed = 0,
     device: Device = "auto",
@@ -134,7 +137,7 @@ def expand(
         Path | None, typer.Option("--out", help="Default: `lesions-x<factor>`, or `lesions-auto`.")
     ] = None,
     balance: Annotated[
-        bool, typer.Option("--balance", help="Bring every class to factor times the largest one.")
+        bool, typer.Option("--balance", help="Bring every class to factor times the largest one's real size.")
     ] = False,
     seed: Annotated[
         int | None, typer.Option(help="Another seed, other lesions. Default: 0.", min=0, max=LARGEST_SEED)

@@ -47,7 +47,9 @@ Seed = Annotated[
 ]
 OwnSeed = Annotated[int, typer.Option(help="Another seed, other lesions.", min=0, max=LARGEST_SEED)]
 RunFolder = Annotated[Path | None, typer.Option(help="A run folder. Default: `runs/latest`.", show_default=False)]
-Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]
+Device = Annotated[
+    str, typer.Option(help="Where to compute: `auto` (a GPU where there is one), `cpu`, `cuda` or `mps`.")
+]
 Screen = Annotated[
     str | None,
     typer.Option(
@@ -92,8 +94,8 @@ Size = Annotated[
 OwnSize = Annotated[
     int | None,
     typer.Option(
-        help="Side of what the networks see, a multiple of 4: of images 16 to 256 pixels, of volumes 16 to 64 voxels. "
-        "Default: 64, or less where every image is far smaller.",
+        help="Side to which all lesions are brought, and at which they are made, a multiple of 4: of images 16 to 256 "
+        "pixels, of volumes 16 to 64 voxels. Default: 64, or less where every image is far smaller.",
         show_default=False,
     ),
 ]

@@ -41,20 +41,21 @@ def benchmark(
     arms: Annotated[
         str,
         typer.Option(
-            help="Of `real`, `classic`, `resampled`, `mixup`, `classic+gan`, `classic+dcgan`, `classic+acgan`, "
-            "`gan-only`, `pretrain-gan`, `auto`."
+            help="Ways to build a training set, with commas between: `real`, `classic`, `resampled`, `mixup`, "
+            "`classic+gan`, `classic+dcgan`, `classic+acgan`, `gan-only`, `pretrain-gan`, `auto`."
         ),
     ] = "real,classic,classic+gan",
     classifiers: Annotated[
         str,
         typer.Option(
-            help="Of `paper-cnn`, `cnn`, `densenet`, `densenet121`, `pretrained`, `logistic`, `svm`, `forest`."
+            help="With commas between: `paper-cnn`, `cnn`, `densenet`, `densenet121`, `pretrained`, `logistic`, "
+            "`svm`, `forest`."
         ),
     ] = "paper-cnn,densenet,logistic,svm",
     folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.")] = 1,
     factor: Annotated[
-        float, typer.Option(parser=number, help="Size of the enlarged training sets, in real ones.")
+        float, typer.Option(parser=number, help="Enlarge training sets to this many times their real lesions.")
     ] = 3.0,
     minutes: Minutes = None,
     kimg: Kimg = None,
@@ -120,19 +121,23 @@ def calibrate(
     ] = 200,
     perfect: Annotated[
         float,
-        typer.Option(help="Lesions of a perfect generator for each real one. 0: the arm has nothing new.", min=0),
+        typer.Option(
+            parser=number,
+            help="Add this many new lesions of other patients for each real one, as a perfect generator would. 0: add "
+            "none, only redraw real ones, so that any gain found is false.",
+        ),
     ] = 0.0,
     mislabelled: Annotated[
         float,
         typer.Option(
-            help="With --perfect: share of real lesions that are trained on under a wrong label. More help more.",
-            min=0,
-            max=1,
+            parser=number,
+            help="With --perfect: give this share (0 to 1) of the real training lesions a wrong label, so that the "
+            "added ones help more.",
         ),
     ] = 0.0,
     folds: Annotated[int, typer.Option(help="Folds by patient of each benchmark.", min=2)] = 3,
     seeds: Annotated[int, typer.Option(help="Repeats with other folds; folds x seeds is 3 at least.", min=1)] = 2,
-    patients: Annotated[int, typer.Option(min=3)] = 18,
+    patients: Annotated[int, typer.Option(help="Patients of each simulated set.", min=3)] = 18,
     per_class: Annotated[int, typer.Option(help="Lesions of each of the three classes.", min=6)] = 30,
     classifiers: Annotated[
         str, typer.Option(help="As for `augmentor benchmark`; a network takes minutes a simulation.")
@@ -165,7 +170,7 @@ def screens(
     folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.", min=1)] = 3,
     factor: Annotated[
-        float, typer.Option(parser=number, help="Size of the enlarged training sets, in real ones.")
+        float, typer.Option(parser=number, help="Enlarge training sets to this many times their real lesions.")
     ] = 3.0,
     minutes: Minutes = None,
     kimg: Kimg = None,

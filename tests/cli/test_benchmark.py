@@ -37,6 +37,10 @@ def test_more_folds_than_patients_are_refused_with_every_class_that_has_too_few(
     [
         (("--out", "nowhere/null.csv"), ["nowhere/null.csv", "a folder that exists"]),
         (("--out", "mine.csv"), ["mine.csv", "nothing is overwritten"]),
+        (("--perfect", "0,5"), ["--perfect", "'0,5' is not a valid number", "Write 0.5."]),
+        (("--mislabelled", "0,5"), ["--mislabelled", "'0,5' is not a valid number", "Write 0.5."]),
+        (("--perfect", "-1"), ["--perfect is -1", "0 or more"]),
+        (("--mislabelled", "1.5"), ["--mislabelled is 1.5", "0 to 1"]),
     ],
 )
 def test_a_bad_option_of_calibrate_is_told_before_anything_is_simulated(

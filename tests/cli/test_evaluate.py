@@ -99,6 +99,7 @@ def test_a_synthetic_datalist_is_read_by_its_own_keys(augmentor, tmp_path, lesio
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_augmented")
 def test_an_evaluation_prints_json_and_nothing_else(augmentor, lesion_folder, tmp_path):
     sets = ("--synthetic", lesion_folder, "--real", lesion_folder, "--patient-pattern", "<patient>_<n>")
     outcome = augmentor("evaluate", *sets, "--out", tmp_path / "out", "--json")
@@ -137,6 +138,7 @@ def test_real_scans_are_cut_by_the_window_and_as_the_synthetic_lesions_are(augme
     assert judged[0][1].table["roi_side_mm"].tolist() == ["20"]
 
 
+@pytest.mark.usefixtures("few_augmented", "undrawn")
 def test_it_says_which_direction_is_better_and_what_comes_next(augmentor, tmp_path, monkeypatch):
     monkeypatch.setattr(console.out, "width", 200)
     lesions, folder = write_set(tmp_path / "set", patients=8), tmp_path / "Läuf 1"

@@ -1,9 +1,11 @@
 """The command line as a whole: its commands, their help, and how it ends."""
 
 import errno
+import inspect
 import os
 import subprocess
 import sys
+from typing import Annotated, get_args, get_origin
 
 import pytest
 
@@ -17,6 +19,13 @@ COMMANDS = (
     "run",
 )
 GROUPED = ("read make", "read score")
+OPTIONS = [  # command, name, type, typer's OptionInfo
+    (command.__name__, name, *get_args(parameter.annotation))
+    for command in [*cli.COMMANDS, *(c.callback for c in cli.read.registered_commands)]
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
+    if get_origin(parameter.annotation) is Annotated
+]
+FRACTIONS = [(command, name) for command, name, kind, _ in OPTIONS if float in (kind, *get_args(kind))]
 
 
 @pytest.fixture
@@ -87,6 +96,19 @@ def test_help_tells_ranges_and_what_is_left(augmentor, monkeypatch, command, tol
     monkeypatch.setenv("COLUMNS", "1000")
     printed = augmentor(command, "--help")
     assert printed.says(*told)
+
+
+@pytest.mark.parametrize(("command", "name"), FRACTIONS)
+def test_a_decimal_comma_is_told_by_every_option_that_takes_one(augmentor, command, name):
+    option = f"--{name.replace('_', '-')}"
+    outcome = augmentor(command, option, "0,5")
+    assert outcome.code == 2
+    assert outcome.says(option, "'0,5' is not a valid number", "Write 0.5.")
+
+
+@pytest.mark.parametrize(("command", "name", "kind", "option"), OPTIONS)
+def test_every_option_says_what_it_is_for(command, name, kind, option):
+    assert option.help, f"{command} --{name} ({kind})"
 
 
 def test_every_command_is_among_those_that_are_tested():
