@@ -106,7 +106,7 @@ def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     the one that a shell stands in. What it holds is replaced where the caller says so, else OSError is raised.
     """
     there = out.exists() and not replace
-    part, old = ((out if there else out.parent) / f".{out.name}.{what}-{os.getpid()}" for what in ("part", "old"))
+    part, old = ((out if there else out.parent) / f".{out.name}.{what}-{token_hex(8)}" for what in ("part", "old"))
     part.mkdir(parents=True)
     try:
         yield part

@@ -114,6 +114,16 @@ def test_a_folder_that_fails_leaves_nothing_and_what_was_there(tmp_path):
     assert {file.name for file in tmp_path.rglob("*")} == {"out", "a"}
 
 
+def test_what_another_writer_of_the_same_folder_has_begun_is_in_nobodys_way(tmp_path):
+    """As one that was killed, whose number the system gives to a process once more."""
+    with pytest.raises(OSError, match="not empty"), whole_folder(tmp_path / "out") as late:
+        with whole_folder(tmp_path / "out") as early:
+            (early / "a.txt").write_text("early")
+        (late / "a.txt").write_text("late")
+    assert [f.name for f in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "a.txt").read_text() == "early"
+
+
 def test_a_folder_that_was_prepared_is_filled_and_stays_itself(tmp_path):
     """It may be a disk of its own, or the one that a shell stands in."""
     out = tmp_path / "out"

@@ -44,5 +44,5 @@ def test_without_highdicom_the_message_says_which_extra_brings_it(tmp_path, monk
         raise ImportError(name)
 
     monkeypatch.setattr(extras, "import_module", missing)
-    with pytest.raises(DataError, match=r"a DICOM SEG is read by highdicom.*lesion-augmentor\[dicom\]"):
+    with pytest.raises(DataError, match=r"a DICOM SEG is read by highdicom.*-c constraints\.txt .\.\[dicom\]"):
         read_segmentation(file)
