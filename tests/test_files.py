@@ -116,10 +116,12 @@ def test_a_folder_that_fails_leaves_nothing_and_what_was_there(tmp_path):
 
 def test_what_another_writer_of_the_same_folder_has_begun_is_in_nobodys_way(tmp_path):
     """As one that was killed, whose number the system gives to a process once more."""
-    with pytest.raises(OSError, match="not empty"), whole_folder(tmp_path / "out") as late:
-        with whole_folder(tmp_path / "out") as early:
-            (early / "a.txt").write_text("early")
-        (late / "a.txt").write_text("late")
+    late = whole_folder(tmp_path / "out")
+    (late.__enter__() / "a.txt").write_text("late")
+    with whole_folder(tmp_path / "out") as early:
+        (early / "a.txt").write_text("early")
+    with pytest.raises(OSError, match="not empty"):
+        late.__exit__(None, None, None)
     assert [f.name for f in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "a.txt").read_text() == "early"
 

@@ -79,11 +79,10 @@ def label_check_of(images: np.ndarray, features: np.ndarray, targets: np.ndarray
     for part in (images, targets, owners):
         content.update(f"{part.shape} {part.dtype}".encode() + part.tobytes())
     key = content.digest()
-    if key not in _LAST:
-        check = fit_label_check(images, features, targets, patients)
-        _LAST.clear()
-        _LAST[key] = check
-    return _LAST[key]
+    check = _LAST.get(key) or fit_label_check(images, features, targets, patients)
+    _LAST.clear()
+    _LAST[key] = check
+    return check
 
 
 def fit_label_check(images: np.ndarray, features: np.ndarray, targets: np.ndarray, patients: np.ndarray) -> LabelCheck:

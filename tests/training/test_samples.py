@@ -8,7 +8,7 @@ from PIL import Image
 
 from augmentor.lettering import unframed
 from augmentor.training.samples import GAP, REAL, SYNTHETIC, save_grid
-from tests.report.test_tiles import Flat
+from tests.report.drawing.test_tiles import Flat
 
 SIDE = 16
 
