@@ -16,7 +16,7 @@ NAMES = {  # of the columns
 }
 MEANINGS = {  # of the numbers about the whole; real: what copies are looked for among, fate: what becomes of them
     "near_copies": "Share of near-copies of {real}s, {fate}",
-    "near_copies_by_chance": "The share to expect by chance, of lesions of other patients",
+    "near_copies_by_chance": "The share of near-copies to expect by chance, of lesions of other patients",
     "trtr": "Trained on real lesions, tested on held-out real ones: what TSTR can be compared with",
     "tstr": "Trained on synthetic lesions, tested on held-out real ones (TSTR): macro sensitivity",
     "trts": "Trained on real lesions, tested on synthetic ones (TRTS)",
