@@ -36,6 +36,7 @@ ArmName = Literal[
     "auto",
 ]
 LARGEST_SEED = 2**20 - 1
+LEAST_SIZE, LARGEST_SIZE = 16, {2: 256, 3: 64}  # of a network's images, the largest by dimensions
 COLUMNS = ("path", "label", "patient", "split", "fold", "mask", "roi_side_mm", "origin")  # of a table of lesions
 SCAN_COLUMNS = ("image", "mask", "label", "patient", "spacing", "split", "fold", "box")  # of one of scans
 ClassifierName = Literal["paper-cnn", "cnn", "densenet", "densenet121", "pretrained", "logistic", "svm", "forest"]
@@ -139,7 +140,7 @@ class ModelSection(_Section):
     """Which GAN: `cgan` (one for all classes, starts from real lesions), or the paper's `dcgan` and `acgan`."""
 
     name: ModelName = "cgan"
-    size: int = Field(64, ge=16, le=256, multiple_of=4)
+    size: int = Field(64, ge=LEAST_SIZE, le=LARGEST_SIZE[2], multiple_of=4)
     spatial_dims: Dims = 2
     with_mask: bool = False
     condition_on: Literal["size"] | None = None
@@ -148,9 +149,10 @@ class ModelSection(_Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> ModelSection:
-        if self.spatial_dims == 3 and self.size > 64:
+        if self.size > (largest := LARGEST_SIZE[self.spatial_dims]):
             raise ValueError(
-                f"size {self.size} is too large for volumes; set 64 or less (a volume of 64 has 262144 voxels)"
+                f"size {self.size} is too large for volumes; set {largest} or less (a volume of {largest} has "
+                f"{largest**3} voxels)"
             )
         if self.condition_on and self.name != "cgan":
             raise ValueError(f"condition_on: {self.name} makes lesions of no size; leave it out, or set name to cgan")

@@ -9,10 +9,8 @@ from augmentor.data.inspection import Inspection
 from augmentor.data.lesions import Lesions
 from augmentor.errors import DataError
 from augmentor.progress import Update
-from augmentor.recipe import Recipe
+from augmentor.recipe import LARGEST_SIZE, LEAST_SIZE, Recipe
 
-_LEAST_SIZE = 16  # of a network, as is the largest; a multiple of 4
-_LARGEST_SIZE = {2: 256, 3: 64}  # by dimensions
 _FAR_SMALLER = 0.75  # of the side that networks see
 _CLEARLY_LARGER = 1.5
 
@@ -52,7 +50,7 @@ def shrinking(found: Inspection, recipe: Recipe) -> list[str]:
     if recipe.named_size or recipe.extract.size or found.dims != {dims}:
         return []
     shape, side = _middle(found)
-    advised = min(_held(side), _LARGEST_SIZE[dims])
+    advised = min(_held(side), LARGEST_SIZE[dims])
     if side < _CLEARLY_LARGER * size or advised <= size:
         return []
     others = " and other sizes" if len(found.sizes) > 1 else ""
@@ -87,7 +85,7 @@ def _enlarging(found: Inspection, recipe: Recipe) -> list[str]:
 
 
 def _fitting(largest: int, usual: int) -> int:
-    held = max(_LEAST_SIZE, _held(largest))
+    held = max(LEAST_SIZE, _held(largest))
     return held if held <= _FAR_SMALLER * usual else usual
 
 

@@ -91,15 +91,14 @@ class Audit:
 def _of_generator(found: Audit) -> str:
     """What its fresh lesions show; `expand` still refuses those that are near-copies."""
     if not found.reasons:
-        near = found.near_copies["value"] or 0
-        told = f"{near:.1%} of the synthetic lesions are near-copies of real ones{_chance(found)}"
-        return f"No alarm: {told}, which expand refuses."
+        return f"No alarm: {_near(found)}, which expand refuses."
     advice = "Fit on more lesions for a generator that makes fewer; what expand writes holds no near-copies."
     return f"Memorisation: {'; '.join(found.reasons)}. {advice}"
 
 
-def _chance(found: Audit) -> str:
-    return f" (by chance {found.by_chance:.1%})"
+def _near(found: Audit) -> str:
+    share = found.near_copies["value"] or 0
+    return f"{share:.1%} of the synthetic lesions are near-copies of real ones (by chance {found.by_chance:.1%})"
 
 
 def _of_set(found: Audit) -> str:
@@ -110,8 +109,7 @@ def _of_set(found: Audit) -> str:
     elif found.reasons:
         told.append(f"Memorisation: {'; '.join(found.reasons)}.")
     else:
-        near = f"{count / len(found.near):.1%} of the synthetic lesions are near-copies of real ones{_chance(found)}"
-        told.append(f"No alarm: {near}.")
+        told.append(f"No alarm: {_near(found)}.")
     if count == 1:
         told.append("This file is in the set: take it out; it is the first of `copies` in evaluation.json.")
     elif count:
