@@ -128,7 +128,7 @@ def show_evaluation(found: Any, report: Path | None = None, following: str | Non
         out.print(table)
     table, content = Table("the synthetic lesions as a whole", "value (95 % interval)"), asdict(found)
     for name, value in whole(content).items():
-        if not name.startswith("near_copies"):  # which the sentence below tells
+        if name != "near_copies":  # which the sentence below tells
             table.add_row(MEANINGS[name].format(real=compared_with(content)), bounded(value))
     out.print(table)
     if found.masks:
