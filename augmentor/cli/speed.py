@@ -16,7 +16,7 @@ from augmentor.progress import TerminalProgress
 
 def bench(
     size: Size = 64,
-    rounds: Annotated[int, typer.Option(help="Each figure is the fastest of this many rounds.", min=1)] = 5,
+    rounds: Annotated[int, typer.Option(help="Each figure is the mean of this many rounds.", min=1)] = 9,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:

@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SLOPE = 0.2
-
+from augmentor.model.convolution import SLOPE, Convolution
 
 CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 _LAYOUT = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -20,7 +19,7 @@ _LAYOUT = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 def convolution(inputs: int, outputs: int, stride: int = 1, dims: int = 2) -> nn.Conv2d | nn.Conv3d:
     """3x3 or 3x3x3, same size (or halved by stride 2)."""
-    return CONVOLUTION[dims](inputs, outputs, 3, stride, 1)
+    return Convolution(inputs, outputs, stride) if dims == 2 else nn.Conv3d(inputs, outputs, 3, stride, 1)
 
 
 def fast_layout(network: nn.Module) -> nn.Module:

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from augmentor.model.blocks import (
-    SLOPE,
     Discriminator,
     Generator,
     SizeCode,
@@ -21,6 +20,7 @@ from augmentor.model.blocks import (
     soften,
     to_blocks,
 )
+from augmentor.model.convolution import SLOPE, leaky
 from augmentor.model.graft import Bank, GraftRange, draw_graft, graft_latents, pick_rows
 from augmentor.model.lesions import TrainingLesions
 from augmentor.model.partners import find_partners
@@ -106,11 +106,11 @@ class GraftGenerator(Generator):
         return told if self.sizes is None or sides is None else told + self.sizes(sides)
 
     def _refine(self, x: Tensor, style: Tensor) -> Tensor:
-        fine = F.leaky_relu(self.down1(in_fast_layout(x)), SLOPE)
+        fine = leaky(self.down1, in_fast_layout(x))
         middle = self.down2(fine, style)
         x = self.middle(self.down3(middle, style), style)
         x = self.join2(F.interpolate(self.up2(x, style), size=middle.shape[2:]) + middle, style)
-        x = F.leaky_relu(self.join1(F.interpolate(self.up1(x, style), size=fine.shape[2:]) + fine), SLOPE)
+        x = leaky(self.join1, F.interpolate(self.up1(x, style), size=fine.shape[2:]) + fine)
         return self.out(x)
 
 
@@ -148,11 +148,11 @@ class ProjectionDiscriminator(Discriminator):
 
     def forward(self, images: Tensor, labels: Tensor, sides_mm: Tensor | None = None) -> Tensor:
         """(B, C, size, ...) in [-1, 1], (B,) int64, (B,) mm -> (B,) logits, positive for real."""
-        x = self.levels[0](in_fast_layout(to_blocks(images)))
-        for level in self.levels[1:]:
-            x = level(F.leaky_relu(x, SLOPE))
+        x, (*levels, last) = in_fast_layout(to_blocks(images)), self.levels
+        for level in levels:
+            x = leaky(level, x)
         # Flattened first: in two memory layouts the gradients of this leaky ReLU take eight times as long.
-        x = F.leaky_relu(x.flatten(1), SLOPE)
+        x = F.leaky_relu(last(x).flatten(1), SLOPE)
         x = F.leaky_relu(self.features(x), SLOPE)
         told = self.classes(labels)
         if self.sizes is not None and sides_mm is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import harmonic_mean
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from augmentor.model.convolution import Convolution
 from augmentor.model.gan import build_gan, resolve
 from augmentor.model.lesions import TrainingLesions
 from augmentor.progress import Progress
@@ -31,7 +33,8 @@ class Speed:
     """Images a second of training: of the default GAN, and of a textbook DCGAN in float32 with 64 base channels.
 
     flop_rate: of the default GAN's steps, floating-point operations a second (those of convolutions and products of
-    matrices are counted). convolution_rate: of the same convolutions alone, forward and backward, one after another.
+    matrices are counted). convolution_rate: of the same convolutions alone as torch computes them, forward and
+    backward, one after another.
     lesions: a second, as `sample` makes them, and bare: of the generator's forward pass without anything else.
     """
 
@@ -66,9 +69,11 @@ class _Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def measure_speed(size: int = 64, rounds: int = 5, device: str = "auto", progress: Progress | None = None) -> Speed:
-    """Times the networks in turn, `rounds` times, on made-up lesions; the fastest counts, for what else a machine does
-    only ever slows one down.
+def measure_speed(size: int = 64, rounds: int = 9, device: str = "auto", progress: Progress | None = None) -> Speed:
+    """Times the networks in turn, `rounds` times, on made-up lesions; what they did in all the time that it took.
+
+    On a machine that others share the speed changes from second to second, by half where its convolutions do by a
+    third. Networks timed in turn meet the same of it: ratios of the fastest rounds scatter by twice as much.
 
     Raises UsageError where the device is missing.
     """
@@ -88,7 +93,7 @@ def measure_speed(size: int = 64, rounds: int = 5, device: str = "auto", progres
             for place, (name, task) in enumerate(tasks.items()):
                 found[name].append(task())
                 update(number * len(tasks) + place + 1, "")
-    told = {name: max(values[1:]) for name, values in found.items()}  # the first round warms up
+    told = {name: harmonic_mean(rates[1:]) for name, rates in found.items()}  # the first round warms up
     steps_a_second = told["images"] / (_STEPS * default.batch)
     return Speed(torch.get_num_threads(), default.section.precision, flop_rate=flops["all"] * steps_a_second, **told)
 
@@ -108,13 +113,23 @@ def _trainer(name: ModelName, size: int, device: str, precision: str = "auto") -
 
 
 def _counted(trainer: Trainer) -> tuple[dict[str, float], list[tuple[Callable[..., Any], tuple[Any, ...], dict]]]:
-    """Operations of `_STEPS` steps, in all and of the convolutions, and the convolutions themselves."""
+    """Operations of `_STEPS` steps, in all and of the convolutions, and the convolutions themselves, as torch computes
+    them."""
+    networks = (trainer.generator, trainer.discriminator)
+    layers = [layer for network in networks for layer in network.modules() if isinstance(layer, Convolution)]
     counter, recorder = FlopCounterMode(display=False), _Recorder()
+    _set_plain(layers, True)
     with counter, recorder:
         _train(trainer, _STEPS)
+    _set_plain(layers, False)
     by_kind = counter.get_flop_counts()["Global"]
     convolutions = sum(count for kind, count in by_kind.items() if "convolution" in str(kind))
     return {"all": float(counter.get_total_flops()), "convolutions": float(convolutions)}, recorder.calls
+
+
+def _set_plain(layers: list[Convolution], plain: bool) -> None:
+    for layer in layers:
+        layer.plain = plain
 
 
 def _train(trainer: Trainer, steps: int) -> None:
