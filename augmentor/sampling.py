@@ -21,6 +21,7 @@ BATCH = 32
 _NUMBERS = 2**32  # lesions of one base and class, see `seed_of`
 _PLASTIC = 1.32471795724474602596  # the real root of x^3 = x + 1
 _STEPS = np.array([1 / _PLASTIC, 1 / _PLASTIC**2])
+_BLOCK = 16  # numbers that are shuffled with each other
 
 
 def note_of(checkpoint: str, seed: int) -> str:
@@ -28,27 +29,43 @@ def note_of(checkpoint: str, seed: int) -> str:
     return f"SYNTHETIC lesion by augmentor {VERSION}, checkpoint {checkpoint}, seed {seed}"
 
 
-def latents_of(seeds: Sequence[int], dim: int) -> Tensor:
+def latents_of(seeds: Sequence[int], dim: int, secret: int = 0) -> Tensor:
     """(len(seeds), dim) float32 standard normal, each row from its own generator.
+
+    secret: the generator's own (`Generator.secret`). The files of synthetic lesions name their seeds: with nothing else
+    in the latents, whoever holds the files could undo what `cgan` did to its training lesions, and put these together
+    again. 0 where there is nothing to hide.
 
     The first two numbers, which choose the training lesions that `cgan` starts from, are spread evenly over the lesions
     of one base and class: 200 start from each of 50 about four times, where independent draws leave some out and repeat
     others. NumPy's generator, not torch's: that takes 32 bits of a seed and would give one stream to many seeds.
     """
-    rows = np.stack([np.random.default_rng(s).standard_normal(dim, np.float32) for s in seeds])
-    rows[:, :2] = np.stack([_evenly(*divmod(s, _NUMBERS)) for s in seeds])[:, :dim]
+    rows = np.stack([_random(secret, s).standard_normal(dim, np.float32) for s in seeds])
+    rows[:, :2] = np.stack([_evenly(secret, *divmod(s, _NUMBERS)) for s in seeds])[:, :dim]
     return torch.from_numpy(rows)
 
 
-def _evenly(stream: int, number: int) -> np.ndarray:
+def _random(secret: int, *numbers: int) -> np.random.Generator:
+    return np.random.default_rng([secret, *numbers])
+
+
+def _evenly(secret: int, stream: int, number: int) -> np.ndarray:
     """(2,) standard normal: a point of an additive recurrence (Kronecker sequence; its steps after Roberts 2018, "The
-    unreasonable effectiveness of quasirandom sequences"), moved by a random start."""
-    return ndtri(np.clip((_start(stream) + number * _STEPS) % 1, 1e-6, 1 - 1e-6))
+    unreasonable effectiveness of quasirandom sequences"), moved by a random start. Shuffled within short blocks, so
+    that numbers don't tell which lesions started alike."""
+    block, place = divmod(number, _BLOCK)
+    number = block * _BLOCK + _order(secret, stream, block)[place]
+    return ndtri(np.clip((_start(secret, stream) + number * _STEPS) % 1, 1e-6, 1 - 1e-6))
 
 
 @lru_cache(maxsize=1024)
-def _start(stream: int) -> np.ndarray:
-    return np.random.default_rng(stream).random(2)
+def _start(secret: int, stream: int) -> np.ndarray:
+    return _random(secret, stream).random(2)
+
+
+@lru_cache(maxsize=1024)
+def _order(secret: int, stream: int, block: int) -> np.ndarray:
+    return _random(secret, stream, block).permutation(_BLOCK)
 
 
 def seed_of(base: int, label: int, number: int) -> int:
@@ -62,11 +79,11 @@ def sample(generator: Generator, labels: Sequence[int], seeds: Sequence[int]) ->
 
     The last channel is the mask's where the generator makes masks; `draw` takes them apart.
     """
-    device = next(generator.parameters()).device
+    device, secret = next(generator.parameters()).device, generator.secret
     for start in range(0, len(seeds), BATCH):
         chosen = list(seeds[start : start + BATCH])
         filled = BATCH - len(chosen)
-        latents = latents_of(chosen + chosen[:1] * filled, generator.latent_dim)
+        latents = latents_of(chosen + chosen[:1] * filled, generator.latent_dim, secret)
         classes = torch.tensor([*labels[start : start + BATCH], *([labels[start]] * filled)])
         lesions, _ = generator(latents.to(device), classes.to(device))
         yield from lesions[: len(chosen)].float().clamp(-1, 1).cpu()
@@ -93,6 +110,6 @@ def draw(generator: Generator, card: Card, labels: Sequence[int], seeds: Sequenc
 @torch.no_grad()
 def _side_of(generator: Generator, label: int, seed: int) -> float | None:
     device = next(generator.parameters()).device
-    latents = latents_of([seed], generator.latent_dim).to(device)
+    latents = latents_of([seed], generator.latent_dim, generator.secret).to(device)
     sides = generator.sides_mm(latents, torch.tensor([label], device=device))
     return None if sides is None else float(sides[0])

@@ -69,3 +69,36 @@ def test_latents_are_standard_normal():
     assert latents.dtype == torch.float32
     assert latents.mean().abs() < 0.02
     assert latents.std().sub(1).abs() < 0.02
+
+
+def test_a_seed_alone_tells_nothing_of_what_a_lesion_started_from():
+    """Who holds the files knows the seeds, and this code, but not the training lesions."""
+    one, other = make_generator(), make_generator()
+    other.bank[0, 0, 0, 0] += 0.1  # a pixel of one of ten
+    seeds = [seed_of(1000, 0, n) for n in range(400)]
+    told = [latents_of(seeds, 64, secret) for secret in (0, one.secret, other.secret)]
+    for latents, others in ((0, 1), (0, 2), (1, 2)):
+        pairs = torch.stack([told[latents].flatten(), told[others].flatten()])
+        assert torch.corrcoef(pairs)[0, 1].abs() < 0.02
+        starts = [torch.special.ndtr(told[i][:, 0]) for i in (latents, others)]
+        same = ((starts[0] * 50).long() == (starts[1] * 50).long()).float().mean()
+        assert same < 0.06, "one in fifty by chance"
+
+
+def test_numbers_do_not_tell_which_lesions_started_alike():
+    """An additive recurrence comes near where it was after certain steps, whatever its start."""
+    latents = latents_of([seed_of(1000, 0, n) for n in range(3200)], 64, secret=2**200 + 1)
+    rows = (torch.special.ndtr(latents[:, 0]) * 50).long()
+    again = [(rows[step:] == rows[:-step]).float().mean() for step in range(1, 200)]
+    assert max(again) < 0.1, "0.88 where numbers are in order"
+
+
+def test_the_secret_is_that_of_the_lesions_a_checkpoint_holds():
+    one, other = make_generator(), make_generator()
+    other.bank.mul_(0.5)
+    secret = one.secret
+    assert secret.bit_length() > 200
+    assert secret == make_generator().secret != other.secret
+    one.load_state_dict(other.state_dict())
+    assert one.secret == other.secret
+    assert make_generator("dcgan").secret == 0  # holds no training lesion

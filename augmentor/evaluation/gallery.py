@@ -44,7 +44,8 @@ def interpolate(generator: Generator, classes: int, channels: int) -> list[list[
     counted."""
     rows = []
     for label in range(classes):
-        one, other = latents_of([seed_of(_SEED, label, i) for i in range(2)], generator.latent_dim)
+        seeds = [seed_of(_SEED, label, i) for i in range(2)]
+        one, other = latents_of(seeds, generator.latent_dim, generator.secret)
         angle = torch.arccos((one @ other / one.norm() / other.norm()).clamp(-1, 1))
         shares = torch.linspace(0, 1, STEPS)[:, None]
         latents = (torch.sin((1 - shares) * angle) * one + torch.sin(shares * angle) * other) / torch.sin(angle)

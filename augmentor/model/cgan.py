@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import astuple
 
@@ -56,6 +57,7 @@ class GraftGenerator(Generator):
         self.register_buffer("partners", find_partners(bank, counts, patients, by_size=sides_mm is not None))
         channels, self.size, dims = bank.shape[1], bank.shape[2], bank.dim() - 2
         self.dims, self.masks = dims, masks
+        self._secret: tuple[tuple[int, int], int] | None = None
         self.register_buffer("reach", torch.tensor(astuple(lesions.reach)))
         self.latent_dim = graft_latents(dims) + _STYLE_LATENTS + (self.size // 2) ** dims
         self.classes = nn.Embedding(classes, _STYLE_LATENTS)
@@ -78,6 +80,15 @@ class GraftGenerator(Generator):
             nn.init.zeros_(weights)
         self.register_buffer("sides", None if sides_mm is None else sides_mm[order].float())
         self.sizes = None if sides_mm is None else SizeCode(sides_mm, _STYLE_LATENTS)
+
+    @property
+    def secret(self) -> int:
+        """Of 256 bits. Nobody who holds synthetic lesions knows it, and the same training lesions give the same."""
+        bank = self.bank.data_ptr(), self.bank._version  # another once it moved, or a checkpoint was loaded into it
+        if self._secret is None or self._secret[0] != bank:
+            told = hashlib.sha256(self.bank.cpu().numpy().tobytes()).digest()
+            self._secret = bank, int.from_bytes(told, "big")
+        return self._secret[1]
 
     def sides_mm(self, latents: Tensor, labels: Tensor) -> Tensor | None:
         """(B,) mm: that of the training lesion which the latents set in the centre."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from augmentor.model.blocks import Generator
 from augmentor.model.gan import build_generator
 from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import ModelSection
+
+_SIZE_STEP = math.log(1.05)  # of the sides that synthetic lesions' files tell
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,23 @@ class Card:
         return (self.channels, *[self.model.size] * self.model.spatial_dims)
 
     def spacing_of(self, roi_side_mm: float | None) -> tuple[float, ...] | None:
-        """The spacing of a lesion that was made for a side in mm, the longest, in the proportions of the training
-        lesions' spacing; theirs where it was made for none."""
-        if not roi_side_mm:
-            return self.spacing_mm
-        return spacing_of_side(roi_side_mm, self.model.size, self.model.spatial_dims, self.spacing_mm)
+        """The spacing that the file of a synthetic lesion tells: made for a side in mm, the longest, it has the
+        proportions of the training lesions' spacing; made for none it has theirs.
+
+        A side is one training lesion's own, and so may a median be: the exact number would name that lesion. So the
+        longest side is rounded to a power of 1.05 mm (by 2.5 % at most), and so are the proportions.
+        """
+        if not roi_side_mm and not self.spacing_mm:
+            return None
+        steps = self.spacing_mm or (1.0,) * self.model.spatial_dims
+        longest = _coarse(roi_side_mm or max(steps) * self.model.size)
+        proportions = tuple(_coarse(step / max(steps)) for step in steps)
+        return spacing_of_side(longest, self.model.size, self.model.spatial_dims, proportions)
+
+
+def _coarse(value: float) -> float:
+    """The nearest power of 1.05, by its logarithm."""
+    return math.exp(_SIZE_STEP * round(math.log(value) / _SIZE_STEP))
 
 
 def save_tensors(file: Path, tensors: dict[str, Tensor]) -> None:

@@ -127,7 +127,7 @@ class Monitor:
         seeds = [seed_of(_SEED + self.seed, c, i) for c in range(classes) for i in range(_A_CLASS)]
         images = torch.stack(list(sample(generator, labels, seeds)))
         device = next(generator.parameters()).device
-        latents, targets = latents_of(seeds, generator.latent_dim), torch.tensor(labels)
+        latents, targets = latents_of(seeds, generator.latent_dim, generator.secret), torch.tensor(labels)
         with torch.no_grad():
             sides = generator.sides_mm(latents.to(device), targets.to(device))
         return LoadedLesions(images, targets, None if sides is None else sides.cpu())
