@@ -11,7 +11,6 @@ from torch.autograd import Function
 
 SLOPE = 0.2  # of every leaky ReLU
 _MOST_PLACES, _LEAST_INPUTS = 64, 64  # of the result, each image; channels
-_FUSED = (torch.float32, torch.bfloat16)
 
 
 class Convolution(nn.Conv2d):
@@ -51,7 +50,7 @@ class _OnCpu(Function):
     def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, stride: int, leaky: bool) -> Tensor:
         if not leaky:
             found = F.conv2d(images, weight, bias, stride, 1)
-        elif images.dtype in _FUSED and torch.backends.mkldnn.is_available():
+        elif _is_fused(images.dtype):
             found = torch.ops.mkldnn._convolution_pointwise(
                 images, weight, bias, [1, 1], [stride] * 2, [1, 1], 1, "leaky_relu", [SLOPE], ""
             )
@@ -71,6 +70,13 @@ class _OnCpu(Function):
             return *_gradients(gradient, images, weight, stride, wanted), None, None
         by_images = _ByImages.apply(gradient, images, weight, stride) if wanted[0] else None
         return by_images, *_gradients(gradient, images, weight, stride, [False, *wanted[1:]])[1:], None, None
+
+
+def _is_fused(dtype: torch.dtype) -> bool:
+    """Whether oneDNN has a convolution with a leaky ReLU in it for this processor."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class _ByImages(Function):
@@ -94,13 +100,13 @@ def _gradients(
     gradient: Tensor, images: Tensor, weight: Tensor, stride: int, wanted: list[bool]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """By images, weights and bias, from that by the result, (B, outputs, S / stride, S / stride)."""
-    few_places = gradient[0, 0].numel() <= _MOST_PLACES and weight.shape[1] >= _LEAST_INPUTS
+    few_places = wanted[1] and gradient.shape[2:].numel() <= _MOST_PLACES and weight.shape[1] >= _LEAST_INPUTS
     by_images, by_weight, by_bias = torch.ops.aten.convolution_backward(
         *(gradient, images, weight, [len(weight)]),
         *([stride] * 2, [1, 1], [1, 1], False, [0, 0], 1),
         [wanted[0], wanted[1] and not few_places, wanted[2] and not few_places],
     )
-    if few_places and wanted[1]:
+    if few_places:
         rows = gradient.permute(0, 2, 3, 1).flatten(0, 2)
         by_weight = (rows.t() @ _windows(images, stride)).view(len(weight), 3, 3, -1).permute(0, 3, 1, 2)
         by_bias = rows.sum(0) if wanted[2] else None

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -69,3 +73,31 @@ def test_without_gradients_nothing_is_computed_otherwise_than_torch_does():
 def test_a_volumes_layer_is_torchs():
     layer, volumes = torch.nn.Conv3d(2, 3, 3, 1, 1), torch.randn(1, 2, 4, 4, 4)
     assert torch.equal(leaky(layer, volumes), F.leaky_relu(layer(volumes), SLOPE))
+
+
+def test_a_bias_is_trained_beside_frozen_weights():
+    ours, torchs = _pair(64, 2)
+    images = torch.randn(2, 64, 8, 8)
+    for layer in (ours, torchs):
+        layer.weight.requires_grad_(False)
+        layer(images).square().sum().backward()
+    torch.testing.assert_close(ours.bias.grad, torchs.bias.grad)
+
+
+def test_no_images_have_no_gradient():
+    ours, _ = _pair(64, 2)
+    leaky(ours, torch.zeros(0, 64, 8, 8)).sum().backward()
+    assert not ours.weight.grad.any()
+
+
+def test_bfloat16_is_trained_on_processors_that_have_none():
+    """Where oneDNN refuses it, torch computes it otherwise. In a process of its own: oneDNN looks at the limit once."""
+    code = (
+        "import torch; from augmentor.model.convolution import Convolution, leaky\n"
+        "with torch.autocast('cpu', torch.bfloat16):\n"
+        "    found = leaky(Convolution(3, 4), torch.rand(1, 3, 8, 8))\n"
+        "found.float().sum().backward(); print(found.dtype)"
+    )
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() == "torch.bfloat16", ran.stderr
