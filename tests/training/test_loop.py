@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 import torch
 
+from augmentor.model import graft
 from augmentor.model.gan import build_gan
 from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import ModelName, ModelSection, TrainingSection
@@ -269,3 +270,18 @@ def test_huge_pages_are_asked_for_unless_the_environment_says_otherwise():
     command = [sys.executable, "-c", IMPORTED_TWICE]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["1", "0"]
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_every_lesion_of_a_large_class_is_started_from_in_training(monkeypatch, precision):
+    """As `expand` does. Numbers of 8 bits, as bfloat16 has, leave out every second one from the 257th on."""
+    lesions = TrainingLesions(torch.rand(600, 1, 16, 16) * 2 - 1, torch.zeros(600, dtype=torch.long), 1)
+    section = ModelSection(name="cgan", size=16, generator_channels=8, discriminator_channels=8)
+    training = TrainingSection(batch=6, device="cpu", precision=precision)
+    trainer = Trainer(build_gan(section, lesions, 0), lesions, training)
+    started: list[torch.Tensor] = []
+    pick = graft.pick_rows
+    monkeypatch.setattr(graft, "pick_rows", lambda *given: started.append(pick(*given)[0]) or pick(*given))
+    with torch.no_grad():
+        trainer._generate(torch.randn(4800, trainer.ema.latent_dim), torch.zeros(4800, dtype=torch.long))
+    assert len(torch.cat(started).unique()) > 590
