@@ -102,7 +102,8 @@ class GraftGenerator(Generator):
         half = [self.size // 2] * self.dims
         drawn, style, noise = latents.split([graft_latents(self.dims), _STYLE_LATENTS, math.prod(half)], dim=1)
         bank = Bank(self.bank, self.partners, self.masks)
-        graft = draw_graft(drawn, bank, self.first[labels], self.count[labels], GraftRange(*self.reach))
+        with torch.autocast(latents.device.type, enabled=False):  # trained on the grafts that `expand` draws
+            graft = draw_graft(drawn, bank, self.first[labels], self.count[labels], GraftRange(*self.reach))
         style = self.style(torch.cat([style, self._told(latents, labels)], 1))
         seen = torch.cat([graft.image, graft.lesion, graft.surround, 2 * graft.edge - 1], 1)
         x = torch.cat([to_blocks(seen), noise.view(-1, 1, *half)], 1)

@@ -285,3 +285,10 @@ def test_every_lesion_of_a_large_class_is_started_from_in_training(monkeypatch, 
     with torch.no_grad():
         trainer._generate(torch.randn(4800, trainer.ema.latent_dim), torch.zeros(4800, dtype=torch.long))
     assert len(torch.cat(started).unique()) > 590
+
+
+def test_lesions_are_moved_in_training_as_expand_moves_them():
+    trainer = make_trainer(precision="bf16-mixed")
+    latents, labels = torch.randn(6, trainer.ema.latent_dim), torch.arange(6) % 3
+    with torch.no_grad():
+        assert torch.equal(trainer._generate(latents, labels)[1], trainer.ema(latents, labels)[1])
