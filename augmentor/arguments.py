@@ -4,8 +4,11 @@ dictionary of sections."""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from pydantic import ConfigDict, ValidationError, validate_call
@@ -15,6 +18,8 @@ from augmentor.errors import UsageError
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _HINTS = {
+    "rounds": "Give a whole number, 1 or more",
+    "workers": "Give a whole number, 1 or more; None is one a core",
     "lesions": "Give what read_lesions gives",
     "recipe": "Give a Recipe, as load_recipe gives, or a dictionary of its sections",
     "run": "Give what fit gives, or the folder of a run",
@@ -24,15 +29,25 @@ _IN_SECTIONS = ("recipe", "section")
 
 
 def checked(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """The function, with its arguments made what its annotations say; UsageError tells all that fit none of them."""
-    made = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(function)
+    """The function, with its arguments made what its annotations say; UsageError tells all that fit none of them.
+
+    A path may begin with ~, the user's home. Whatever the caller's torch does by default, the function computes in
+    float32, with gradients where it asks for them, and leaves torch's random state as it was.
+    """
     signature = inspect.signature(function)
+
+    @validate_call(config=ConfigDict(arbitrary_types_allowed=True))
+    @wraps(function)
+    def made(*args: Any, **kwargs: Any) -> _T:
+        at_home = {k: expand_home(v) if isinstance(v, Path) else v for k, v in kwargs.items()}
+        with _usual_torch():
+            return function(*args, **at_home)  # type: ignore[arg-type]
 
     @wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         given = signature.bind(*args, **kwargs).arguments  # a missing or an unknown name is Python's own TypeError
         try:
-            return made(**given)  # type: ignore[call-arg]
+            return made(**given)
         except ValidationError as error:
             if error.title != function.__name__:  # from within the function
                 raise
@@ -41,6 +56,30 @@ def checked(function: Callable[_P, _T]) -> Callable[_P, _T]:
             raise UsageError("\n".join(lines)) from error
 
     return call
+
+
+def expand_home(path: Path) -> Path:
+    """The path with the user's home for a ~ that it begins with. Raises UsageError where the user has none."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path}: {error} Write the whole path, or ./{path} for a folder of that name.") from error
+
+
+@contextmanager
+def _usual_torch() -> Iterator[None]:
+    """torch as it is when a process starts, but for its random state, which is the caller's before and after."""
+    torch = sys.modules.get("torch")
+    if torch is None:  # not imported here, since it takes seconds: who computes with it has imported it
+        yield
+        return
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng([]):
+            yield
+    finally:
+        torch.set_default_dtype(default)
 
 
 def _tell(function: str, name: str, problem: Any) -> str:

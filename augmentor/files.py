@@ -8,6 +8,7 @@ import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,8 +47,8 @@ def write_atomically(file: Path, content: str | bytes) -> None:
 
 
 def name_of_part(name: str) -> str:
-    """What a file was to be called of which `write_atomically` left a part, for it was killed; any other name as it
-    is."""
+    """What a file or folder was to be called of which a writer left a part, for it was killed; any other name as it
+    is. The part of a folder `out` is one of `.out`."""
     return _PART.sub("", name)
 
 
@@ -106,22 +107,100 @@ def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     the one that a shell stands in. What it holds is replaced where the caller says so, else OSError is raised.
     """
     there = out.exists() and not replace
-    part, old = ((out if there else out.parent) / f".{out.name}.{what}-{token_hex(8)}" for what in ("part", "old"))
-    part.mkdir(parents=True)
+    old = out.absolute().with_name(f".{out.absolute().name}.old-{token_hex(8)}")
     try:
-        yield part
-        if there:
-            _move_into(out, part)
-            return
-        if out.exists() and replace:
-            out.rename(old)
-        part.rename(out)
+        with part_in(out if there else out.absolute().parent, out.absolute().name) as part:
+            yield part
+            if there:
+                _move_into(out, part)
+                return
+            if out.exists() and replace:
+                out.rename(old)
+            part.rename(out)
     except OSError as error:
         _name_place(error, out)
         raise
     finally:
-        shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def part_in(folder: Path, name: str) -> Iterator[Path]:
+    """A folder in `folder` to be filled, called as no other one, and gone afterwards if it is still there.
+
+    Those of the same name whose writers were killed are removed; one whose writer lives is left.
+    """
+    _remove_dead_parts(folder, name)
+    part = folder / f".{name}.{token_hex(8)}.part"
+    held = _make_held(part)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        _release(held)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in this block for the folder, and keep them out. Nothing is written into it.
+
+    Where the system can't lock folders it is done without.
+    """
+    held = _hold(folder, wait=True)
+    try:
+        yield
+    finally:
+        _release(held)
+
+
+if sys.platform == "win32":
+
+    def _hold(folder: Path, wait: bool) -> int | None:  # noqa: ARG001 - no folder can be locked there
+        return None
+else:
+    import fcntl
+
+    def _hold(folder: Path, wait: bool) -> int | None:
+        """A descriptor that locks a folder until it is closed, at the latest when the process ends, however it ends.
+
+        None where another holds it (unless we wait), where it is gone meanwhile, and where folders can't be locked.
+        """
+        try:
+            held = os.open(folder, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if os.path.samestat(os.fstat(held), folder.stat()):
+                return held
+        except OSError:
+            pass
+        os.close(held)
+        return None
+
+
+def _release(held: int | None) -> None:
+    if held is not None:
+        os.close(held)
+
+
+def _make_held(part: Path) -> int | None:
+    """Make a folder and lock it; make it again where one who removes dead parts came between the two."""
+    while True:
+        part.mkdir(parents=True, exist_ok=True)
+        held = _hold(part, wait=True)
+        if held is not None or part.exists():
+            return held
+
+
+def _remove_dead_parts(folder: Path, name: str) -> None:
+    """Remove what killed writers of `part_in` left: a writer holds its part's lock for as long as it lives."""
+    for part in folder.iterdir() if folder.is_dir() else ():
+        if name_of_part(part.name) != f".{name}" or part.name == f".{name}" or not part.is_dir():
+            continue
+        if (held := _hold(part, wait=False)) is not None:
+            shutil.rmtree(part, ignore_errors=True)
+            _release(held)
 
 
 def _move_into(out: Path, part: Path) -> None:
@@ -129,7 +208,8 @@ def _move_into(out: Path, part: Path) -> None:
 
     Raises OSError where another process has written into `out` meanwhile.
     """
-    if found := [f for f in out.iterdir() if not f.name.startswith(f".{out.name}.part-")]:
+    own = f".{out.absolute().name}"
+    if found := [f for f in out.iterdir() if f.name == own or name_of_part(f.name) != own]:
         raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(found[0]))
     for child in sorted(part.iterdir(), key=Path.is_file):
         child.rename(out / child.name)
@@ -146,11 +226,19 @@ def clear(folder: Path, but: str = "") -> None:
             child.unlink(missing_ok=True)
 
 
-def require_empty(folder: Path, also: str = "Empty it") -> None:
-    """Raise UsageError if `folder` or one above it is a file, or it holds anything: nothing on disk is overwritten."""
+def require_empty(folder: Path, also: str = "Empty it", but: Collection[str] = ()) -> None:
+    """Raise UsageError if `folder` or one above it is a file, or it holds anything: nothing on disk is overwritten.
+
+    What `whole_folder` left there when it was killed is removed. but: names that may be there, or parts of such files.
+    """
     require_folder(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder}: already holds files, and nothing is overwritten. {also}, or give another --out.")
+    _remove_dead_parts(folder, folder.absolute().name)
+    found = sorted(f.name for f in folder.iterdir() if name_of_part(f.name) not in but) if folder.exists() else []
+    if found:
+        raise UsageError(
+            f"{folder}: already holds files, and nothing is overwritten ({found[0]} is there). {also}, or give "
+            "another --out."
+        )
 
 
 def require_folder(out: Path) -> None:
@@ -161,10 +249,10 @@ def require_folder(out: Path) -> None:
 
 
 def require_own(out: Path, names: Collection[str]) -> None:
-    """Raise UsageError where `out` is no folder, or holds anything but `names`, which an earlier start has left there:
-    these are replaced, and nothing else is touched."""
+    """Raise UsageError where `out` is no folder, or holds anything but `names`, which an earlier start has left there,
+    or their parts: these are replaced, and nothing else is touched."""
     require_folder(out)
-    others = sorted(file.name for file in out.iterdir() if file.name not in names) if out.is_dir() else []
+    others = sorted(f.name for f in out.iterdir() if name_of_part(f.name) not in names) if out.is_dir() else []
     if others:
         told = f"{out}: holds other files ({others[0]}), and nothing of yours is overwritten."
         raise UsageError(f"{told} Give another --out.")

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from augmentor.arguments import expand_home
 from augmentor.benchmarking.benchmark import Results, benchmark
 from augmentor.data.check import require_usable
 from augmentor.data.inspection import Inspection
@@ -67,13 +68,13 @@ def demo_recipe(out: Path, seed: int, dims: int = 2) -> Recipe:
     return make_recipe(DEMO | changed | {"out": str(out)}, "demo").with_options(training={"seed": seed})
 
 
-def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None) -> Outcome:
+def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None, judged: int = 200) -> Outcome:
     """Do the recipe's steps in order, everything below `recipe.out`, which must be new or empty, or hold an earlier
     start of the recipe with the same data, model and training: what that has finished is kept.
 
-    command: what was typed to start it, for the report.
+    command: what was typed to start it, for the report. judged: lesions a class that its step `evaluate` judges.
     """
-    out = Path(recipe.out)
+    out = expand_home(Path(recipe.out))
     lesions = _read(recipe, progress)  # missing data leave no folder behind, nor does a missing run
     if "fit" not in recipe.steps and {"expand", "evaluate"} & set(recipe.steps):
         open_run(None)
@@ -83,7 +84,8 @@ def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None) -
         outcome.drawn_before = (out / "lesions" / "lesions.csv").exists()  # written last
         lesions = outcome.drawn = _draw(recipe, out / "lesions", progress)
     if lesions is not None and "check" in recipe.steps:
-        outcome.inspection = require_usable(lesions)
+        fitted = "fit" in recipe.steps or "benchmark" not in recipe.steps
+        outcome.inspection = require_usable(lesions, training=recipe.training, fitted=fitted)
         outcome.inspection.warnings += shrinking(outcome.inspection, recipe)
         write_atomically(out / "check.json", json.dumps(outcome.inspection.as_dict(), indent=1))
     if lesions is not None and "fit" in recipe.steps:
@@ -91,7 +93,7 @@ def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None) -
     if "expand" in recipe.steps:
         _expand(recipe, outcome, progress)
     if "evaluate" in recipe.steps:
-        _evaluate(outcome, progress)
+        _evaluate(outcome, judged, progress)
     if lesions is not None and "benchmark" in recipe.steps:
         outcome.results = benchmark(lesions, recipe, out / "benchmark", progress, command)
     if {"fit", "expand", "benchmark"} & set(recipe.steps):
@@ -134,10 +136,10 @@ def _expand(recipe: Recipe, outcome: Outcome, progress: Progress) -> None:
     write_atomically(made_for, json.dumps(asked | {"shortfall": str(outcome.shortfall or "")}))
 
 
-def _evaluate(outcome: Outcome, progress: Progress) -> None:
+def _evaluate(outcome: Outcome, per_class: int, progress: Progress) -> None:
     """The recipe's run, told on the page of all steps; or the latest one, whose own page is made again."""
     run = outcome.run or open_run(None)
-    outcome.evaluation = evaluate(run, progress=progress)
+    outcome.evaluation = evaluate(run, per_class, progress)
     if not outcome.run:
         outcome.judged = report([run.folder], run.folder)
 

@@ -10,10 +10,10 @@ import json
 import math
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from augmentor.arguments import checked
 from augmentor.errors import UsageError, with_point
@@ -180,24 +180,33 @@ class TrainingSection(_Section):
         return (5.0, None) if self.minutes is None and self.kimg is None else (self.minutes, self.kimg)
 
 
+def wrong_factor(factor: float) -> str:
+    """Why a set can't be enlarged to so many times its real lesions; "" where it can."""
+    if math.isfinite(factor) and factor >= 1:
+        return ""
+    return (
+        f"factor {factor:g} must be 1 or more, and finite: less would leave fewer lesions than there are (3 makes each "
+        "class three times its real size, 1 adds nothing)"
+    )
+
+
+def _at_least_one(value: float) -> float:
+    if told := wrong_factor(value):
+        raise ValueError(told)
+    return value
+
+
+Factor = Annotated[float, AfterValidator(_at_least_one)]
+
+
 class ExpandSection(_Section):
     """How the set is enlarged."""
 
-    factor: float = 3.0
+    factor: Factor = 3.0
     balance: bool = False
     screen: ScreenLevel = "light"
     format: Literal["png", "npy", "nifti", "dicom"] | None = None
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
-
-    @field_validator("factor")
-    @classmethod
-    def _at_least_one(cls, value: float) -> float:
-        if not (math.isfinite(value) and value >= 1):
-            raise ValueError(
-                f"factor {value:g} must be 1 or more, and finite: less would leave fewer lesions than there are "
-                "(3 makes each class three times its real size)"
-            )
-        return value
 
 
 class BenchmarkSection(_Section):
@@ -207,7 +216,7 @@ class BenchmarkSection(_Section):
     classifiers: tuple[ClassifierName, ...] = ("paper-cnn", "densenet", "logistic", "svm")
     folds: int | None = Field(None, ge=2)
     seeds: int = Field(1, ge=1)
-    factor: float = Field(3.0, ge=1, allow_inf_nan=False)
+    factor: Factor = 3.0
     minutes: float | None = Field(None, gt=0, allow_inf_nan=False)  # of each GAN, as is kimg
     kimg: float | None = Field(None, gt=0, allow_inf_nan=False)
     steps: int = Field(900, ge=1)  # of each network classifier

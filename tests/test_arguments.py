@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import augmentor
 from augmentor.arguments import checked
@@ -9,6 +10,7 @@ from augmentor.errors import DataError, UsageError
 from augmentor.recipe import Recipe
 from augmentor.training.run import Run
 from tests.lesion_sets import tiny_recipe, write_set
+from tests.torch_modes import odd_torch
 
 
 @checked
@@ -69,6 +71,7 @@ def test_an_error_of_the_functions_own_passes():
         (lambda: augmentor.expand(Run(Path("run")), "auto"), r"expand: factor: .*\(given: 'auto'\)"),
         (lambda: augmentor.evaluate(Run(Path("run")), 1), r"evaluate: per_class: .* 2 \(given: 1\)"),
         (lambda: augmentor.evaluate(Run(Path("run")), 20.5), "evaluate: per_class: .*integer"),
+        (lambda: augmentor.extract([], "out", workers=0), r"extract: workers: .*1 \(given: 0\)"),
         (lambda: augmentor.extract("scans.csv", "out"), "extract: scans: .*read_scans"),
         (lambda: augmentor.extract(([], []), "out"), "extract: scans: .*read_scans"),
         (lambda: augmentor.read_lesions("lesions", columns="path=roi"), "read_lesions: columns: .*'path=roi'"),
@@ -79,6 +82,52 @@ def test_the_public_functions_tell_a_wrong_argument(tmp_path, monkeypatch, call,
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=told):
         call()
+
+
+def test_a_path_may_begin_with_the_users_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert take(out="~/here")[1] == take(out=Path("~/here"))[1] == tmp_path / "here"
+    assert take(out="here/~")[1] == Path("here/~")
+    with pytest.raises(UsageError, match=r"~nobody-at-all/here: .*\./~nobody"):
+        take(out="~nobody-at-all/here")
+    with pytest.raises(UsageError, match=str(tmp_path / "no.toml")):
+        augmentor.load_recipe("~/no.toml")
+
+
+def test_a_function_finds_torch_as_a_process_does_that_has_set_nothing():
+    @checked
+    def look(size: int) -> tuple:
+        torch.rand(size)
+        weights = torch.ones(size, requires_grad=True)
+        (2 * weights).sum().backward()
+        return weights.grad.tolist(), weights.dtype, torch.is_inference_mode_enabled()
+
+    for mode in (odd_torch, torch.no_grad):
+        before = torch.get_rng_state()
+        with mode():
+            default = torch.get_default_dtype()
+            assert look(2) == ([2.0, 2.0], torch.float32, False)
+            assert torch.get_default_dtype() == default
+            assert not torch.is_grad_enabled()
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.usefixtures("few_augmented")
+def test_the_verbs_work_however_torch_is_set_up_and_leave_its_random_state(tmp_path, monkeypatch):
+    monkeypatch.setattr("augmentor.training.encoder._STEPS", 3)
+    recipe = tiny_recipe(benchmark={"classifiers": ["paper-cnn"]})
+    lesions = write_set(tmp_path / "lesions", patients=8)
+    before = torch.get_rng_state()
+    with odd_torch():
+        run = augmentor.fit(lesions, recipe, tmp_path / "run", latest=False)
+        assert torch.equal(torch.get_rng_state(), before)
+        augmentor.expand(run, 2, tmp_path / "more", {"screen": "off"})
+        assert torch.equal(torch.get_rng_state(), before)
+        augmentor.evaluate(run, 10)
+        assert torch.equal(torch.get_rng_state(), before)
+        found = augmentor.benchmark(lesions, recipe, tmp_path / "benchmark")
+        assert torch.equal(torch.get_rng_state(), before)
+    assert not found.summary["failed"]
 
 
 def test_a_run_is_named_by_its_folder_too(tmp_path):

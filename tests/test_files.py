@@ -4,7 +4,11 @@ import errno
 import json
 import math
 import os
+import re
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -172,3 +176,36 @@ def test_json_has_null_for_what_is_not_finite():
         "a": [None, 1.5, True],
         "b": [None, "x", None],
     }
+
+
+def _killed_in(out: Path) -> None:
+    """A process that is killed while it fills `out`."""
+    code = (
+        "import os, sys; from pathlib import Path; from augmentor.files import whole_folder\n"
+        "filling = whole_folder(Path(sys.argv[1])); (filling.__enter__() / 'a').touch(); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, out], check=False).returncode == 9
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no folder can be locked there")
+@pytest.mark.parametrize("prepared", [True, False])
+def test_what_a_killed_writer_left_is_gone_with_the_next(tmp_path, prepared):
+    out = tmp_path / "place" / "out"
+    out.parent.mkdir()
+    if prepared:
+        out.mkdir()
+    _killed_in(out)
+    assert [f.name for f in tmp_path.rglob("a")] == ["a"]
+    require_empty(out)
+    with whole_folder(out) as part:
+        (part / "b").touch()
+    assert {f.name for f in out.parent.rglob("*")} == {"out", "b"}
+
+
+def test_a_living_writers_part_stays_and_is_named(tmp_path):
+    (tmp_path / "out").mkdir()
+    with whole_folder(tmp_path / "out") as part:
+        (part / "a").touch()
+        with pytest.raises(UsageError, match=rf"already holds files.*{re.escape(part.name)} is there"):
+            require_empty(tmp_path / "out")
+    assert [f.name for f in (tmp_path / "out").iterdir()] == ["a"]

@@ -2,7 +2,6 @@ import json
 import re
 from contextlib import nullcontext
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from augmentor.reading.key import Key
 from augmentor.reading.score import _TABLE as SCORE
 from augmentor.recipe import Recipe, load_recipe, make_quick, make_recipe
 from augmentor.training.fit import fit
+from augmentor.training.run import Run
 from tests.lesion_sets import write_set
 from tests.report.undrawn import undrawn_figures
 
@@ -35,7 +35,7 @@ TINY = {
 
 @pytest.fixture(autouse=True)
 def _few_lesions_are_judged(monkeypatch):
-    monkeypatch.setattr("augmentor.pipeline.evaluate", partial(evaluate, per_class=20))
+    monkeypatch.setattr("augmentor.pipeline.evaluate", lambda run, _, progress: evaluate(run, 20, progress))
 
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda f: f.stem)
@@ -214,6 +214,26 @@ def test_the_long_recipes_run_in_quick(tmp_path, monkeypatch, name, figures):
     assert set(outcome.results.table["arm"]) == set(recipe.benchmark.arms)
     assert set(outcome.results.table["classifier"]) == set(recipe.benchmark.classifiers)
     assert "2 folds x 1 seed" in summary["verdict"]
+
+
+@pytest.mark.parametrize("asked", [{}, {"judged": 20}])
+def test_a_recipe_judges_as_many_lesions_as_it_is_told(tmp_path, monkeypatch, asked):
+    taken = []
+    monkeypatch.setattr("augmentor.pipeline.open_run", lambda _: Run(tmp_path / "run"))
+    monkeypatch.setattr("augmentor.pipeline.evaluate", lambda _run, per_class, _progress: taken.append(per_class))
+    monkeypatch.setattr("augmentor.pipeline.report", lambda *_: tmp_path)
+    run_recipe(make_recipe(TINY | {"steps": ["evaluate"], "out": str(tmp_path / "out")}, "test"), Progress(), **asked)
+    assert taken == [asked.get("judged", 200)]
+
+
+def test_the_folder_of_a_recipe_may_be_in_the_users_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    phantom = {"patients": 3, "per_class": 3, "size": 16}
+    outcome = run_recipe(make_recipe({"steps": ["phantom"], "phantom": phantom, "out": "~/drawn"}, "test"), Progress())
+    assert outcome.out == tmp_path / "home" / "drawn"
+    assert (outcome.out / "lesions" / "lesions.csv").exists()
+    assert not (tmp_path / "~").exists()
 
 
 def test_a_recipe_without_data_says_what_to_do(tmp_path):

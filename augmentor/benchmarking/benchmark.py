@@ -65,11 +65,11 @@ def benchmark(
     """
     progress, recipe, begun = progress or Progress(), recipe or Recipe(), time.perf_counter()
     with progress.task("Reading lesions", len(lesions)) as update:
-        lesions, recipe, warnings = prepare(lesions, recipe, update)
+        lesions, recipe, warnings = prepare(lesions, recipe, update, fitted=False)
     out = (out or Path("benchmark")).resolve()
     design = make_design(lesions, recipe, out)
     if not (out / _RECIPE).exists():
-        require_empty(out)
+        require_empty(out, but=(".lock", _RECIPE))  # all that one leaves which is killed as it begins
     warnings += _warnings(design, lesions, recipe)
     for line in warnings:
         progress.say(f"Warning: {line}")

@@ -120,7 +120,12 @@ class _NetworkClassifier:
         self._how, self._shape, self._steps, self._device = network, shape, steps, device
 
     def fit(self, data: TrainingSet, seed: int, update: Update) -> None:
-        torch.manual_seed(seed)
+        # Dropout knows no generator of its own.
+        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            self._fit(data, seed, update)
+
+    def _fit(self, data: TrainingSet, seed: int, update: Update) -> None:
         self._randomness = torch.Generator().manual_seed(seed)
         scale = torch.from_numpy(data.images[: data.n_real or None])  # not the synthetic ones', where there are real
         self.mean_, self.deviation_ = float(scale.mean()), max(float(scale.std()), 1e-6)

@@ -138,7 +138,7 @@ def _require_inner_split(gan: GanTask, recipe: Recipe) -> None:
 
 
 def _require_two_patients(gan: GanTask) -> None:
-    """Raise DataError where a fit would: a class of one patient is that patient."""
+    """Raise DataError where a class that a GAN learns would be of one patient: it would be that patient."""
     patients = gan.data.train.per_class()["patients"]
     if problems := [
         f"Class {name!r} has 1 patient; a GAN needs at least 2. Merge the class or add patients."

@@ -52,7 +52,7 @@ def study_screen(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     """
     progress = progress or Progress()
     require_folder(out)
-    lesions, recipe, warnings = prepare(lesions, recipe)
+    lesions, recipe, warnings = prepare(lesions, recipe, fitted=False)
     design = make_design(lesions, recipe.with_options(benchmark={"arms": [BASELINE, GAN_ARM]}), out)
     for line in warnings + design_warnings(design, lesions, recipe):
         progress.say(f"Warning: {line}")

@@ -29,6 +29,7 @@ from augmentor.cli.options import (
     WithMask,
     columns_of,
     data_section,
+    followed,
     number,
     read_data,
     recipe_with,
@@ -36,7 +37,7 @@ from augmentor.cli.options import (
     typed,
 )
 from augmentor.cli.show import next_of_run, show_evaluation, show_expanded, show_fit
-from augmentor.errors import UsageError
+from augmentor.errors import UsageError, with_point
 from augmentor.progress import TerminalProgress
 
 _ASKED = "cnn"  # by `expand --factor auto`
@@ -89,7 +90,7 @@ def fit(
     Example: `augmentor fit --data lesions/ --patient-pattern "<patient>_<anything>" --minutes 10`
     """
     recipe = recipe_with(
-        data=data_section(data, columns, patient_pattern, max_per_class),
+        data=data_section(data and followed(data), columns, patient_pattern, max_per_class),
         extract={"window": window, "fov": fov},
         model={
             "name": model,
@@ -111,7 +112,7 @@ def fit(
     from augmentor.report.html import report
     from augmentor.training.distributed import is_first
     from augmentor.training.fit import fit as fit_lesions
-    from augmentor.training.fit import resume_fit
+    from augmentor.training.fit import interrupted_when_complete, resume_fit
 
     progress = TerminalProgress(err)
     if resume:
@@ -120,7 +121,11 @@ def fit(
         lesions = read_data(str(data), columns, patient_pattern, recipe)
         run = fit_lesions(lesions, recipe, out_folder, progress=progress)
     if is_first():  # of the processes that torchrun started, if it did
-        show_fit(run, report([run.folder], run.folder))
+        try:
+            page = report([run.folder], run.folder)
+        except KeyboardInterrupt:
+            raise interrupted_when_complete(run) from None
+        show_fit(run, page)
 
 
 def expand(
@@ -166,8 +171,8 @@ def expand(
     from augmentor.files import require_empty
     from augmentor.recipe import ClassifierName
 
-    asked = {"balance": balance or None, "format": image_format, "seed": seed, "screen": screen}
-    asked["factor"] = None if factor == "auto" else factor
+    asked: dict[str, Any] = {"balance": balance or None, "format": image_format, "seed": seed, "screen": screen}
+    asked["factor"] = None if factor in (None, "auto") else _factor_of(factor)
     recipe_with(expand=asked)  # a bad option is told before a missing run is
     if classifier and factor != "auto":
         raise UsageError("--classifier names whom --factor auto asks. Leave it out, or give --factor auto.")
@@ -185,6 +190,13 @@ def expand(
     section = chosen.recipe.with_options(expand=asked).expand
     lesions = expand_run(chosen, out=out_folder, section=section, progress=TerminalProgress(err))
     show_expanded(chosen, lesions)
+
+
+def _factor_of(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"--factor {text!r}: is neither a number nor `auto`.{with_point(text)}") from error
 
 
 def evaluate(

@@ -142,6 +142,16 @@ def data_section(path: str | None, columns: str | None, pattern: str | None, mos
     return {"path": path, "columns": columns_of(columns), "patient_pattern": pattern, "max_per_class": most}
 
 
+def followed(data: str) -> str:
+    """What to record for --data: as it was given, or where its links lead, which may be others later (as that of
+    runs/latest)."""
+    try:
+        given = Path(data).expanduser()
+        return str(given.resolve()) if any(map(Path.is_symlink, (given, *given.parents))) else data
+    except (OSError, RuntimeError):  # which reading tells
+        return data
+
+
 def columns_of(text: str | None) -> dict[str, str]:
     """`path=roi,label=label` -> {"path": "roi", "label": "label"}."""
     pairs = [part.split("=", 1) for part in (text or "").split(",") if part.strip()]

@@ -53,13 +53,13 @@ def run(
         parse_window(loaded.extract.window)  # which is told before the scans are looked for
     except UsageError as error:
         raise UsageError(f"{recipe}: extract.window: {error}") from error
-    _run(loaded)
+    _run(loaded, judged=20 if quick else 200)
 
 
-def _run(recipe: Any) -> None:
+def _run(recipe: Any, judged: int = 200) -> None:
     from augmentor.pipeline import run_recipe
 
-    outcome = run_recipe(recipe, TerminalProgress(err), typed_command())
+    outcome = run_recipe(recipe, TerminalProgress(err), typed_command(), judged)
     if outcome.drawn:
         show_drawn(outcome.drawn, outcome.drawn_before, alone=recipe.steps == ("phantom",))
     if outcome.inspection:

@@ -12,11 +12,13 @@ from augmentor.data.images import read_stored
 from augmentor.data.inspection import Inspection, class_counts
 from augmentor.data.lesion_image import LesionImage, content_hash
 from augmentor.data.lesions import Lesions
-from augmentor.data.masks import drawn_on, without_masks
+from augmentor.data.masks import drawn_on, without_masks_in_fit
 from augmentor.data.upright import set_upright
 from augmentor.errors import DataError, first_of
 from augmentor.progress import Update
+from augmentor.recipe import TrainingSection
 
+_USUAL = TrainingSection()
 _TINY = 8  # pixels; an image without a side as long shows no lesion
 
 
@@ -35,10 +37,17 @@ class _Seen(NamedTuple):
     refused: list[str]
 
 
-def inspect(lesions: Lesions, update: Update | None = None, masks: bool = True, holds_out: bool = True) -> Inspection:
+def inspect(
+    lesions: Lesions,
+    update: Update | None = None,
+    masks: bool = True,
+    training: TrainingSection = _USUAL,
+    fitted: bool = True,
+) -> Inspection:
     """Read every image, and its mask unless `masks` is False, once and report; raises nothing about the data itself.
 
-    holds_out: whether a fit of them will draw patients to hold out."""
+    training: of the fit that is asked about, which holds out a share of patients. fitted: whether it is one of these
+    lesions, and not those of a benchmark's folds, which have other sides."""
     seen: list[_Seen | None] = []
     unreadable = []
     for number, (path, mask) in enumerate(zip(lesions.paths, lesions.table["mask"], strict=True), 1):
@@ -67,15 +76,19 @@ def inspect(lesions: Lesions, update: Update | None = None, masks: bool = True, 
     if masks:
         found.warnings += _mask_warnings(lesions, [told for one in images for told in one.refused])
     found.warnings += _tiny_warnings([one.path for one in images if one.tiny])
-    find_faults(found, holds_out)
+    find_faults(found, training, fitted)
     return found
 
 
 def require_usable(
-    lesions: Lesions, update: Update | None = None, masks: bool = True, holds_out: bool = True
+    lesions: Lesions,
+    update: Update | None = None,
+    masks: bool = True,
+    training: TrainingSection = _USUAL,
+    fitted: bool = True,
 ) -> Inspection:
     """Inspect, and raise DataError with every reason if the lesions can't be used."""
-    found = inspect(lesions, update, masks, holds_out)
+    found = inspect(lesions, update, masks, training, fitted)
     if found.problems:
         raise DataError(found.problems)
     return found
@@ -124,7 +137,7 @@ def _refused_mask(mask: str, image: LesionImage, path: str) -> list[str]:
 
 def _mask_warnings(lesions: Lesions, refused: list[str]) -> list[str]:
     """What a fit with masks would refuse; nothing of a set that has none."""
-    missing = without_masks(lesions) if lesions.table["mask"].any() else ""
+    missing = without_masks_in_fit(lesions) if lesions.table["mask"].any() else ""
     if not (refused or missing):
         return []
     told = ["A fit --with-mask would be refused:"]

@@ -26,6 +26,7 @@ _REPORT = ("report.html", "figures")
 # What people and systems keep beside images; files of other kinds could be images that are not read.
 _SIDECARS = (".csv", ".db", ".ini", ".json", ".log", ".md", ".toml", ".tsv", ".txt", ".xml", ".yaml", ".yml")
 _NUMBER = re.compile(r"\d")
+_NUMBERS = re.compile(r"\d+")
 _SCAN_FOLDERS = (("imagestr", "labelstr"), *(("images", masks) for masks in FOLDERS))
 
 
@@ -65,7 +66,12 @@ def read_class_folders(folder: Path, sure: bool = False) -> tuple[dict[str, list
         "label": [home.folder.name for home, _ in rows],
         "split": [home.split for home, _ in rows],
     }
-    left = [*_empty(folder, homes), *_other_files(homes), *_no_lesions(masks, doubled)]
+    left = [
+        *([] if sure else _like_patients(folder, rows)),
+        *_empty(folder, homes),
+        *_other_files(homes),
+        *_no_lesions(masks, doubled),
+    ]
     return columns, [*left, *_ours(folder, homes), *_stray((folder, *splits)), *_unread(folder)]
 
 
@@ -115,6 +121,25 @@ def _require_one_level(folder: Path, rows: list[tuple[Home, Path]]) -> None:
         f"{shlex.quote(str(homes[0]))}. If {names[0]} is a class itself, say where the patient stands in the "
         f"path below it: --patient-pattern '<class>/<anything>/<patient>_<anything>'.{advice_on_files(folder)}"
     )
+
+
+def _like_patients(folder: Path, rows: list[tuple[Home, Path]]) -> list[str]:
+    """A note where three folders or more hold files of the same names, as those of patients do (`T1.nii.gz`,
+    `FLAIR.nii.gz`). Names that differ in numbers alone are no sign: lesions of each class can be numbered."""
+    held: dict[str, set[str]] = {}
+    for home, file in rows:
+        held.setdefault(home.folder.name, set()).add(file.relative_to(home.folder).as_posix())
+    names, *others = held.values()
+    kinds = {_NUMBERS.sub("", name) for name in names}
+    if len(others) < 2 or any(some != names for some in others) or 1 == len(kinds) < len(names):
+        return []
+    homes, files = (", ".join(sorted(some)[:SHOWN]) + ", ..." * (len(some) > SHOWN) for some in (held, names))
+    return [
+        f"The {len(held)} folders of {folder.name} ({homes}) all hold files of the same names ({files}): they look "
+        "like patients, and are taken for classes. If they hold scans, cut the lesions out first: augmentor extract "
+        f"--data {shlex.quote(str(folder))}. If they hold lesions, give --data a CSV with the columns path, label and "
+        "patient, or put them into a folder a class."
+    ]
 
 
 def _class_folders(folder: Path) -> list[Path]:

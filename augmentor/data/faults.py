@@ -6,23 +6,32 @@ import re
 import unicodedata
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from augmentor.data.inspection import Inspection
 from augmentor.data.patients import shown
+from augmentor.data.splits import groups, holdout
 from augmentor.data.tables import advice_on_files
 from augmentor.data.windows import RECORD, units_of
 from augmentor.errors import SHOWN, DataError, first_of
+from augmentor.recipe import TrainingSection
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last ones turn the writing round
 
 
-def find_faults(found: Inspection, holds_out: bool) -> None:
-    """Add to what was counted its duplicates, problems and further warnings. holds_out: as in `check.inspect`."""
+def find_faults(found: Inspection, training: TrainingSection, fitted: bool) -> None:
+    """Add to what was counted its duplicates, problems and further warnings. training, fitted: as in
+    `check.inspect`."""
     _find_duplicates(found)
-    found.problems += [*_unreadable(found), *_synthetic(found), *_few_classes(found), *_few_patients(found)]
+    sides = _sides(found)
+    found.problems += [*_unreadable(found), *_synthetic(found), *_few_classes(found)]
+    found.problems += _few_to_train_on(found, sides, training) if fitted else _few_patients(found)
     found.problems += [*_odd_names(found), *_classes_spelt_twice(found)]
     _find_units(found)
     found.problems += [*_unlike(found), *_named_twice(found), *_torn(found, "split"), *_torn(found, "fold")]
-    _find_lone_patients(found, holds_out)
+    found.problems += _undivided(found, sides, training) if fitted else []
+    found.warnings += _lone_patients(sides, training)
 
 
 def require_readable(found: Inspection) -> None:
@@ -86,12 +95,86 @@ def _few_classes(found: Inspection) -> list[str]:
 
 def _few_patients(found: Inspection) -> list[str]:
     return [
-        f"Class {name!r} has {count['patients']} patient ({count['images']} images) in {found.lesions.source}; "
-        "a fit holds patients out, so it needs 2 or more a class (a benchmark: one a fold). "
+        f"Class {name!r} has {count['patients']} patient ({_images(count)}) in {found.lesions.source}; "
+        "a benchmark tests on other patients than it trains on, so it needs 2 or more a class, one a fold. "
         "Merge the class with another, or add patients."
         for name, count in found.classes.items()
         if count["patients"] < 2
     ]
+
+
+def _images(count: dict[str, int]) -> str:
+    return f"{count['images']} image{'s' * (count['images'] != 1)}"
+
+
+def _sides(found: Inspection) -> pd.DataFrame:
+    """A row for each class and patient of it: label, group (patients who share an image are one) and side, where a fit
+    has it as `splits.holdout` cuts: with the test rows, else with the val rows, else train."""
+    named = found.lesions.rows((found.lesions.table["patient"] != "").to_numpy())
+    if not len(named):
+        return pd.DataFrame({"label": [], "group": [], "side": []})
+    group, split = groups(named), named.table["split"].to_numpy()
+    beside = {name: np.isin(group, group[split == name]) for name in ("test", "val")}
+    side = np.where(beside["test"], "test", np.where(beside["val"], "val", "train"))
+    return pd.DataFrame({"label": named.table["label"], "group": group, "side": side}).drop_duplicates()
+
+
+def _counted(sides: pd.DataFrame) -> pd.DataFrame:
+    """Patients of each class: index label, columns train, val and test."""
+    counts = sides.groupby(["label", "side"]).size().unstack(fill_value=0)
+    return counts.reindex(columns=["train", "val", "test"], fill_value=0)
+
+
+def _draws(sides: pd.DataFrame, training: TrainingSection) -> bool:
+    """Whether a fit draws the patients whom it holds out: not where the data bring those."""
+    return training.holdout > 0 and not (sides["side"] == "val").any()
+
+
+def _few_to_train_on(found: Inspection, sides: pd.DataFrame, training: TrainingSection) -> list[str]:
+    draws = _draws(sides, training)
+    few = [
+        _few_of_class(found, str(name), count, draws)
+        for name, count in _counted(sides).iterrows()
+        if count["train"] < (2 if draws else 1)
+    ]
+    judged = draws or (sides["side"] == "val").any()
+    if few or judged or sides.loc[sides["side"] == "train", "group"].nunique() != 1:
+        return few
+    return [
+        f"{found.lesions.source}: all lesions to train on are of one patient, and none is held out; a fit needs a "
+        "second one to tell what a near-copy is. Add patients, or name them."
+    ]
+
+
+def _few_of_class(found: Inspection, name: str, count: pd.Series, draws: bool) -> str:
+    elsewhere = [f"{count[side]} more in {side}" for side in ("val", "test") if count[side]]
+    told = f"{count['train'] or 'no'} patient"
+    if elsewhere:
+        notes = [*elsewhere] if count["train"] else [one.replace(" more", "") for one in elsewhere]
+        told += " to train on"
+    else:
+        notes = [_images(found.classes[name])]
+    if count.sum() < found.classes[name]["patients"]:
+        notes.append("patients who share an image count as one")
+    why = "a fit trains on every class"
+    if draws:
+        why = "a fit holds patients out, so it needs 2 or more a class (a benchmark: one a fold)"
+    moved = "Make training rows of more of its patients, merge" if elsewhere else "Merge"
+    return (
+        f"Class {name!r} has {told} ({', '.join(notes)}) in {found.lesions.source}; {why}. {moved} the class with "
+        "another, or add patients."
+    )
+
+
+def _undivided(found: Inspection, sides: pd.DataFrame, training: TrainingSection) -> list[str]:
+    """Why no patients can be held out, where some own lesions of several classes: else their numbers tell."""
+    if found.problems or not sides["group"].duplicated().any():
+        return []
+    try:
+        holdout(found.lesions, training.holdout, training.seed)
+    except DataError as error:
+        return error.problems
+    return []
 
 
 def _odd_names(found: Inspection) -> list[str]:
@@ -192,16 +275,18 @@ def _torn(found: Inspection, column: str) -> list[str]:
     return first_of(torn, "patients")
 
 
-def _find_lone_patients(found: Inspection, holds_out: bool) -> None:
-    """Warn of classes of which one patient is left to train on. holds_out: not where the data brings those that
-    are."""
-    split = found.lesions.table["split"]
-    drawn = holds_out and not (split == "val").any()
-    needed = 3 if drawn else 2
-    training = found.lesions.rows(~split.isin(("val", "test")).to_numpy()).per_class()
-    for name in training.index[training["patients"] == needed - 1]:
-        why = "2 patients, of whom a fit holds one out" if drawn else "1 patient to train on"
-        found.warnings.append(
-            f"Class {name!r} has {why}: of one patient's lesions few new ones can be made, and of a single lesion "
-            f"none. Give it {needed} patients or more{', or fit with --holdout 0' if drawn else ''}."
-        )
+def _lone_patients(sides: pd.DataFrame, training: TrainingSection) -> list[str]:
+    """Warnings of classes of which one patient is left to train on; one for all where they are many."""
+    draws = _draws(sides, training)
+    left = _counted(sides)["train"]
+    lone = [repr(name) for name in left.index[left == (2 if draws else 1)]]
+    if len(lone) > SHOWN:
+        told = [(f"{len(lone)} classes ({', '.join(lone[:SHOWN])}, ...) have", " each", "each")]
+    else:
+        told = [(f"Class {name} has", "", "it") for name in lone]
+    return [
+        f"{named} {f'2 patients{each}, of whom a fit holds one out' if draws else f'1 patient to train on{each}'}: of "
+        f"one patient's lesions few new ones can be made, and of a single lesion none. Give {them} {3 if draws else 2} "
+        f"patients or more{', or fit with --holdout 0' if draws else ''}."
+        for named, each, them in told
+    ]

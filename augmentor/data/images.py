@@ -179,14 +179,21 @@ def _read_dicom(path: str) -> LesionImage:
 
 
 @lru_cache(maxsize=8)
-def _npz_array(file: str, name: str) -> np.ndarray:
+def _npz_array(file: str, name: str, _state: tuple[int, int, int]) -> np.ndarray:
+    """_state: of the file, see `_state_of`; one that was written since is read anew."""
     with np.load(file, allow_pickle=False) as archive:
         return archive[name]
 
 
 def _read_npz_row(row: re.Match[str]) -> LesionImage:
-    array = _npz_array(row["file"], row["array"])[int(row["index"])]
+    array = _npz_array(row["file"], row["array"], _state_of(row["file"]))[int(row["index"])]
     return LesionImage(_channels_first(array, row.string))
+
+
+def _state_of(file: str) -> tuple[int, int, int]:
+    """When it was written (ns), how many bytes it has, and which file of the disk it is. Raises OSError."""
+    found = Path(file).stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _channels_first(array: np.ndarray, path: str) -> np.ndarray:

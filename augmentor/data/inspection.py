@@ -41,7 +41,7 @@ class Inspection:
     def as_dict(self) -> dict[str, Any]:
         """Everything but the table, ready for JSON."""
         content = asdict(replace(self, lesions=None))  # type: ignore[arg-type]
-        content["lesions"] = {"images": len(self.lesions), "patients": self.lesions.table["patient"].nunique()}
+        content["lesions"] = {"images": len(self.lesions), "patients": self.lesions.patients}
         told = {"source": str(self.lesions.source), "columns": dict(self.lesions.columns)}
         return content | told | {"usable": not self.problems}
 

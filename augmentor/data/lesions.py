@@ -15,6 +15,7 @@ from augmentor.files import read_table, write_atomically
 from augmentor.recipe import COLUMNS as READ_COLUMNS
 
 COLUMNS = (*READ_COLUMNS, "content")
+_COLUMNS_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Lesions:
     mask, roi_side_mm (the side of the region that the image shows), origin ("real" or "synthetic") and content (a hash
     of the pixels, filled in by `check.inspect`). tells_origin: whether the data itself says the origin of every row.
     columns: {ours: theirs}, of a table whose columns were looked for.
+
+    Rows of a table that was made elsewhere are numbered from 0, and its cells made text.
     """
 
     table: pd.DataFrame
@@ -34,6 +37,14 @@ class Lesions:
     warnings: tuple[str, ...] = field(default=())
     tells_origin: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        table = self.table
+        if not table.index.equals(pd.RangeIndex(len(table))):
+            table = table.reset_index(drop=True)
+        if others := [name for name in COLUMNS if name in table and not _is_text(table[name])]:
+            table = table.assign(**{name: _as_text(table[name]) for name in others})
+        object.__setattr__(self, "table", table)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -56,9 +67,15 @@ class Lesions:
         return replace(self, table=self.table.iloc[_positions(chosen)].reset_index(drop=True))
 
     def per_class(self) -> pd.DataFrame:
-        """Images and patients a class: index label, columns images and patients."""
-        grouped = self.table.groupby("label")
-        return pd.DataFrame({"images": grouped.size(), "patients": grouped["patient"].nunique()})
+        """Images and patients a class: index label, columns images and patients. Synthetic lesions are nobody's."""
+        named = self.table["patient"].where(self.table["patient"] != "")
+        labels = self.table["label"]
+        return pd.DataFrame({"images": labels.groupby(labels).size(), "patients": named.groupby(labels).nunique()})
+
+    @property
+    def patients(self) -> int:
+        """How many patients are in it; synthetic lesions are nobody's."""
+        return len(set(self.table["patient"]) - {""})
 
     def counts(self) -> dict[str, int]:
         """Images a class."""
@@ -83,6 +100,17 @@ class Lesions:
         write_atomically(file, self.table.to_csv(index=False, lineterminator="\n"))
 
 
+def _is_text(cells: pd.Series) -> bool:
+    if isinstance(cells.dtype, pd.StringDtype):
+        return not cells.hasnans
+    return pd.api.types.infer_dtype(cells, skipna=False) in {"string", "empty"}
+
+
+def _as_text(cells: pd.Series) -> list[str]:
+    """Each cell as text, "" where there is none."""
+    return ["" if missing else str(cell) for cell, missing in zip(cells, cells.isna(), strict=True)]
+
+
 def class_numbers(labels: Iterable[str], classes: Sequence[str]) -> np.ndarray:
     """(N,) int64: the place of each label in `classes`. Raises KeyError for a label that is none of them."""
     order = {name: i for i, name in enumerate(classes)}
@@ -94,10 +122,13 @@ def _positions(chosen: np.ndarray | Sequence[int]) -> np.ndarray:
     return np.flatnonzero(array) if array.dtype == bool else array.astype(np.int64)
 
 
-def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence[str] = ()) -> Lesions:
+def make_lesions(
+    columns: dict[str, list[str]], source: Path, warnings: Sequence[str] = (), unused: Sequence[str] | None = None
+) -> Lesions:
     """A table from lists of strings, equal rows once; columns that are not given are empty, `origin` is "real".
 
-    A patient who is spelt in several ways has the first of them. What is to be doubted of patients is warned of."""
+    A patient who is spelt in several ways has the first of them. What is to be doubted of patients is warned of.
+    unused: names of the columns of a CSV that are none of these; None for lesions that are of no CSV."""
     table = pd.DataFrame({name: columns.get(name) or [""] * len(columns["path"]) for name in COLUMNS}, dtype=str)
     tells_origin = bool((table["origin"] != "").all())
     table["origin"] = table["origin"].replace("", "real")
@@ -116,7 +147,7 @@ def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence
         notes.append(
             f"No patient is known for {int(unknown.sum())} of {len(table)} images: each counts as its own patient. "
             "If one patient owns several of them, scores on 'unseen patients' will be too good. "
-            "Name the patients with --patient-pattern or a patient column."
+            + _ways_to_patients(unused, column=bool((~unknown & (table["origin"] == "real")).any()))
         )
     if cut := int(table["patient"].str.startswith(BY_SCAN).sum()):
         notes.append(
@@ -125,6 +156,14 @@ def make_lesions(columns: dict[str, list[str]], source: Path, warnings: Sequence
             "the patients of the scans with --patient-pattern or a patient column, and cut again."
         )
     return Lesions(table, source, tuple(notes), tells_origin)
+
+
+def _ways_to_patients(unused: Sequence[str] | None, column: bool) -> str:
+    """How the patients can be named. unused: as in `make_lesions`; column: whether some are."""
+    if unused is None or column:
+        return "Name the patients with --patient-pattern or a patient column."
+    told = f" (not used: {', '.join(unused[:_COLUMNS_TOLD])}{', ...' if unused[_COLUMNS_TOLD:] else ''})"
+    return f"Name the patients with --patient-pattern or with --columns patient=NAME{told if unused else ''}."
 
 
 def load_lesions(file: Path) -> Lesions:

@@ -105,10 +105,19 @@ def without_masks(lesions: Lesions) -> str:
     missing = lesions.table.loc[lesions.table["mask"] == "", "path"].tolist()
     if not missing:
         return ""
+    advice = "Give a column `mask`"
+    if len(missing) < len(lesions):
+        cells, rows = ("that cell", "the row") if len(missing) == 1 else ("these cells", "the rows")
+        advice = f"Fill in {cells} of the column {lesions.columns.get('mask', 'mask')!r}, leave {rows} out"
     return (
         f"{lesions.source}: {len(missing)} of {len(lesions)} lesions have no mask (for example {missing[0]}), and a "
-        "fit with masks needs all. Give a column `mask`, or fit without --with-mask."
+        f"fit with masks needs all. {advice}, or fit without --with-mask."
     )
+
+
+def without_masks_in_fit(lesions: Lesions) -> str:
+    """What `without_masks` tells of all lesions that a fit is of: test lesions need no mask."""
+    return without_masks(lesions.rows((lesions.table["split"] != "test").to_numpy()))
 
 
 def load_mask_channels(lesions: Lesions, size: int) -> np.ndarray:

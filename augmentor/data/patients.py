@@ -12,7 +12,9 @@ import pandas as pd
 BY_IMAGE, BY_DICOM = "image:", "dicom:"  # and a file: the name of a patient who has none
 BY_SCAN = "scan:"  # and a hash: that of a patient who was not known when lesions were cut out
 _FEWEST = 6  # images in which a cut can be doubted
-_NUMBERED = re.compile(r"(\D*)0*(\d+)(?:\.0+)?")
+_WHOLE = re.compile(r"(?<=\d)\.0+$")  # as spreadsheets leave whole numbers
+_DECIMAL = re.compile(r"\d+\.\d+")
+_NUMBERED = re.compile(r"(\D*)0*(\d+)")
 
 
 def is_known_by_file_alone(patient: str) -> bool:
@@ -21,11 +23,12 @@ def is_known_by_file_alone(patient: str) -> bool:
 
 
 def patient_key(name: str) -> str:
-    """What all spellings of a patient's name have in common: case, blanks and the encoding of letters tell no two
-    apart. (Of files they do.)"""
+    """What all spellings of a patient's name have in common: case, blanks, the encoding of letters and characters that
+    can't be seen (Unicode's category Cf, as a zero-width space) tell no two apart. (Of files they do.)"""
     if is_known_by_file_alone(name):
         return name
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    seen = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
     return " ".join(folded.split())
 
 
@@ -35,26 +38,27 @@ def patient_keys(names: pd.Series) -> pd.Series:
 
 
 def one_name_each(names: pd.Series) -> pd.Series:
-    """Each patient by the first of its spellings."""
+    """Each patient by the first of its spellings; "" for one whose name can't be seen."""
     keys = patient_keys(names)
+    names = names.where(keys != "", "")
     return names.groupby(keys, sort=False).transform("first") if keys.nunique() < names.nunique() else names
 
 
 def doubts_about(names: Iterable[str]) -> list[str]:
     """What is to be told of patients who are spelt in several ways, and of those who may be."""
-    named = [name for name in dict.fromkeys(names) if name and not is_known_by_file_alone(name)]
+    named = [name for name in dict.fromkeys(names) if patient_key(name) and not is_known_by_file_alone(name)]
     patients = _grouped(named, patient_key)
     told = []
     if several := [spellings for spellings in patients.values() if len(spellings) > 1]:
         told.append(
             f"Patients who are spelt in several ways count as one: {len(several)}, for example {_listed(several[0])}. "
-            "If they are several patients, give them names that differ in more than case and blanks."
+            "If they are several patients, give them names that differ in more than case, blanks and unseen characters."
         )
     if near := [keys for keys in _grouped(patients, _near_key).values() if len(keys) > 1]:
         told.append(
-            f"Patients whose names differ in zeros or blanks alone count as several: {len(near)} such, for example "
-            f"{_listed([patients[key][0] for key in near[0]])}. If they are one patient, spell them alike, or no split "
-            "keeps their lesions together."
+            "Patients whose names differ in zeros, blanks, hyphens, underscores or points alone count as several: "
+            f"{len(near)} such, for example {_listed([patients[key][0] for key in near[0]])}. If they are one patient, "
+            "spell them alike, or no split keeps their lesions together."
         )
     return told
 
@@ -95,9 +99,13 @@ def _grouped(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[
 
 
 def _near_key(key: str) -> str:
-    """`12` for `012` and `12.0`, as spreadsheets leave them, `p1` for `P 01`: one patient perhaps, and perhaps not."""
+    """`12` for `012` and `12.0`, `p1` for `P 01`, `p-01` and `p_1.0`: one patient perhaps, and perhaps not. The point
+    of a decimal number stays."""
+    key = _WHOLE.sub("", key)
+    if not _DECIMAL.fullmatch(key):
+        key = re.sub(r"[-_. ]", "", key)
     match = _NUMBERED.fullmatch(key)
-    return f"{match[1]}{match[2]}".replace(" ", "") if match else key.replace(" ", "")
+    return f"{match[1]}{match[2]}" if match else key
 
 
 def _listed(names: list[str]) -> str:

@@ -21,6 +21,7 @@ from scipy.ndimage import gaussian_filter
 
 from augmentor.data.phantom_shapes import Outline, axes, draw_outline, grain, vessel
 from augmentor.errors import UsageError
+from augmentor.files import write_table
 from augmentor.recipe import PhantomSection, make_recipe
 
 CLASSES = ("cyst", "hemangioma", "metastasis")
@@ -128,7 +129,7 @@ def write_phantom(
         if progress:
             progress(len(rows), section.per_class * len(CLASSES))
     table = Path(out) / "lesions.csv"
-    pd.DataFrame(rows).to_csv(table, index=False)
+    write_table(table, pd.DataFrame(rows))
     return table
 
 

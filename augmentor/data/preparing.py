@@ -7,6 +7,7 @@ from typing import NamedTuple
 from augmentor.data.check import require_usable
 from augmentor.data.inspection import Inspection
 from augmentor.data.lesions import Lesions
+from augmentor.data.masks import without_masks_in_fit
 from augmentor.errors import DataError
 from augmentor.progress import Update
 from augmentor.recipe import LARGEST_SIZE, LEAST_SIZE, Recipe
@@ -23,18 +24,23 @@ class Prepared(NamedTuple):
     warnings: list[str]
 
 
-def prepare(lesions: Lesions, recipe: Recipe, update: Update | None = None) -> Prepared:
+def prepare(lesions: Lesions, recipe: Recipe, update: Update | None = None, fitted: bool = True) -> Prepared:
     """The lesions inspected, and of each class as many as the recipe asks for; the recipe with its size named.
+
+    fitted: as in `check.inspect`.
 
     Warns where all images are far smaller than a size that the recipe names, and of what `shrinking` tells.
     Raises DataError with every reason if the lesions can't be used, or where they are no images (2) or volumes (3), as
-    the recipe's `spatial_dims` asks.
+    the recipe's `spatial_dims` asks, or a fit with masks lacks one.
     """
     # (A fit reads masks where it needs them, and names all that it refuses.)
-    found = require_usable(lesions, update, masks=False, holds_out=recipe.training.holdout > 0)
+    found = require_usable(lesions, update, masks=False, training=recipe.training, fitted=fitted)
     _require_dims(found, recipe.model.spatial_dims)
+    kept = found.lesions.at_most(recipe.data.max_per_class)
+    if fitted and recipe.model.with_mask and (missing := without_masks_in_fit(kept)):
+        raise DataError(missing)
     warnings = [*found.warnings, *_enlarging(found, recipe), *shrinking(found, recipe)]
-    return Prepared(found.lesions.at_most(recipe.data.max_per_class), at_own_size(recipe, found), warnings)
+    return Prepared(kept, at_own_size(recipe, found), warnings)
 
 
 def at_own_size(recipe: Recipe, found: Inspection) -> Recipe:

@@ -118,7 +118,8 @@ def _read_csv(file: Path, columns: dict[str, str], pattern: NamePattern | None) 
     for name in ("path", "mask"):
         if name in made:
             made[name] = files.find_all(made[name], table.places, mask=name == "mask")
-    lesions = _make(made, file, _set_patients(made, file.parent, pattern))
+    unused = [name for place, name in enumerate(table.header) if name and place not in theirs.values()]
+    lesions = _make(made, file, _set_patients(made, file.parent, pattern), unused)
     return replace(lesions, columns={ours: table.header[place] for ours, place in theirs.items()})
 
 
@@ -195,14 +196,16 @@ def _set_patients_of_headers(columns: dict[str, list[str]], headers: Headers | N
     return told
 
 
-def _make(columns: dict[str, list[str]], source: Path, notes: Sequence[str] = ()) -> Lesions:
+def _make(
+    columns: dict[str, list[str]], source: Path, notes: Sequence[str] = (), unused: Sequence[str] | None = None
+) -> Lesions:
     if not columns["path"]:
         raise DataError(f"{source}: holds no rows. A lesion set needs at least two classes of two patients each.")
     made = {name: columns[name] for name in COLUMNS if name in columns}
     _check_values(made, source)
     if "split" in made:
         made["split"] = [split_name(s, source) for s in made["split"]]
-    return make_lesions(made, source, notes)
+    return make_lesions(made, source, notes, unused)
 
 
 def _check_values(columns: dict[str, list[str]], source: Path) -> None:

@@ -3,6 +3,7 @@
 Written by highdicom (the extra `dicom`) from nothing but the pixels: no field comes from any source. A Secondary
 Capture (PS3.3 A.8.1) has no plane in space; position, orientation and frame of reference are added to it, as PS3.2
 allows (a Standard Extended SOP Class), so that viewers and readers stack a volume's sections with the right spacing.
+Burned In Annotation (type 3) is left out: nobody has looked whether a source's pixels hold text.
 """
 
 from __future__ import annotations
@@ -111,7 +112,6 @@ class _Lesion:
         dataset.ImageType = ["DERIVED", "SECONDARY", kind]
         dataset.DerivationDescription = self.note
         dataset.SeriesDescription = f"{kind} lesion"
-        dataset.BurnedInAnnotation = "NO"
         dataset.ManufacturerModelName, dataset.SoftwareVersions = "augmentor", VERSION
         for name in _TIMES:
             if name in dataset:

@@ -12,6 +12,9 @@ from augmentor.model.memorisation import CopyCheck, chance_of_near, distance_of,
 from augmentor.model.thumbnails import views
 
 MOST_NEAR, MOST_AUC = 0.05, 0.8  # above which the alarm is raised, beyond chance
+_UNCALIBRATED = (
+    "Near-copies can't be judged: what a near-copy is can't be told from these real lesions (see the notes)."
+)
 _BLIND = (
     "Near-copies can't be judged: nothing says that the numbers of the synthetic and of the real files mean the same, "
     "and a copy on another scale is not recognised (see the notes)."
@@ -27,7 +30,8 @@ class Audit:
     authenticity: share of synthetic lesions that are farther from the nearest training lesion than that is from its own
     nearest other one (Alaa et al. 2022, section 3); authenticity_held_out is the same of held-out lesions.
     membership_auc: that a training lesion is nearer to its nearest synthetic lesion than a held-out one is (Chen et al.
-    2020, GAN-Leaks, section 5.2); 0.5 gives nothing away. finished and guessed: as in `Sides`.
+    2020, GAN-Leaks, section 5.2); 0.5 gives nothing away. finished and guessed: as in `Sides`. uncalibrated: whether
+    only the same picture counts as near here. warning: what is wrong with the real lesions that tell what is near.
     """
 
     ratios: np.ndarray
@@ -39,6 +43,8 @@ class Audit:
     compared: int
     finished: bool = False
     guessed: bool = False
+    uncalibrated: bool = False
+    warning: str | None = None
 
     @property
     def near_copies(self) -> Bounded:
@@ -58,8 +64,9 @@ class Audit:
 
     @property
     def blind(self) -> bool:
-        """Whether copies may have been missed: none, or few, were seen on a scale that is a guess."""
-        return self.guessed and not self.reasons
+        """Whether copies may have been missed: none, or few, were seen, on a scale that is a guess or by a limit that
+        tells little."""
+        return (self.guessed or self.uncalibrated) and not self.reasons
 
     @property
     def alarm(self) -> bool:
@@ -90,6 +97,8 @@ class Audit:
 
 def _of_generator(found: Audit) -> str:
     """What its fresh lesions show; `expand` still refuses those that are near-copies."""
+    if found.blind:
+        return _UNCALIBRATED
     if not found.reasons:
         return f"No alarm: {_near(found)}, which expand refuses."
     advice = "Fit on more lesions for a generator that makes fewer; what expand writes holds no near-copies."
@@ -105,7 +114,8 @@ def _of_set(found: Audit) -> str:
     """What its files show, of which nothing is refused any more."""
     count, told = int(found.near.sum()), []
     if found.blind:
-        told.append(f"{_BLIND} Seen even so: {count} of {len(found.near)}." if count else _BLIND)
+        why = _BLIND if found.guessed else _UNCALIBRATED
+        told.append(f"{why} Seen even so: {count} of {len(found.near)}." if count else why)
     elif found.reasons:
         told.append(f"Memorisation: {'; '.join(found.reasons)}.")
     else:
@@ -146,6 +156,8 @@ def audit(sides: Sides) -> Audit:
         check.compared,
         sides.finished,
         sides.guessed,
+        check.uncalibrated,
+        check.warning_with([*seen.paths, *others.paths]),
     )
 
 

@@ -178,7 +178,7 @@ def _plane(sides: Sides, texture: FeatureSpace) -> pd.DataFrame | None:
 
 def _write_lesions(run: Run, card: Card, found: _Found, folder: Path) -> list[str]:
     """The listed lesions as files like the training ones (PNG or NIfTI for DICOM, npy for what these can't hold); their
-    names."""
+    names. No screen has refused the near-copies among them, so none is called like the files of an enlarged set."""
     form, checkpoint = file_format(run.training.paths[0], card.model.spatial_dims), file_hash(run.chosen_checkpoint)
     if form == "dicom":  # which takes an extra to write, and these are to be looked at
         form = file_format("", card.model.spatial_dims)
@@ -188,7 +188,7 @@ def _write_lesions(run: Run, card: Card, found: _Found, folder: Path) -> list[st
     stored, names = storage(card.intensity, form), []
     for row in found.listed:
         seed = found.sides.synthetic.seeds[row]
-        names.append(f"synthetic_{seed}{SUFFIX[form]}")
+        names.append(f"near_copy_{seed}{SUFFIX[form]}")
         spacing, pixels = card.spacing_of(sizes[row] if sizes else None), found.sides.synthetic.images[row]
         write_image(stored.from_network(pixels), folder / names[-1], spacing, note_of(checkpoint, seed))
     return names
@@ -233,5 +233,5 @@ def _evaluation(found: _Found, files: list[str]) -> Evaluation:
         copies=copies,
         counts=sides.counts,
         masks=found.masks,
-        notes=[*sides.notes, *absent, *caveats(scored)],
+        notes=[*sides.notes, *([audited.warning] if audited.warning else []), *absent, *caveats(scored)],
     )

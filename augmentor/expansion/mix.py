@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from augmentor.errors import UsageError
+from augmentor.recipe import wrong_factor
 
 _MOST = 1_000_000  # synthetic lesions of a set: days of drawing, and as many files in a folder a class
 
@@ -15,11 +14,8 @@ def wanted_counts(real: dict[str, int], factor: float, balance: bool = False) ->
     balance: every class ends at `factor` times the largest class instead. Raises UsageError for a factor under 1, and
     for one that asks for more lesions than a set may hold.
     """
-    if not (math.isfinite(factor) and factor >= 1):
-        raise UsageError(
-            f"--factor is {factor:g}; it must be 1 or more: 3 makes each class three times its real size, "
-            "1 adds nothing."
-        )
+    if told := wrong_factor(factor):
+        raise UsageError(f"--factor: {told}.")
     largest = max(real.values())
     ends = {name: factor * (largest if balance else count) for name, count in real.items()}
     added = sum(ends.values()) - sum(real.values())

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import joblib
 import pandas as pd
 import tomli_w
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from pydantic import Field
 
 from augmentor.arguments import checked
 from augmentor.data.lesions import Lesions
 from augmentor.data.readers import read_lesions
+from augmentor.data.tables import split_name
 from augmentor.data.windows import DEEPEST, RECORD, Window, parse_window
-from augmentor.errors import AugmentorError, DataError
+from augmentor.errors import AugmentorError, DataError, UsageError
 from augmentor.extraction.cut_scan import CUT_COLUMN, Found, cut_scan
 from augmentor.extraction.identity import key_of, nameless, patients_of, pseudonym
 from augmentor.extraction.scans import Scan
@@ -48,19 +50,21 @@ def extract(
     out: Path,
     section: ExtractSection | None = None,
     key_file: Path | None = None,
-    workers: int | None = None,
+    workers: Annotated[int, Field(ge=1)] | None = None,
     progress: Progress | None = None,
     notes: Sequence[str] = (),
 ) -> Extraction:
     """Cut the lesions of all scans into `out`: images by class, `masks/`, `lesions.csv`, `extract.toml`, a picture.
 
     Patients become pseudonyms by the key in `key_file` (made where it does not exist), or by a random key that is
-    kept nowhere; images are numbered; nothing else of the scans but pixels and geometry is written. The folder
+    kept nowhere; images are numbered, and so are folds whose names are more than a number (a fold can be called as its
+    only patient is); nothing else of the scans but pixels and geometry is written. The folder
     appears whole or not at all. workers: processes; None: one a core, and fewer for little data. notes: earlier doubts.
 
     Raises UsageError for bad settings or an `out` that holds files, and DataError with every scan that can't be used.
     """
     section, progress, out = section or ExtractSection(), progress or Progress(), out.expanduser().resolve()
+    scans = [replace(scan, split=split_name(scan.split, scan.image[0])) for scan in scans]
     window = parse_window(section.window)
     require_empty(out)
     key = key_of(key_file, out)
@@ -75,13 +79,16 @@ def extract(
             patients, unsure = patients_of(scans, [one.header for one in found])
             doubts = tuple(_judged(found, section, window, [*notes, *unsure, *_unnamed(patients)]))
             named = [pseudonym(p, key) if p else nameless(s, key) for p, s in zip(patients, scans, strict=True)]
-            rows = [row | {"patient": own} for one, own in zip(found, named, strict=True) for row in one.rows]
+            folds = _numbered([scan.fold for scan in scans])
+            hidden = [{"patient": own, "fold": folds[scan.fold]} for own, scan in zip(named, scans, strict=True)]
+            rows = [row | own for one, own in zip(found, hidden, strict=True) for row in one.rows]
             pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(part / "lesions.csv", index=False)
             (part / RECORD).write_text(tomli_w.dumps(_record(section, window, len(doubts))), encoding="utf-8")
             write_sheet(part, rows, part / "extracted.png", window)
-    except OSError:
-        if not (out / "lesions.csv").exists():  # else another process has cut the same meanwhile, and that stays
+    except OSError as error:
+        if not (out / "lesions.csv").exists():
             raise
+        raise UsageError(f"{out}: another process has filled this folder meanwhile. Give another --out.") from error
     return Extraction(read_lesions(out), doubts)
 
 
@@ -99,6 +106,14 @@ def _all_found(scans: Sequence[Scan], section: ExtractSection, folder: Path, wor
         raise AugmentorError(
             "A worker process was killed, perhaps for want of memory: each holds one scan. Take fewer --workers."
         ) from error
+
+
+def _numbered(folds: Sequence[str]) -> dict[str, str]:
+    """{a fold's name: what is written for it}: the names themselves where all are numbers up to how many folds there
+    are, else the numbers from 1 on in the names' order; "" stays."""
+    names = sorted({*folds} - {""})
+    plain = {str(number) for number in range(len(names) + 1)}
+    return {"": ""} | {name: name if plain.issuperset(names) else str(n) for n, name in enumerate(names, 1)}
 
 
 def _bytes_of(scan: Scan) -> int:

@@ -124,20 +124,30 @@ def open_lesions(
         scans, notes = read_scans(data, columns, patient_pattern=patient_pattern)
         folder = CUT_FOLDER / f"{Path(data).stem}-{_state(scans, section)}"
         if (folder / "lesions.csv").exists():
-            progress.say(f"Lesions of an earlier cut: {folder}")
-            if count := _doubts_of(folder):
-                progress.say(
-                    f"Warning: {count} doubts were told when it was cut. `augmentor extract --data "
-                    f"{shlex.quote(str(data))} --out NEW` with the same options tells them again."
-                )
-            return read_lesions(folder)
-        cut = extract(scans, folder, section, progress=progress, notes=notes)
+            return _of_earlier_cut(folder, data, progress)
+        try:
+            cut = extract(scans, folder, section, progress=progress, notes=notes)
+        except UsageError:
+            if not (folder / "lesions.csv").exists():
+                raise
+            return _of_earlier_cut(folder, data, progress)  # another process has cut the same meanwhile
     except DataError as error:
         raise DataError([*error.problems, f"{data}: {_TAKEN_FOR_SCANS}"]) from error
     for line in cut.doubts:
         progress.say(f"Warning: {line}")
     progress.say(f"Cut {len(cut.lesions)} lesions into {folder}; look at {folder / 'extracted.png'}")
     return cut.lesions
+
+
+def _of_earlier_cut(folder: Path, data: str | Path, progress: Progress) -> Lesions:
+    """What another cut of the same left, and how many doubts there were."""
+    progress.say(f"Lesions of an earlier cut: {folder}")
+    if count := _doubts_of(folder):
+        progress.say(
+            f"Warning: {count} doubts were told when it was cut. `augmentor extract --data "
+            f"{shlex.quote(str(data))} --out NEW` with the same options tells them again."
+        )
+    return read_lesions(folder)
 
 
 def _doubts_of(folder: Path) -> int:

@@ -48,6 +48,7 @@ def soften(images: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # kept for networks that are trained, whoever asks first
 def _softening(size: int, device: torch.device) -> Tensor:
     """(size, size): as a matrix the kernel takes half the time of a convolution of each channel by itself."""
     rows = np.pad(np.eye(size), ((1, 1), (0, 0)), mode="reflect")

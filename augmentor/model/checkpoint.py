@@ -124,7 +124,8 @@ def load_checkpoint(file: Path) -> tuple[Generator, Card]:
         labels = torch.repeat_interleave(torch.arange(len(card.classes)), torch.tensor(card.bank_sizes))
         empty = torch.zeros(len(labels), card.channels + card.model.with_mask, *card.shape[1:])
         sides = torch.ones(len(labels)) if card.model.condition_on else None  # the weights bring the true ones
-        generator = build_generator(card.model, TrainingLesions(empty, labels, len(card.classes), sides))
+        with torch.random.fork_rng([]):  # the weights that it begins with are drawn, and replaced
+            generator = build_generator(card.model, TrainingLesions(empty, labels, len(card.classes), sides))
         generator.load_state_dict(load_tensors(file))
     except RuntimeError as error:  # weights that are missing, too many, or of another shape; a card that asks too much
         raise _other_version(file) from error

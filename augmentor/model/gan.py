@@ -183,11 +183,13 @@ class Gan:
 
 
 def build_gan(section: ModelSection, lesions: TrainingLesions, seed: int) -> Gan:
-    """Seeded networks for these lesions, with masks and by size where the section says so."""
-    torch.manual_seed(seed)
+    """Seeded networks for these lesions, with masks and by size where the section says so. The caller's random state
+    stays as it is."""
     method = METHODS[section.name]
-    generator = build_generator(section, lesions)
-    discriminator = method.discriminator(section, lesions, _channels(section)[1])
+    with torch.random.fork_rng([]):
+        torch.default_generator.manual_seed(seed)  # weights are drawn on the CPU, and no GPU's state is touched
+        generator = build_generator(section, lesions)
+        discriminator = method.discriminator(section, lesions, _channels(section)[1])
     fast_layout(discriminator)
     return Gan(generator, discriminator, method, int(section.with_mask))
 

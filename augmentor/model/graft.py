@@ -128,6 +128,7 @@ def _coarse(images: Tensor, masks: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # kept for networks that are trained, whoever asks first
 def _smoothing(size: int, device: torch.device) -> Tensor:
     """(size, size): a Gaussian over a row of pixels, borders mirrored."""
     rows = gaussian_filter1d(np.eye(size), _COARSE * size, axis=0, mode="reflect")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import beta
@@ -28,6 +29,11 @@ _TOGETHER = {2: 50, 3: 4}  # images, or volumes, that are aligned at a time: 4 M
 _NEAREST = (16, 4)  # training lesions that an image is aligned with less coarsely, and of these finely
 _PERCENTILE = 1.0
 _LEAST = 0.1  # nearer than this is one picture, however near the real lesions of a set come to each other
+_THIRD = 1 / 3  # of the typical distance: nearer than this is a double
+_GAP = 0.6  # of the next patient's distance, and of the typical one; real sets' nearest come to 0.65 and more of it
+_NAMES = 3  # other patients under whose names a lesion's doubles are looked for
+_OTHERS = 5  # patients beyond a gap that it takes to be one: of three or four, two may well be alike
+_NAMED = 3  # pairs of doubles that a warning names
 WINDOW = 512  # synthetic lesions that another one is compared with
 _MOST_COMPARED = 500
 
@@ -55,16 +61,38 @@ class CopyCheck:
     twins: float | None = None  # nearer than this to another one, by coarse views alone, a synthetic lesion repeats it
     fine: np.ndarray | None = None  # (N, A, P, n): the fine views of the training lesions; without them one stage
     compared: int = 0  # real lesions, of whose distances the threshold is a percentile
+    left_out: int = 0  # real lesions that are doubles of another patient's, whose distances do not count for it
+    doubles: tuple[tuple[int, int], ...] = ()  # the nearest first: rows of training lesions, held-out ones after them
+
+    @property
+    def uncalibrated(self) -> bool:
+        """Whether the threshold is the least that there is: it tells little."""
+        return self.threshold == _LEAST
 
     @property
     def warning(self) -> str | None:
-        """Where the threshold is the least that there is, it tells little."""
-        if self.threshold != _LEAST:
+        """What is wrong with the real lesions that the threshold is measured on; names no files, so may be shared."""
+        return self.warning_with(())
+
+    def warning_with(self, files: Sequence[str]) -> str | None:
+        """`warning` with the files of a few doubles. files: of the training lesions and of the held-out ones after
+        them; none where they are not known."""
+        pairs = [f"{files[one]} and {files[other]}" for one, other in self.doubles[:_NAMED]] if files else []
+        more = f"; {len(self.doubles) - _NAMED} more pairs" if len(self.doubles) > _NAMED else ""
+        named = f" ({'; '.join(pairs)}{more})" if pairs else ""
+        if self.uncalibrated:
+            return (
+                "Lesions of different patients are so near to each other here that only the same picture, moved, "
+                "counts as a near-copy: the set seems to hold doubles under several patients' names, or its patients "
+                f"are not known{named}. Name the patients, or take the doubles out; then fit and expand anew."
+            )
+        if not self.doubles:
             return None
         return (
-            "Lesions of different patients are so near to each other here that only the same picture, moved, counts as "
-            "a near-copy: the set seems to hold doubles under several patients' names, or its patients are not known. "
-            "Name the patients, or take the doubles out; then fit and expand anew."
+            f"{self.left_out} of {self.compared + self.left_out} real lesions are nearly the same as a lesion under "
+            f"another patient's name{named}. They do not count where it is measured how near other patients' lesions "
+            "come to each other. Give both of a pair one patient's name, or take one of them out; then fit and expand "
+            "anew."
         )
 
     @property
@@ -144,17 +172,18 @@ def make_copy_check(training: np.ndarray, patients: Sequence[Hashable], others: 
     distances is the threshold. Synthetic lesions are compared with each other by coarse views alone, so that their
     threshold is a percentile of distances by these. Among more lesions the nearest is nearer by chance: where synthetic
     lesions are compared with 512 others and there are N training lesions, fewer than that, the percentile is N / 512
-    instead.
+    instead. Doubles under other patients' names (see `_doubles`) would lower every limit to their own distance, and are
+    left out of all of this; where lesions of fewer than two patients are left, the threshold is the least.
 
     Raises DataError where there are no two patients.
     """
-    compared: list[tuple[np.ndarray, np.ndarray | None]] = []
+    sides, names = [], np.asarray(patients)
     if others is not None and len(others):
-        compared.append((others, None))
+        sides.append(_Compared(others, len(training) + np.arange(len(others))))
     if len(set(patients)) > 1:
-        names, rows = np.asarray(patients), spread_rows(len(training), _MOST_COMPARED)
-        compared.append((training[rows], names[rows][:, None] == names[None]))
-    if not compared:
+        rows = spread_rows(len(training), _MOST_COMPARED)
+        sides.append(_Compared(training[rows], rows, names[rows][:, None] == names[None]))
+    if not sides:
         raise DataError(
             f"The {len(training)} training lesions are of one patient, and none is held out; how near other patients' "
             "lesions come to each other, and so what a near-copy is, takes a second patient. Add lesions of another "
@@ -162,16 +191,71 @@ def make_copy_check(training: np.ndarray, patients: Sequence[Hashable], others: 
         )
     coarse = CopyCheck(views(training), 0.0, 1.0)
     fine = CopyCheck(coarse.bank, 0.0, 1.0, fine=fine_views(training))
-    apart, coarsely = (np.concatenate([check.distances(*some)[0] for some in compared]) for check in (fine, coarse))
-    share = min(1.0, len(training) / WINDOW)
+    found = [fine.distances(side.images, side.own) for side in sides]
+    apart, nearest = (np.concatenate(part) for part in zip(*found, strict=True))
+    coarsely = np.concatenate([coarse.distances(side.images, side.own)[0] for side in sides])
+    usual = float(np.median(apart))
+    double = np.concatenate([_doubles(fine, names, *each, usual) for each in zip(sides, found, strict=True)])
+    places = np.concatenate([side.places for side in sides])
+    enough = _of_two_patients(places[~double], names)
+    left = ~double if enough else np.ones_like(double)
     return CopyCheck(
         coarse.bank,
-        threshold=_limit(apart, 1.0),
-        typical=float(np.median(apart)),
-        twins=_limit(coarsely, share),
+        threshold=_limit(apart[left], 1.0) if enough else _LEAST,
+        typical=float(np.median(apart[left])),
+        twins=_limit(coarsely[left], min(1.0, len(training) / WINDOW)),
         fine=fine.fine,
-        compared=len(apart),
+        compared=int(left.sum()),
+        left_out=int((~left).sum()),
+        doubles=_pairs(places[double], nearest[double], apart[double]),
     )
+
+
+class _Compared(NamedTuple):
+    """Real lesions (M, C, S, S) that are compared with the training lesions. places: (M,) their rows, held-out ones
+    after the training lesions. own: (M, N) bool, training rows of the same patient; None where there are none."""
+
+    images: np.ndarray
+    places: np.ndarray
+    own: np.ndarray | None = None
+
+
+def _doubles(
+    check: CopyCheck, names: np.ndarray, side: _Compared, found: tuple[np.ndarray, np.ndarray], usual: float
+) -> np.ndarray:
+    """(M,) bool: which lesions lie under another patient's name too, nearly the same.
+
+    names: (N,) of the training lesions' patients. found: (M,) distances to the nearest training lesion of another
+    patient, (M,) its row. usual: the median of all such distances. A lesion is a double where it is nearer than a third
+    of that, or where a gap follows: where it is much nearer than the lesions of the next patient, as two true matches
+    are told from the next best (Lowe 2004, section 7.1), the second, or the third, for there may be several doubles.
+    The one that is nearest to a double is one too. (With too few patients beyond a gap it says nothing.)
+    """
+    apart, nearest = found
+    double = apart < max(_LEAST, _THIRD * usual)
+    rows = np.flatnonzero(apart < _GAP * usual)
+    images, near, row = side.images[rows], apart[rows], nearest[rows]
+    seen = np.zeros((len(rows), len(names)), bool) if side.own is None else side.own[rows]
+    beyond = len(np.unique(names)) - (side.own is not None)
+    for _ in range(min(_NAMES, beyond - _OTHERS) if len(rows) else 0):
+        seen = seen | (names[row][:, None] == names[None])
+        further, row = check.distances(images, seen)
+        double[rows] |= near < _GAP * np.minimum(further, usual)
+        near = further
+    return double | np.isin(side.places, nearest[double])
+
+
+def _of_two_patients(places: np.ndarray, names: np.ndarray) -> bool:
+    """Whether lesions in these places tell of two patients; a held-out one and a training one always do."""
+    training = places[places < len(names)]
+    return len(training) < len(places) or len(set(names[training].tolist())) > 1
+
+
+def _pairs(places: np.ndarray, nearest: np.ndarray, apart: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """(K,) places of doubles, (K,) those of their nearest: the pairs, the nearest first, each once."""
+    order = np.argsort(apart, kind="stable")
+    pairs = np.sort(np.column_stack([places, nearest])[order], axis=1)
+    return tuple(dict.fromkeys((int(one), int(other)) for one, other in pairs))
 
 
 def _limit(distances: np.ndarray, share: float) -> float:

@@ -65,6 +65,7 @@ def _doubled(images: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=4)
+@torch.inference_mode(False)  # kept for networks that are trained, whoever asks first
 def _doubling(size: int, device: torch.device, for_linear: bool) -> Tensor:
     """(2 * size, size): doubles the resolution of a row without loss, by zeros above its DCT-II coefficients.
 
@@ -96,7 +97,8 @@ def enlarge(control: Tensor, size: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # kept for networks that are trained, whoever asks first
 def _enlarging(points: int, size: int, device: torch.device) -> Tensor:
     """(size, points): a row of control points to a smooth row. As a matrix it takes a fifth of torch's own time."""
-    each = torch.eye(points, device=device)[None, None]
+    each = torch.eye(points, dtype=torch.float32, device=device)[None, None]
     return F.interpolate(each, size=(size, points), mode="bicubic", align_corners=False)[0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from augmentor.data.faults import require_readable
 from augmentor.data.images import read_image
 from augmentor.data.inspection import Inspection
 from augmentor.data.lesions import Lesions
+from augmentor.data.patients import patient_key
 from augmentor.errors import DataError, ShortfallError, UsageError
 from augmentor.expansion.screen import synthesise
 from augmentor.recipe import ScreenLevel
@@ -68,10 +70,14 @@ def _require_dtype(found: Inspection, run: Run) -> None:
 
 
 def _require_unseen(lesions: Lesions, run: Run) -> None:
-    for column, told in (("content", "images"), ("patient", "patients")):
-        both = sorted((set(lesions.table[column]) & set(run.training.table[column])) - {""})
-        if both:
-            rows = lesions.table[lesions.table[column].isin(both)]
+    alike: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+        ("content", "images", str),
+        ("patient", "patients", patient_key),
+    )
+    for column, told, key in alike:
+        known = {key(value) for value in run.training.table[column].unique()} - {""}
+        rows = lesions.table[lesions.table[column].map(key).isin(known)]
+        if len(rows):
             raise DataError(
                 f"{lesions.source}: {len(rows)} of {len(lesions)} lesions have {told} that {run.folder.name} was "
                 f"trained on, for example {rows['path'].iloc[0]} (patient {rows['patient'].iloc[0]}). A reading shows "

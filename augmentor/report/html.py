@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from augmentor.arguments import expand_home
 from augmentor.files import require_own, write_atomically, write_table
 from augmentor.reading.page import page_templates
 from augmentor.report.blocks import Block, Section
@@ -31,7 +32,7 @@ def report(folders: Sequence[Path], out: Path) -> Path:
     holds anything else than a report; and where OUT is no folder of a `fit`, `benchmark` and so on itself, and has a
     page, picture or table that no report has left there.
     """
-    out, given = Path(out), [Path(folder) for folder in folders]
+    out, *given = (expand_home(Path(folder)) for folder in (out, *folders))
     sources = find_sources(given)
     if out.resolve() not in [folder.resolve() for folder in given]:
         require_own(out, OWN)

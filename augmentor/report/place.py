@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from augmentor.errors import UsageError
-from augmentor.files import require_folder
+from augmentor.files import alone_in, part_in, require_folder
 
 PAGE = "report.html"
 DRAWN = ("figures", "tables")
-_PART = ".report.part"
-OWN = (PAGE, *DRAWN, _PART)
+_PART = "report"
+OWN = (PAGE, *DRAWN, f".{_PART}")
 # What templates/page.html says of a report, so that the next one knows what this one left.
 _OURS = '<meta name="generator" content="augmentor '
 _FILE = re.compile(r'<meta name="file" content="((?:figures|tables)/[^"/\\]+\.(?:png|csv))">')
@@ -52,19 +51,27 @@ def require_ours(out: Path) -> None:
 
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """A folder for a report, which takes the place of the one in `out` when all of it is written, page and files."""
-    there = out.exists()
-    part = out / _PART if there else out.with_name(f".{out.name}.part")  # on the same disk
-    shutil.rmtree(part, ignore_errors=True)  # of one that was cut short
-    part.mkdir(parents=True)
-    try:
+    """A folder for a report, which takes the place of the one in `out` when all of it is written, page and files.
+
+    Where several processes do so at once, the report of the one that ends last stays, whole.
+    """
+    there, place = out.exists(), out.absolute()
+    with part_in(place, _PART) if there else part_in(place.parent, place.name) as part:  # on the same disk
         yield part
-        if there:
-            _move(part, out)
-        else:
-            part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if there or not _renamed(part, out):
+            with alone_in(out):
+                _move(part, out)
+
+
+def _renamed(part: Path, out: Path) -> bool:
+    """Whether `out` was still free."""
+    try:
+        part.rename(out)
+    except OSError:
+        if not out.is_dir():
+            raise
+        return False
+    return True
 
 
 def _move(part: Path, out: Path) -> None:

@@ -129,17 +129,25 @@ def _told_by_first(progress: Progress | None) -> Progress:
 
 
 def _complete(under_way: UnderWay, latest: bool, progress: Progress) -> Run:
-    train(under_way, progress)
     run = under_way.run
+    if told := under_way.monitor.warning(run.training.paths, run.held_out.paths):
+        progress.say(f"Warning: {told}")
+    train(under_way, progress)
     lead(under_way.trainer.fabric, lambda: _finish(under_way))
     if latest and is_first() and not point_latest_to(run):
         progress.say(f"Warning: runs/latest could not be set. Name this run with --run {shlex.quote(str(run.folder))}.")
     if under_way.halted:  # in its last step or snapshot: whoever fits several must not begin the next
-        raise InterruptedFitError(
-            f"Interrupted as the run in {run.folder} ended; it is complete. `augmentor report` makes its page, "
-            f"`augmentor expand --run {shlex.quote(str(run.folder))}` goes on."
-        )
+        raise interrupted_when_complete(run)
     return run
+
+
+def interrupted_when_complete(run: Run) -> InterruptedFitError:
+    """What a Ctrl-C is told that came after the last step."""
+    folder = shlex.quote(str(run.folder))
+    return InterruptedFitError(
+        f"Interrupted as the run in {run.folder} ended; it is complete. `augmentor report {folder}` makes its page, "
+        f"`augmentor expand --run {folder}` goes on."
+    )
 
 
 def _finish(under_way: UnderWay) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,7 @@ class Monitor:
         if held_out:
             self._classes = np.intersect1d(self._classes, held_out.labels)
         others = self._pictures(held_out.images) if held_out else None
+        self._rows = rows
         self._copies = make_copy_check(self._pictures(train.images[rows]), patients[rows].tolist(), others)
         self._at_start: np.ndarray | None = None  # which lesions were near-copies before training
 
@@ -76,6 +78,10 @@ class Monitor:
 
     def _features(self, images: Tensor) -> np.ndarray:
         return texture_features(self._pictures(images))
+
+    def warning(self, training: Sequence[str], held_out: Sequence[str]) -> str | None:
+        """What is wrong with the real lesions that tell what a near-copy is (see `CopyCheck`), by their files."""
+        return self._copies.warning_with([*(training[row] for row in self._rows), *held_out])
 
     def floor(self) -> dict[str, float | None]:
         """mmd and coverage that the real training lesions themselves reach against the held-out ones."""

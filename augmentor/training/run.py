@@ -155,7 +155,8 @@ def new_folder(out: Path | None) -> Path:
                 f"{folder}: holds a fit that was cut short before its first snapshot. Remove the folder if none is at "
                 "work, or give another --out."
             )
-    require_empty(folder, "Add --resume to go on with the run in it")
+    unfinished = Run(folder).resumable
+    require_empty(folder, "Add --resume to go on with the run in it" if unfinished else "Empty it")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -221,12 +222,15 @@ def as_run(run: Run | Path) -> Run:
 
 
 def point_latest_to(run: Run) -> bool:
-    """runs/latest -> this run (a link; replaced in one step). False where the system or the folder allows no link."""
+    """runs/latest -> this run (a link; replaced in one step). False where the system or the folder allows no link that
+    leads there."""
     part = RUNS / f".latest-{os.getpid()}"
     try:
         RUNS.mkdir(exist_ok=True)
         part.unlink(missing_ok=True)
-        part.symlink_to(os.path.relpath(run.folder, RUNS), target_is_directory=True)
+        part.symlink_to(os.path.relpath(run.folder.resolve(), RUNS.resolve()), target_is_directory=True)
+        if not part.samefile(run.folder):
+            raise OSError(f"{part} does not lead to {run.folder}")
         if sys.platform == "win32":  # where a link to a folder is not replaced in one step
             (RUNS / "latest").unlink(missing_ok=True)
         part.replace(RUNS / "latest")

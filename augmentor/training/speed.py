@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import harmonic_mean
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from augmentor.arguments import checked
 from augmentor.model.convolution import Convolution
 from augmentor.model.gan import build_gan, resolve
 from augmentor.model.lesions import TrainingLesions
@@ -69,13 +71,16 @@ class _Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def measure_speed(size: int = 64, rounds: int = 9, device: str = "auto", progress: Progress | None = None) -> Speed:
+@checked
+def measure_speed(
+    size: int = 64, rounds: Annotated[int, Field(ge=1)] = 9, device: str = "auto", progress: Progress | None = None
+) -> Speed:
     """Times the networks in turn, `rounds` times, on made-up lesions; what they did in all the time that it took.
 
     On a machine that others share the speed changes from second to second, by half where its convolutions do by a
     third. Networks timed in turn meet the same of it: ratios of the fastest rounds scatter by twice as much.
 
-    Raises UsageError where the device is missing.
+    Raises UsageError where the device is missing, and for fewer rounds than 1.
     """
     progress = progress or Progress()
     default, textbook = _trainer("cgan", size, device), _trainer("plain-dcgan", size, device, "32-true")

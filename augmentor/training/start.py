@@ -80,6 +80,10 @@ def resume(folder: Path, device: DeviceName | None, held: ExitStack) -> UnderWay
     under_way = set_up(run, recipe, fabric)
     try:
         under_way.trainer.restore(load_tensors(run.state))
+    except UsageError as error:
+        raise UsageError(
+            f"{run.state}: the state to go on from is damaged. Remove the folder {run.folder} and start again."
+        ) from error
     except RuntimeError as error:  # weights that are missing, too many, or of another shape
         raise UsageError(
             f"{run.folder}: was begun by another version of augmentor, with other networks. Start a new run."

@@ -245,6 +245,17 @@ def test_an_output_folder_with_files_is_refused_before_anything_is_fitted(tmp_pa
     assert [f.name for f in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
+def test_a_folder_in_which_one_was_killed_as_it_began_is_taken(tmp_path, monkeypatch):
+    """After its lock and before its recipe, or in the middle of it."""
+    out, begun = tmp_path / "out", []
+    out.mkdir()
+    for name in (".lock", "benchmark.toml.0123456789abcdef.part"):
+        (out / name).touch()
+    monkeypatch.setattr(benchmarking, "_complete", lambda started, _: begun.append(started.out))
+    benchmark(write_set(tmp_path / "lesions"), tiny_recipe(), out)
+    assert begun == [out]
+
+
 def test_the_four_verbs_of_the_readme(tmp_path, monkeypatch):
     """The Python example of the README, at a size for a test."""
     monkeypatch.chdir(tmp_path)

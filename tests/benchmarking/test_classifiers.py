@@ -239,3 +239,13 @@ def test_the_paper_cnn_pools_before_it_rectifies_without_a_difference():
     for i in (0, 3, 6):
         as_published = layers[i + 1](layers[i](as_published).relu())
     assert torch.equal(torch.nn.Sequential(*layers[9:])(as_published), network(images))
+
+
+def test_a_training_leaves_the_callers_random_state_and_does_not_depend_on_it():
+    said = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        said.append(trained("paper-cnn", DATA, steps=3).predict(IMAGES))  # it has dropout
+        assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(*said)

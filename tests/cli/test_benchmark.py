@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
         (("--arms", "real,real"), ["real, real: name each once"]),
         (("--classifiers", "resnet"), ["--classifiers", "'densenet'", "'resnet'"]),
         (("--folds", "1"), ["--folds", "1"]),
-        (("--factor", "0.5"), ["--factor", "0.5"]),
+        (("--factor", "0.5"), ["--factor", "factor 0.5 must be 1 or more", "three times its real size"]),
         (("--factor", "2,5"), ["--factor", "'2,5' is not a valid number", "Write 2.5."]),
         (("--size", "30"), ["--size", "multiple of 4", "30"]),
     ],

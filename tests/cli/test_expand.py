@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--factor", "many"), ["--factor", "'many'"]),
+        (("--factor", "many"), ["--factor", "'many'", "neither a number nor `auto`"]),
         (("--factor", "2,5"), ["--factor", "'2,5'", "Write 2.5."]),
         (("--screen", "loose"), ["--screen", "'loose'", "'strict'"]),
         (("--factor", "auto", "--classifier", "magic"), ["--classifier magic", "densenet"]),

@@ -1,11 +1,14 @@
 """`fit` held wrong: exit code 2, and a message with the value, the rule and the next step."""
 
 import json
+import os
 import shlex
+from pathlib import Path
 
 import pytest
 
 from augmentor.cli.show import show_fit
+from augmentor.errors import UsageError
 from augmentor.training.run import Run
 from tests.cli.files import contents, noise, save
 
@@ -107,3 +110,33 @@ def test_the_command_that_comes_next_can_be_copied(capsys, tmp_path):
     show_fit(Run(folder), folder / "report.html")
     following = shlex.split(capsys.readouterr().out.partition("Next: ")[2])
     assert following == ["augmentor", "expand", "--run", str(folder), "--factor", "3"]
+
+
+def test_data_behind_a_link_that_can_move_are_recorded_where_they_lie(augmentor, lesion_folder, tmp_path, monkeypatch):
+    """What is recorded names the lesions that were fitted, wherever the link leads later."""
+    recorded = []
+
+    def fit(_lesions, recipe, *_arguments, **_options):
+        recorded.append(recipe.data.path)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("augmentor.training.fit.fit", fit)
+    Path("latest").symlink_to(lesion_folder)
+    (tmp_path / "runs").symlink_to(lesion_folder.parent)
+    for data in ("latest", tmp_path / "runs" / lesion_folder.name, lesion_folder):
+        assert augmentor("fit", "--data", data).says("enough")
+    assert recorded == [str(lesion_folder.resolve())] * 3
+    given = os.path.relpath(lesion_folder)
+    assert augmentor("fit", "--data", given).says("enough")
+    assert recorded[-1] == given
+
+
+def test_ctrl_c_while_the_page_is_made_says_what_goes_on(augmentor, lesion_folder, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("augmentor.report.html.report", stopped)
+    monkeypatch.setattr("augmentor.training.fit.fit", lambda *_, **__: Run(Path("runs/mine").absolute()))
+    outcome = augmentor("fit", "--data", lesion_folder, "--kimg", "0.1")
+    assert outcome.code == 130
+    assert outcome.says("it is complete", "`augmentor report", "`augmentor expand --run", "runs/mine")

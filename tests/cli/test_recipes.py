@@ -68,6 +68,15 @@ def test_another_folder_changes_nothing_else_of_a_recipe(augmentor, tmp_path, mo
     assert there.model_dump() == here.model_dump() | {"out": str(tmp_path / "there")}
 
 
+def test_quick_judges_a_tenth_of_the_lesions(augmentor, tmp_path, monkeypatch):
+    judged = []
+    monkeypatch.setattr("augmentor.pipeline.run_recipe", lambda *given: judged.append(given[3]) or Outcome(tmp_path))
+    (tmp_path / "recipe.toml").write_text('[data]\npath = "lesions"\n')
+    for options in ((), ("--quick",)):
+        augmentor("run", tmp_path / "recipe.toml", *options)
+    assert judged == [200, 20]
+
+
 def test_a_recipe_that_only_draws_says_what_it_drew_and_that_it_is_there(augmentor, tmp_path):
     (tmp_path / "draw.toml").write_text('steps = ["phantom"]\n[phantom]\npatients = 3\nper_class = 3\nsize = 16\n')
     out = tmp_path / "Meine Läsionen"

@@ -9,8 +9,10 @@ from augmentor.data.lesions import make_lesions
 from augmentor.data.preparing import prepare
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError
-from augmentor.recipe import Recipe
+from augmentor.recipe import Recipe, TrainingSection
 from tests.data.small_sets import picture, sound, write
+
+NOBODY = TrainingSection(holdout=0)
 
 
 def test_a_sound_set_is_counted_and_has_no_problems(lesion_folder):
@@ -43,23 +45,23 @@ def test_masks_that_a_fit_would_refuse_are_warned_of(tmp_path):
     whole = np.full((16, 16), 255, np.uint8)
     lesions = masked(tmp_path, whole, np.zeros((16, 16), np.uint8), np.ones((12, 12), np.uint8), "gone.png")
     told = []
-    found = inspect(lesions, lambda done, _note: told.append(done), holds_out=False)
+    found = inspect(lesions, lambda done, _note: told.append(done), training=NOBODY)
     assert told == [1, 2, 3, 4]
     assert not found.problems
     assert found.warnings[0] == "A fit --with-mask would be refused:"
     assert [w for w in ("no pixel is set", "(12, 12)", "no such file") if not any(w in x for x in found.warnings)] == []
     assert len(found.warnings) == 4
-    assert not inspect(lesions, masks=False, holds_out=False).warnings
+    assert not inspect(lesions, masks=False, training=NOBODY).warnings
     without = Recipe().with_options(training={"holdout": 0})
     assert not prepare(lesions, without).warnings[:-1]  # beside that of the images' size
 
 
 def test_a_lesion_without_a_mask_is_warned_of_where_others_have_one(tmp_path):
     whole = np.full((16, 16), 255, np.uint8)
-    (_, missing) = inspect(masked(tmp_path, whole, whole, None, None), holds_out=False).warnings
+    (_, missing) = inspect(masked(tmp_path, whole, whole, None, None), training=NOBODY).warnings
     assert "2 of 4 lesions have no mask" in missing
-    assert not inspect(masked(tmp_path, None, None, None, None), holds_out=False).warnings
-    assert not inspect(masked(tmp_path, whole, whole, whole, whole), holds_out=False).warnings
+    assert not inspect(masked(tmp_path, None, None, None, None), training=NOBODY).warnings
+    assert not inspect(masked(tmp_path, whole, whole, whole, whole), training=NOBODY).warnings
 
 
 def test_many_refused_masks_are_told_by_their_first(tmp_path):

@@ -2,6 +2,7 @@ import shlex
 
 import pytest
 
+from augmentor.data.class_folders import read_class_folders
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError
 from tests.data.written import column, touch
@@ -254,3 +255,28 @@ def test_scans_beside_their_masks_are_no_classes(tmp_path):
         touch(tmp_path, f"{folder}/p1_1.png", f"{folder}/p2_1.png")
     with pytest.raises(DataError, match=r"imagesTr and labelsTr are no classes.* augmentor extract --data"):
         read_lesions(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["T1.nii.gz", "FLAIR.nii.gz"], True),
+        (["scan.nii.gz"], True),
+        (["day0/scan.nii", "day9/mri.nii"], True),
+        (["0.png", "1.png", "12.png"], False),
+        (["img_1.png", "img_2.png"], False),
+    ],
+)
+@pytest.mark.parametrize("folders", [2, 3, 11])
+def test_folders_that_hold_the_same_names_are_told_to_look_like_patients(tmp_path, names, folders, told):
+    touch(tmp_path, *[f"{n:02}/{name}" for n in range(folders) for name in names])
+    _, notes = read_class_folders(tmp_path)
+    if not told or folders < 3:
+        assert not any("look like" in note for note in notes)
+        return
+    assert notes[0].startswith(f"The {folders} folders of {tmp_path.name} (00, 01, 02")
+    assert "look like patients" in notes[0]
+    assert f"augmentor extract --data {tmp_path}" in notes[0]
+    assert not read_class_folders(tmp_path, sure=True)[1]
+    touch(tmp_path, "00/another.png")
+    assert not any("look like" in note for note in read_class_folders(tmp_path)[1])

@@ -8,9 +8,11 @@ from PIL import Image
 from augmentor.data.check import inspect
 from augmentor.data.faults import require_alike, require_readable
 from augmentor.data.lesions import make_lesions
+from augmentor.data.preparing import prepare
 from augmentor.data.splits import holdout
 from augmentor.data.windows import RECORD
 from augmentor.errors import DataError
+from augmentor.recipe import Recipe, TrainingSection
 from tests.data.small_sets import picture, sound, write
 
 
@@ -137,7 +139,7 @@ def test_a_class_of_which_a_fit_has_one_patient_left_is_warned_of(tmp_path, pati
     """`holdout` then leaves one patient, of whose single lesion no other can be made."""
     rows = [(label, f"{label}{n}", picture(ord(label) * 10 + n)) for label in "ab" for n in range(patients)]
     lesions = write(tmp_path, *rows)
-    found = few_patients_told(lesions, holds_out=held_out)
+    found = few_patients_told(lesions, training=TrainingSection(holdout=0.2 * held_out))
     assert bool(found) is told
     left = lesions.rows(holdout(lesions, 0.2 * held_out, 0)[0]).per_class()["patients"].min()
     assert bool(left == 1) is told
@@ -221,3 +223,117 @@ def test_images_that_differ_in_kind_are_refused_with_the_set_and_every_differenc
         f"{tmp_path}: Mixed channel counts: 3 of 1, 1 of 3",
         f"{tmp_path}: Mixed dtypes: 3 of uint8, 1 of uint16",
     ]
+
+
+def of_patients(folder, **classes):
+    """A lesion for each word: the patient and, behind a slash, the split; one with an image of its own."""
+    rows = []
+    for name, words in classes.items():
+        for word in words.split():
+            patient, _, split = word.partition("/")
+            rows.append((name, patient, picture(len(rows)), {"split": split}))
+    return write(folder, *rows)
+
+
+def refused_by_fit(lesions, share=0.2):
+    """What a fit of them is refused for before anything is trained."""
+    recipe = Recipe().with_options(training={"holdout": share})
+    try:
+        ready = prepare(lesions, recipe)
+        train, held = holdout(ready.lesions, share, ready.recipe.training.seed)
+    except DataError as error:
+        return error.problems
+    assert ready.lesions.rows(train).classes == lesions.classes
+    assert share == 0 or len(held)
+    return []
+
+
+SPLITS = [
+    ("p q r", "s t u", []),
+    ("p q/test r/test", "s t u", ["'a' has 1 patient to train on (2 more in test)"]),
+    ("p/test q/test", "s t u/val", ["'a' has no patient to train on (2 in test)"]),
+    ("p/val q/test", "s t u", ["'a' has no patient to train on (1 in val, 1 in test)"]),
+    ("p/val", "s", ["'a' has no patient to train on (1 in val)"]),
+    ("p q/val r/test", "s t/val", []),
+    ("p", "q/test r/test", ["'a' has 1 patient (1 image)", "'b' has no patient to train on (2 in test)"]),
+    ("p/test q/test", "s/test t/test", ["'a' has no patient", "'b' has no patient"]),
+    ("p q", "p q", []),
+    ("p q r/test", "p s/test t/test", ["'b' has 1 patient to train on (2 more in test)"]),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "told"), SPLITS)
+def test_check_and_fit_agree_on_the_patients_that_a_split_leaves_to_train_on(tmp_path, first, second, told):
+    lesions = of_patients(tmp_path, a=first, b=second)
+    found = inspect(lesions)
+    assert [some in line for some, line in zip(told, found.problems, strict=True)] == [True] * len(told)
+    assert refused_by_fit(lesions) == found.problems
+
+
+@pytest.mark.parametrize("share", [0, 0.2])
+@pytest.mark.parametrize("seed", range(25))
+def test_check_says_of_random_sets_what_a_fit_does(tmp_path, seed, share):
+    """Patients of several classes and splits, doubles among them."""
+    draw = np.random.default_rng(seed)
+    sides = {
+        f"p{n}": draw.choice(["", "train", "val", "test"], p=[0.4, 0.3, 0.1 * (seed % 3), 0.3 - 0.1 * (seed % 3)])
+        for n in range(9)
+    }
+    rows = [
+        ("abc"[draw.integers(3)], name, picture(draw.integers(20)), {"split": side})
+        for name, side in sides.items()
+        for _ in range(draw.integers(1, 3))
+    ]
+    lesions = write(tmp_path, *rows)
+    found = inspect(lesions, training=TrainingSection(holdout=share))
+    assert found.as_dict()["usable"] == (not refused_by_fit(lesions, share))
+
+
+def test_patients_whom_no_cut_can_divide_are_told_by_check(tmp_path):
+    """Three patients own two of three classes each: whoever is held out, a class lacks on one side."""
+    lesions = of_patients(tmp_path, a="p q", b="q r", c="p r")
+    (told,) = inspect(lesions).problems
+    assert "No split by patient holds out 20% and keeps every class on both sides" in told
+    assert refused_by_fit(lesions) == [told]
+    assert not inspect(lesions, training=TrainingSection(holdout=0)).problems
+
+
+def test_two_patients_of_one_image_count_as_one(tmp_path):
+    lesions = write(tmp_path, ("a", "p", picture(1)), ("a", "q", picture(1)), *sound("b"))
+    (told,) = inspect(lesions).problems
+    assert "Class 'a' has 1 patient (2 images, patients who share an image count as one)" in told
+    assert refused_by_fit(lesions) == [told]
+
+
+def test_without_held_out_patients_a_class_of_one_is_warned_of_and_a_set_of_one_refused(tmp_path):
+    nobody = TrainingSection(holdout=0)
+    lesions = of_patients(tmp_path, a="p", b="q r")
+    assert not inspect(lesions, training=nobody).problems
+    (told,) = few_patients_told(lesions, training=nobody)
+    assert "Class 'a' has 1 patient to train on" in told
+    (told,) = inspect(of_patients(tmp_path, a="p", b="p"), training=nobody).problems
+    assert "are of one patient, and none is held out" in told
+    (told,) = inspect(of_patients(tmp_path, a="p/test", b="q r"), training=nobody).problems
+    assert "a fit trains on every class. Make training rows" in told
+
+
+def test_a_benchmark_draws_its_sides_itself_and_asks_for_two_patients_a_class(tmp_path):
+    lesions = of_patients(tmp_path, a="p q/test", b="r/val s/val")
+    assert inspect(lesions).problems
+    assert not inspect(lesions, fitted=False).problems
+    (told,) = inspect(of_patients(tmp_path, a="p", b="q r"), fitted=False).problems
+    assert "a benchmark tests on other patients than it trains on" in told
+
+
+@pytest.mark.parametrize("count", [5, 6])
+def test_many_classes_of_two_patients_are_told_in_one_warning(tmp_path, count):
+    lesions = of_patients(tmp_path, **{f"c{n}": f"p{n} q{n}" for n in range(count)}, plenty="x y z")
+    told = [line for line in inspect(lesions).warnings if "2 patients" in line]
+    if count == 5:
+        assert [line.partition(" has 2 patients, of whom")[0] for line in told] == [f"Class 'c{n}'" for n in range(5)]
+    else:
+        (line,) = told
+        assert line.startswith(
+            "6 classes ('c0', 'c1', 'c2', 'c3', 'c4', ...) have 2 patients each, of whom a fit holds"
+        )
+        assert "Give each 3 patients or more, or fit with --holdout 0." in line

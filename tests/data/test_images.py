@@ -246,6 +246,14 @@ def test_a_row_of_an_npz_is_an_image(tmp_path, name, shape):
     same(found, images[2][None] if len(shape) == 3 else images[2].transpose(2, 0, 1))
 
 
+def test_an_npz_that_was_written_again_is_read_again(tmp_path):
+    for seed in (0, 1):
+        images = np.random.default_rng(seed).integers(0, 256, (4, 12, 20)).astype(np.uint8)
+        np.savez(tmp_path / "set.npz", train_images=images)
+        os.utime(tmp_path / "set.npz", (seed, seed))
+        same(read_image(f"{tmp_path / 'set.npz'}#train_images/2").pixels, images[2][None])
+
+
 def test_foreign_byte_order_becomes_native(tmp_path):
     pixels = texture("uint16")
     Image.frombytes("I;16B", (20, 12), pixels.astype(">u2").tobytes()).save(tmp_path / "lesion.tif")

@@ -1,7 +1,10 @@
 import json
 
+import pytest
+
 from augmentor.data.check import inspect
 from augmentor.data.inspection import class_counts
+from augmentor.data.lesions import make_lesions
 from tests.data.small_sets import picture, sound, write
 
 
@@ -25,3 +28,13 @@ def test_classes_are_counted_by_images_and_patients(tmp_path):
     counted = class_counts(lesions)
     assert counted == {"a": {"images": 2, "patients": 2}, "b": {"images": 2, "patients": 1}}
     assert json.loads(json.dumps(counted)) == counted
+
+
+@pytest.mark.parametrize("synthetic", [0, 1, 5])
+def test_synthetic_lesions_are_no_patients_of_their_own(tmp_path, synthetic):
+    paths, labels, patients = [f"{n}.png" for n in range(4 + 2 * synthetic)], list("aabb"), list("pqrs")
+    columns = {"path": paths, "label": labels + ["a", "b"] * synthetic, "patient": patients + [""] * 2 * synthetic}
+    origin = ["real"] * 4 + ["synthetic"] * 2 * synthetic
+    lesions = make_lesions(columns | {"origin": origin}, tmp_path)
+    assert class_counts(lesions) == {c: {"images": 2 + synthetic, "patients": 2} for c in "ab"}
+    assert inspect(lesions).as_dict()["lesions"] == {"images": len(paths), "patients": 4}

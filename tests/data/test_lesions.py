@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from augmentor.data.lesions import COLUMNS, load_lesions, make_lesions
+from augmentor.data.lesions import COLUMNS, Lesions, load_lesions, make_lesions
 from augmentor.errors import DataError, UsageError
 
 
@@ -117,3 +120,34 @@ def test_a_table_of_an_earlier_version_has_the_columns_that_came_later_empty(tmp
     read = load_lesions(tmp_path / "old.csv")
     assert tuple(read.table.columns) == COLUMNS
     assert read.table.equals(lesions.table)
+
+
+def test_sets_joined_in_pandas_are_at_most_as_many_each_once(tmp_path):
+    one, other = (make(tmp_path / name, "a" * 30 + "b" * 30).table for name in "xy")
+    other["path"] = "/y" + other["path"]
+    joined = Lesions(pd.concat([one, other]), tmp_path)
+    few = joined.at_most(12)
+    assert few.counts() == {"a": 12, "b": 12}
+    assert len(set(few.paths)) == 24
+    assert few.paths == Lesions(pd.concat([one, other], ignore_index=True), tmp_path).at_most(12).paths
+
+
+def test_cells_that_are_no_text_become_it(tmp_path):
+    table = make(tmp_path, "ab").table
+    odd = table.assign(path=[Path("/x/0.png"), Path("/x/1.png")], patient=[7, 8], fold=[1, 2], mask=[None, np.nan])
+    made = Lesions(odd, tmp_path).table
+    pd.testing.assert_frame_equal(made, table.assign(patient=["7", "8"], fold=["1", "2"], mask=["", ""]))
+    assert odd["patient"].tolist() == [7, 8]  # the caller's own table
+
+
+@pytest.mark.parametrize("kind", ["str", "object"])
+def test_a_table_of_text_stays_as_it_is(tmp_path, kind):
+    table = make(tmp_path, "ab").table.astype(kind)
+    assert Lesions(table, tmp_path).table is table
+
+
+def test_a_class_of_synthetic_lesions_alone_has_no_patient(tmp_path):
+    lesions = make(tmp_path, "aab", ["p", "", ""], origin=["real", "synthetic", "synthetic"])
+    assert lesions.per_class()["patients"].to_dict() == {"a": 1, "b": 0}
+    assert lesions.per_class()["images"].to_dict() == {"a": 2, "b": 1}
+    assert lesions.patients == 1

@@ -1,10 +1,19 @@
+from dataclasses import replace
+
 import nibabel
 import numpy as np
 import pytest
 from PIL import Image
 
 from augmentor.data.lesions import make_lesions
-from augmentor.data.masks import from_channel, load_mask_channels, read_mask, to_channel
+from augmentor.data.masks import (
+    from_channel,
+    load_mask_channels,
+    read_mask,
+    to_channel,
+    without_masks,
+    without_masks_in_fit,
+)
 from augmentor.data.writing import write_image
 from augmentor.errors import DataError
 
@@ -189,3 +198,21 @@ def test_a_mask_of_which_nothing_is_left_is_told(tmp_path):
     path, image = write_pair(tmp_path, "speck", speck)
     with pytest.raises(DataError, match="nothing of it is left at 16"):
         read_mask(path, image, 16)
+
+
+@pytest.mark.parametrize(("empty", "told"), [(1, "that cell"), (2, "these cells"), (3, "")])
+def test_where_masks_are_named_but_for_some_the_cells_are_to_be_filled(tmp_path, empty, told):
+    named = ["" if n < empty else "mask.png" for n in range(3)]
+    lesions = replace(set_of(tmp_path, named, ["0.png", "1.png", "2.png"]), columns={"mask": "seg"})
+    message = without_masks(lesions)
+    assert f"{empty} of 3 lesions have no mask (for example 0.png)" in message
+    assert (f"Fill in {told} of the column 'seg', leave the row" in message) == bool(told)
+    assert ("Give a column `mask`, or fit without" in message) == (not told)
+
+
+def test_test_lesions_need_no_mask_for_a_fit(tmp_path):
+    lesions = set_of(tmp_path, ["", "mask.png", ""], ["0.png", "1.png", "2.png"])
+    for split, told in ((["test", "", "test"], ""), (["test", "train", "val"], "1 of 2 lesions have no mask")):
+        of_fit = without_masks_in_fit(replace(lesions, table=lesions.table.assign(split=split)))
+        assert told in of_fit
+        assert bool(of_fit) == bool(told)

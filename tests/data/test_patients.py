@@ -13,6 +13,9 @@ SPELLINGS = [
     "Müller\u00a07",
     unicodedata.normalize("NFD", "Müller 7"),
     "Müller\t7",
+    "M\u00fcl\u200bler 7",
+    "\ufeffMu\u200d\u0308ller 7",
+    "M\u00fcller\u200e 7\u00ad",
 ]
 SEVERAL = ["MRN7", "MRN 7", "MRN8", "12", "012", "12.0", "1-2", "Muller 7", "müller 7"]
 
@@ -29,6 +32,13 @@ def test_case_blanks_and_the_encoding_of_letters_tell_no_two_patients_apart():
 
 def test_everything_else_does():
     assert len({patient_key(name) for name in SEVERAL}) == len(SEVERAL)
+
+
+def test_a_name_that_can_not_be_seen_is_none():
+    lesions = lesions_of(["\u200b", " \ufeff", "p1"])
+    assert lesions.table["patient"].tolist() == ["image:0.png", "image:1.png", "p1"]
+    (told,) = lesions.warnings
+    assert "No patient is known for 2 of 3 images" in told
 
 
 @pytest.mark.parametrize("known", ["image:", "dicom:"])
@@ -59,7 +69,13 @@ def test_names_without_such_spellings_stay_as_they_are_and_nothing_is_told():
     assert not [told for told in lesions.warnings if "No patient is known" not in told]
 
 
-@pytest.mark.parametrize("names", [["12", "012"], ["12", "12.0"], ["P01", "P1"], ["MRN7", "MRN 7"]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        *(["12", "012"], ["12", "12.0"], ["P01", "P1"], ["MRN7", "MRN 7"]),
+        *(["MRN-7", "MRN7"], ["MRN_7", "MRN.7"], ["MRN-07", "mrn 7"], ["a.b", "ab"], ["p_1.0", "P-01"]),
+    ],
+)
 def test_names_that_may_be_of_one_patient_count_as_several_and_are_told(names):
     lesions = lesions_of([*names, "99"])
     assert lesions.table["patient"].tolist() == [*names, "99"]

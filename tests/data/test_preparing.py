@@ -135,3 +135,12 @@ def test_lesions_of_other_dimensions_than_are_asked_for_are_refused(tmp_path, di
     lesions = read_lesions(tmp_path, patient_pattern="<patient>")
     with pytest.raises(DataError, match=f"and {asked} spatial dimensions are asked for. Give --spatial-dims {dims}"):
         prepare(lesions, Recipe().with_options(model={"spatial_dims": asked, "size": 16}))
+
+
+def test_check_and_fit_count_the_lesions_without_a_mask_alike(tmp_path):
+    lesions = write(tmp_path, *[(c, f"{c}{n}", picture(ord(c) * 10 + n)) for c in "ab" for n in range(4)])
+    lesions = replace(lesions, table=lesions.table.assign(mask=[""] + [str(tmp_path / "gone.png")] * 7))
+    with pytest.raises(DataError, match="1 of 8 lesions have no mask") as refused:
+        prepare(lesions, Recipe().with_options(model={"with_mask": True}))
+    assert refused.value.problems[0] in inspect(lesions).warnings
+    assert prepare(lesions, Recipe())

@@ -19,6 +19,26 @@ def test_patients_of_a_folder(lesion_folder):
     assert not lesions.warnings
 
 
+@pytest.mark.parametrize("unused", [[], ["who"], ["who", "site", "age"]])
+def test_where_no_column_is_of_patients_those_that_are_not_used_are_told(tmp_path, unused):
+    touch(tmp_path, "1.png", "2.png")
+    more = "".join(f",{name}" for name in unused)
+    file = write_csv(
+        tmp_path / "t.csv", f"path,label{more}\n1.png,a{',x' * len(unused)}\n2.png,b{',y' * len(unused)}\n"
+    )
+    (told,) = read_lesions(file).warnings
+    names = f" (not used: {', '.join(unused)})" if unused else ""
+    assert told.endswith(f"Name the patients with --patient-pattern or with --columns patient=NAME{names}.")
+    if unused:
+        assert not read_lesions(file, columns={"patient": "who"}).warnings
+
+
+def test_a_column_of_patients_with_an_empty_cell_is_not_asked_for(tmp_path):
+    touch(tmp_path, "1.png", "2.png")
+    (told,) = read_lesions(write_csv(tmp_path / "t.csv", "path,label,patient\n1.png,a,\n2.png,b,y\n")).warnings
+    assert "--columns" not in told
+
+
 def test_a_pattern_that_sets_a_tables_patients_aside_is_told(tmp_path):
     touch(tmp_path, "p1_1.png", "p2_1.png")
     file = write_csv(tmp_path / "t.csv", "path,label,patient\np1_1.png,a,x\np2_1.png,b,y\n")

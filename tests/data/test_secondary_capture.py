@@ -21,11 +21,17 @@ def test_an_image_is_a_secondary_capture_that_says_it_is_synthetic(tmp_path):
     assert file.SOPClassUID == file.file_meta.MediaStorageSOPClassUID == SecondaryCaptureImageStorage
     assert list(file.ImageType) == ["DERIVED", "SECONDARY", "SYNTHETIC"]
     assert file.DerivationDescription == NOTE
-    assert (file.PatientID, file.BurnedInAnnotation) == ("SYNTHETIC", "NO")
+    assert file.PatientID == "SYNTHETIC"
     assert list(file.PixelSpacing) == [0.5, 0.75]
     np.testing.assert_array_equal(file.pixel_array, VOLUME[0, 0])
     values = pydicom.pixels.apply_modality_lut(file.pixel_array, file)
     np.testing.assert_array_equal(values, VOLUME[0, 0].astype(float) * 2 - 1024)
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_nobody_claims_that_no_text_is_burnt_in(tmp_path, synthetic):
+    write_secondary_capture(VOLUME[:, 0], tmp_path / "lesion.dcm", None, NOTE, synthetic=synthetic)
+    assert "BurnedInAnnotation" not in pydicom.dcmread(tmp_path / "lesion.dcm")
 
 
 def test_a_volume_is_a_folder_of_sections_that_stack_to_its_geometry(tmp_path):

@@ -138,3 +138,26 @@ def test_on_a_guessed_scale_the_absence_of_copies_is_no_relief():
     assert copied.alarm
     assert not copied.blind
     assert copied.sentence.startswith("Memorisation: ")
+
+
+def test_doubles_among_the_real_lesions_do_not_hide_copies_and_are_named():
+    sides = make_sides(copied=0.5)
+    training, again = sides.training, [0, 7, 50]
+    both = training.rows(np.r_[np.arange(len(training)), again])
+    images = both.images.copy()
+    images[-3:] = np.roll(images[-3:], 1, axis=-1)
+    paths = [*training.paths, "/real/d.png", "/real/e.png", "/real/f.png"]
+    of_others = np.r_[training.groups, 1000, 1001, 1002]
+    found = audit(replace(sides, training=replace(both, images=images, groups=of_others, paths=paths)))
+    assert found.near_copies["value"] == pytest.approx(0.5, abs=0.05)
+    assert found.reasons
+    assert "/real/0/7.png and /real/e.png" in found.warning
+    assert audit(sides).warning is None
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_limit_that_tells_little_gives_no_all_clear(finished):
+    found = replace(audit(make_sides(finished=finished)), uncalibrated=True)
+    assert found.blind
+    assert found.sentence.startswith("Near-copies can't be judged: what a near-copy is")
+    assert "No alarm" not in found.sentence

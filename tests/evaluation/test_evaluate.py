@@ -77,6 +77,14 @@ def test_copies_are_files_that_say_what_they_are_the_closest_first(run, evaluati
 
 
 @pytest.mark.slow
+def test_no_file_is_called_as_those_that_passed_a_screen_are(run, evaluation):
+    assert not list(run.folder.rglob("synthetic_*"))
+    assert {Path(copy["path"]).name for copy in evaluation.copies} == {
+        file.name for file in (run.folder / "evaluation").glob("near_copy_*.png")
+    }
+
+
+@pytest.mark.slow
 def test_pictures_lie_beside_it_and_a_second_evaluation_replaces_them(run, evaluation):
     folder = run.folder / "evaluation"
     assert unframed(folder / "pairs.png").shape == (32, 160)
@@ -107,7 +115,7 @@ def test_lesions_that_their_format_can_not_hold_are_shown_as_npy(tmp_path):
     np.savez(tmp_path / "colour.npz", **parts)
     run = fit(read_lesions(tmp_path / "colour.npz"), tiny_recipe(), tmp_path / "run", latest=False)
     for copy in evaluate(run, per_class=6).copies:
-        assert Path(copy["path"]).suffix == ".npy"
+        assert Path(copy["path"]).name == f"near_copy_{copy['seed']}.npy"
         written = np.load(copy["path"])
         assert (written.shape, written.dtype) == ((16, 16, 3), np.float32)
 

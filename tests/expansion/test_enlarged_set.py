@@ -113,7 +113,9 @@ def test_files_hold_the_lesions_that_were_made(expanded, run):
         values = read_natively(form, out / row.path)[0]
         np.testing.assert_array_equal(values, card.intensity.from_network(lesion.image)[0])
         np.testing.assert_array_equal(read_natively(form, out / row.mask)[0], lesion.mask[0])
-        assert float(row.roi_side_mm) == pytest.approx(lesion.roi_side_mm, rel=1e-4)
+        told = max(card.spacing_of(lesion.roi_side_mm)) * SIZE  # which names no training lesion
+        assert float(row.roi_side_mm) == pytest.approx(told, rel=1e-4)
+        assert told == pytest.approx(lesion.roi_side_mm, rel=0.025)
 
 
 def test_simpleitk_reopens_them_with_equal_numbers_and_geometry(expanded):
@@ -222,9 +224,9 @@ def test_images_in_two_dimensions_are_written_as_dicom_files(tmp_path, monkeypat
     monkeypatch.setattr(screening, "make_copy_check", lambda *x: type(made(*x))(made(*x).bank, 0.0, 1.0))
     written = expand(run, 1.5, tmp_path / "x", ExpandSection(format="dicom", screen="off"))
     card = load_checkpoint(run.chosen_checkpoint)[1]
-    for path in written.paths:
+    for path, origin in zip(written.paths, written.table["origin"], strict=True):
         file = pydicom.dcmread(path)
-        assert list(file.PixelSpacing) == pytest.approx([0.8, 0.8])
+        assert list(file.PixelSpacing) == pytest.approx([0.8, 0.8] if origin == "real" else card.spacing_of(None))
         values = pydicom.pixels.apply_modality_lut(file.pixel_array, file)
         assert card.intensity.low <= values.min() <= values.max() <= card.intensity.high
     masks = [pydicom.dcmread(path).pixel_array for path in written.table["mask"]]
@@ -284,8 +286,9 @@ def test_lesions_lie_in_space_as_their_sources_do_and_are_as_large(tmp_path):
     for row in table.itertuples():
         image, mask = nibabel.load(row.path), nibabel.load(row.mask)
         assert image.shape == mask.shape == (16, 16, 16)
-        assert float(row.roi_side_mm) == pytest.approx(14, rel=1e-3)
-        np.testing.assert_allclose(image.header.get_zooms(), 14 / 16, rtol=1e-3)
+        side = 14 if row.origin == "real" else 1.05**54
+        assert float(row.roi_side_mm) == pytest.approx(side, rel=1e-3)
+        np.testing.assert_allclose(image.header.get_zooms(), side / 16, rtol=1e-3)
         volume = np.asarray(mask.dataobj).sum() * (14 / 16) ** 3
         if row.origin == "real":
             assert volume == pytest.approx(lesion.sum() * np.prod(spacing), rel=0.2)

@@ -325,6 +325,7 @@ def test_a_column_of_sides_is_that_of_real_and_synthetic_rows_alike(tmp_path, co
     real = table["origin"] == "real"
     assert sides[real].tolist() == run.training.table["roi_side_mm"].astype(float).tolist()
     assert sides[~real].between(30, 34).all()
+    assert not sides[~real].isin(sides[real]).any()  # a side would name the training lesions that have it
     for path, side in zip(table["path"], sides, strict=True):
         assert 16 * max(nibabel.load(path).header.get_zooms()[:2]) == pytest.approx(side, rel=1e-4)
 
@@ -372,7 +373,7 @@ def test_hounsfield_units_survive_the_way_through_the_network(tmp_path, form):
     assert found.dtypes.keys() == ({"uint16"} if form == "png" else {"int16"})
     if form == "nifti":
         file = nibabel.load(written.paths[-1])
-        assert file.header.get_zooms()[0] == pytest.approx(0.8)
+        assert file.header.get_zooms()[0] == pytest.approx(1.05**52 / 16)  # of 0.8 mm
         assert b"SYNTHETIC" in file.header["descrip"].tobytes()
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from augmentor.errors import UsageError
 from augmentor.expansion.mix import wanted_counts
+from augmentor.recipe import Recipe, wrong_factor
 
 
 @pytest.mark.parametrize("factor", [0.5, 0, -1, float("nan"), float("inf")])
@@ -35,3 +36,19 @@ def test_a_million_lesions_are_the_most():
     assert wanted_counts({"a": 100}, 10_001) == {"a": 1_000_000}
     with pytest.raises(UsageError, match=r"of 1,000,100 synthetic lesions beside 100 real ones"):
         wanted_counts({"a": 100}, 10_002)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0, -1, float("nan"), float("inf")])
+def test_a_wrong_factor_is_told_alike_wherever_it_is_given(factor):
+    told = wrong_factor(factor)
+    assert f"factor {factor:g} must be 1 or more" in told
+    assert "three times its real size" in told
+    refusals = [lambda: wanted_counts({"a": 10}, factor)]
+    refusals += [
+        lambda name=name: Recipe().with_options(**{name: {"factor": factor}}) for name in ("expand", "benchmark")
+    ]
+    for refusal in refusals:
+        with pytest.raises(UsageError) as refused:
+            refusal()
+        assert str(refused.value).startswith(f"--factor: {told}")
+    assert not wrong_factor(1)

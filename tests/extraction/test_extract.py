@@ -233,6 +233,36 @@ def test_one_id_in_all_headers_is_no_patient(tmp_path):
     assert any("No patient was known for 3 of 3 images" in told for told in cut.lesions.warnings)
 
 
+@pytest.mark.parametrize(
+    ("folds", "written"),
+    [
+        (("Doe^Jane", "Roe"), ["1", "2"]),
+        (("Roe", "Doe^Jane"), ["2", "1"]),
+        (("Roe", ""), ["1", ""]),
+        (("4711", "17"), ["2", "1"]),
+        (("2", "Roe"), ["1", "2"]),
+        (("007", "1"), ["1", "2"]),
+        (("2", "1"), ["2", "1"]),
+        (("0", "1"), ["0", "1"]),
+        (("", ""), ["", ""]),
+    ],
+)
+def test_folds_that_may_be_called_as_patients_are_become_numbers(cases, tmp_path, folds, written):
+    """As where each fold leaves one patient out."""
+    scans = [replace(scan, fold=fold) for scan, fold in zip(scans_in(cases), folds, strict=True)]
+    cut = extract(scans, tmp_path / "out", ExtractSection(window="liver"))
+    assert table_of(tmp_path / "out")["fold"].tolist() == cut.lesions.table["fold"].tolist() == written
+
+
+def test_a_split_is_one_of_the_known_words_or_nothing_is_written(cases, tmp_path):
+    scans = [replace(scan, split=split) for scan, split in zip(scans_in(cases), ("Validation", "test"), strict=True)]
+    extract(scans, tmp_path / "out", ExtractSection(window="liver"))
+    assert table_of(tmp_path / "out")["split"].tolist() == ["val", "test"]
+    with pytest.raises(DataError, match=r"a_image\.nii\.gz: split 'Doe\^Jane' is none of test, train"):
+        extract([replace(scans[0], split="Doe^Jane"), scans[1]], tmp_path / "other", ExtractSection(window="liver"))
+    assert not (tmp_path / "other").exists()
+
+
 # What is doubted
 
 
@@ -324,7 +354,7 @@ def test_nothing_planted_in_headers_and_file_names_reaches_any_byte_that_is_writ
     scans = [
         Scan(tuple(series), (segmentation,), label="cyst"),
         Scan((many,), (nifti[1],), label="cyst"),
-        Scan((nifti[0],), (nifti[1],), label="cyst", patient=f"{secret} Jane"),
+        Scan((nifti[0],), (nifti[1],), label="cyst", patient=f"{secret} Jane", fold=secret),
         Scan((nifti[0],), (nifti[1],), label="cyst"),
         Scan((home / f"{secret}.png",), boxes=((5, 5, 30, 30),), label="cyst"),
     ]

@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from augmentor.model import blocks
 from augmentor.model.blocks import (
     SizeCode,
     StyledBlock,
@@ -10,6 +11,7 @@ from augmentor.model.blocks import (
     soften,
     to_blocks,
 )
+from tests.torch_modes import odd_torch
 
 
 def test_blocks_of_images_are_those_of_torch():
@@ -82,3 +84,12 @@ def test_a_styled_block_normalises_in_float32_and_gives_back_what_it_computes_in
     with torch.autocast("cpu", torch.bfloat16):
         assert block(images, style).dtype == torch.bfloat16
     assert block(images, style).dtype == torch.float32
+
+
+def test_softening_that_was_first_asked_for_in_another_mode_of_torch_serves_a_training_as_well():
+    blocks._softening.cache_clear()
+    with odd_torch():
+        soften(torch.ones(1, 1, 9, 9, dtype=torch.float32))
+    images = torch.ones(1, 1, 9, 9, requires_grad=True)
+    soften(images).sum().backward()
+    assert images.grad.sum() == pytest.approx(81)

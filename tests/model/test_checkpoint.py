@@ -62,6 +62,13 @@ def test_a_checkpoint_of_volumes_with_masks_makes_them_again(tmp_path, name):
         assert (one.roi_side_mm in sides.tolist()) == (name == "cgan")
 
 
+def test_a_checkpoint_is_read_without_a_draw_of_the_callers_random_numbers(tmp_path):
+    saved(tmp_path)
+    before = torch.get_rng_state()
+    load_checkpoint(tmp_path / "c.safetensors")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_whoever_may_read_the_card_may_read_the_weights(tmp_path):
     saved(tmp_path)
     modes = {file.stat().st_mode for file in tmp_path.iterdir()}
@@ -83,9 +90,36 @@ def test_a_card_of_an_earlier_version_is_one_of_images_without_masks(tmp_path):
 def test_a_lesion_of_a_size_has_the_training_lesions_proportions_of_spacing(tmp_path):
     _, card = saved(tmp_path)
     size, oblong = card.model.size, replace(card, spacing_mm=(3.0, 0.75))
-    assert oblong.spacing_of(6.0 * size) == (6.0, 1.5)
-    assert oblong.spacing_of(None) == (3.0, 0.75)
-    assert replace(card, spacing_mm=None).spacing_of(6.0 * size) == (6.0,) * card.model.spatial_dims
+    assert oblong.spacing_of(6.0 * size) == pytest.approx((6.0, 1.5), rel=0.05)
+    assert oblong.spacing_of(None) == pytest.approx((3.0, 0.75), rel=0.05)
+    none = replace(card, spacing_mm=None)
+    assert none.spacing_of(6.0 * size) == pytest.approx((6.0,) * card.model.spatial_dims, rel=0.025)
+    assert none.spacing_of(None) is None
+
+
+def test_no_spacing_names_the_one_training_lesion_that_it_comes_from(tmp_path):
+    """Sides within 5 % of each other become at most two, none of them a lesion's own, and each is off by 2.5 % at
+    most."""
+    _, card = saved(tmp_path)
+    sides = np.random.default_rng(0).uniform(20, 21, 200)
+    by_side = {card.spacing_of(side) for side in sides}
+    by_median = {replace(card, spacing_mm=(side / 16,) * 2).spacing_of(None) for side in sides}
+    oblong = {replace(card, spacing_mm=(side / 16, 1.0)).spacing_of(None) for side in sides}
+    assert len({round(row, 9) for row, _ in by_side}) <= 2
+    assert {round(16 * row, 6) for row, _ in by_side}.isdisjoint(sides.round(6))
+    for found in (by_side, by_median):
+        assert all(row == column for row, column in found)
+        assert {round(row, 9) for row, _ in found} == {round(row, 9) for row, _ in by_side}
+    assert len({round(row / column, 9) for row, column in oblong}) <= 2
+    for side in sides:
+        assert 16 * card.spacing_of(side)[0] == pytest.approx(side, rel=0.025)
+
+
+def test_pixels_that_are_square_but_for_rounding_stay_square(tmp_path):
+    _, card = saved(tmp_path)
+    for side in 1.05 ** np.arange(40.5, 80.5):  # half way between two steps
+        row, column = replace(card, spacing_mm=(side * (1 + 1e-7), side)).spacing_of(None)
+        assert row == pytest.approx(column, rel=1e-9)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

@@ -69,3 +69,18 @@ def test_a_batch_is_the_models_own_where_the_recipe_names_none(name, dims):
     own = METHODS[name].batch // (dims - 1)  # half as many volumes
     assert resolve(Recipe().with_options(model=model)).training.batch == own
     assert resolve(Recipe().with_options(model=model, training={"batch": 6})).training.batch == 6
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_networks_of_a_seed_are_the_same_and_the_callers_random_state_stays(name):
+    section = ModelSection(name=name, size=16, generator_channels=4, discriminator_channels=4)
+    lesions = TrainingLesions(torch.rand(4, 1, 16, 16) * 2 - 1, torch.arange(4) % 2, 2)
+    made = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        made.append(build_gan(section, lesions, 0))
+        assert torch.equal(torch.get_rng_state(), before)
+    for network in ("generator", "discriminator"):
+        ours, theirs = (getattr(gan, network).state_dict() for gan in made)
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)

@@ -4,6 +4,7 @@ import torch
 from augmentor.model import graft as grafting
 from augmentor.model.graft import Bank, GraftRange, draw_graft, graft_latents, warp
 from augmentor.model.partners import find_partners
+from tests.torch_modes import odd_torch
 
 SIDES = {2: 32, 3: 24}
 BANKS = {
@@ -168,3 +169,12 @@ def test_places_are_those_of_torchs_affine_grid_in_training_too(dims, size):
             places = grafting._places(affine, size)
         assert places.dtype == torch.float32
         assert torch.allclose(places.movedim(1, -1), theirs, atol=1e-5)
+
+
+def test_smoothing_that_was_first_asked_for_in_another_mode_of_torch_serves_a_training_as_well():
+    grafting._smoothing.cache_clear()
+    with odd_torch():
+        grafting._coarse(torch.ones(1, 1, 9, 9, dtype=torch.float32), 0)
+    images = torch.ones(1, 1, 9, 9, requires_grad=True)
+    grafting._coarse(images, 0).sum().backward()
+    assert images.grad.sum() == pytest.approx(81, abs=1e-3)

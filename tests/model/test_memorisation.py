@@ -153,3 +153,50 @@ def test_the_chance_of_a_near_copy_is_that_of_a_fresh_distance_under_the_first_p
 def test_the_chance_of_a_near_copy_is_a_hundredth_where_many_lesions_are_compared():
     assert chance_of_near(50_000) == pytest.approx((0.01, 0.011), abs=0.001)
     assert check_of().compared == 120
+
+
+def recut(rows):
+    return gaussian_filter(moved(TRAINING[rows], degrees=4, shift=(1, -2)), (0, 0, 0.7, 0.7))
+
+
+@pytest.mark.parametrize("rows", [[3], [3, 8, 21], [3, 3, 3], list(range(0, 60, 6))], ids=str)
+@pytest.mark.parametrize("others", [None, OTHERS], ids=["alone", "with held-out lesions"])
+def test_doubles_under_other_patients_names_leave_the_limit_as_it_is_without_them_and_are_told(rows, others):
+    without = make_copy_check(TRAINING, range(60), others)
+    training = np.concatenate([TRAINING, recut(rows)])
+    check = make_copy_check(training, range(len(training)), others)
+    assert check.threshold == pytest.approx(without.threshold, rel=0.05)
+    assert check.typical == pytest.approx(without.typical, rel=0.05)
+    doubled = len(rows) + len(set(rows))
+    assert check.left_out == doubled
+    assert check.compared == without.compared + len(rows) - doubled
+    assert f"{doubled} of {without.compared + len(rows)} real lesions are nearly the same" in check.warning
+    assert {row for pair in check.doubles for row in pair} == {*rows, *range(60, len(training))}
+
+
+def test_doubles_among_the_held_out_lesions_are_told_too():
+    check = make_copy_check(TRAINING, range(60), np.concatenate([OTHERS, recut([5])]))
+    assert check.doubles == ((5, 120),)
+    assert check.threshold == pytest.approx(check_of().threshold, rel=0.05)
+    files = [f"{row}.png" for row in range(121)]
+    assert "(5.png and 120.png)" in check.warning_with(files)
+    assert ".png" not in check.warning
+
+
+def test_a_warning_names_a_few_pairs_and_counts_the_others():
+    training = np.concatenate([TRAINING, recut(range(5))])
+    told = make_copy_check(training, range(65), None).warning_with([f"{row}.png" for row in range(65)])
+    assert told.count(".png and ") == 3
+    assert "; 2 more pairs)" in told
+
+
+def test_lesions_of_which_fewer_than_two_patients_are_left_do_not_tell_what_a_near_copy_is():
+    check = make_copy_check(np.concatenate([TRAINING[:10], recut([4])]), ["a"] * 10 + ["b"], None)
+    assert check.uncalibrated
+    assert "hold doubles under several patients' names" in check.warning
+    assert check.compared == 11
+
+
+@pytest.mark.parametrize("count", [8, 20, 60])
+def test_lesions_of_different_patients_are_no_doubles(count):
+    assert not any(make_copy_check(smooth_images(count, seed), range(count), None).doubles for seed in range(3))

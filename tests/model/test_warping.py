@@ -4,7 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from augmentor.model import warping
 from augmentor.model.warping import enlarge, resample, resample_finely, rotation
+from tests.torch_modes import odd_torch
 
 
 def smooth(dims: int, side: int = 16) -> torch.Tensor:
@@ -82,3 +84,17 @@ def test_beyond_the_border_an_image_is_its_mirror_image(dims, pixels):
     inner = (slice(None), slice(None), *[slice(side, 2 * side)] * dims)
     whole = resample_finely(mirrored, grid_of(mirrored, 2 * pixels / (3 * side)))[inner]
     assert torch.allclose(resample_finely(images, grid), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_what_was_first_sampled_in_another_mode_of_torch_is_sampled_in_a_training_as_well(dims):
+    warping._doubling.cache_clear()
+    warping._enlarging.cache_clear()
+    with odd_torch():
+        enlarge(torch.ones(1, 1, *[4] * dims, dtype=torch.float32), 9)
+        resample_finely(torch.ones(1, 1, *[9] * dims, dtype=torch.float32), torch.zeros(1, *[9] * dims, dims).float())
+    control = torch.ones(1, 1, *[4] * dims, requires_grad=True)
+    images = enlarge(control, 9)
+    assert images.dtype == torch.float32
+    resample_finely(images, torch.zeros(1, *[9] * dims, dims)).sum().backward()
+    assert control.grad.sum() == pytest.approx(9**dims, rel=1e-3)

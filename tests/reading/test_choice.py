@@ -108,6 +108,15 @@ def test_what_can_not_be_read_blindly_is_refused(monkeypatch, brought, told):
     assert real_lesions(run, other).paths == other.paths
 
 
+@pytest.mark.parametrize("spelt", ["RUN001", "run001 ", "run\u200b001", "\uff32un001"])
+def test_a_training_patient_is_known_however_it_is_spelt(monkeypatch, spelt):
+    without_files(monkeypatch)
+    training, brought = lesions("pq", "ab", "12"), lesions("xy", "ab", "89")
+    training.table["patient"], brought.table["patient"] = ["run001", "run002"], [spelt, "run003"]
+    with pytest.raises(DataError, match="1 of 2 lesions have patients that run was trained on"):
+        real_lesions(SimpleNamespace(training=training, folder=Path("run")), brought)
+
+
 def test_of_many_brought_lesions_that_can_not_be_read_the_first_are_named(monkeypatch):
     broken = [f"/set/{i}.png: can't be read" for i in range(9)]
     monkeypatch.setattr(choice, "inspect", lambda *_, **__: SimpleNamespace(unreadable=broken))

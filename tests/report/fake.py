@@ -264,7 +264,7 @@ def write_evaluation(run: Path, random: np.random.Generator) -> Path:
     training = json.loads((run / "splits.json").read_text())["train"]
     copies = []
     for place, nearest in enumerate(np.resize(training, 12)):
-        copies.append({"path": f"synthetic_{place}.png", "nearest": str(nearest), "ratio": 0.3 + place / 20})
+        copies.append({"path": f"near_copy_{place}.png", "nearest": str(nearest), "ratio": 0.3 + place / 20})
     pairs = random.integers(0, 256, (2 * 16, 10 * 16), dtype=np.uint8)
     Image.fromarray(pairs).save(run / "evaluation" / "pairs.png")
     scores = {side: fake_scores(random) for side in SIDES}

@@ -14,9 +14,12 @@ from PIL import Image
 
 from augmentor.errors import UsageError
 from augmentor.reading.score import score_reading
+from augmentor.report.blocks import Notes
 from augmentor.report.evaluation import SIDES
 from augmentor.report.html import report
-from tests.report.fake import write_benchmark, write_evaluation, write_judged, write_reading, write_run
+from augmentor.report.sections.refused import refused
+from augmentor.report.sources import find_sources
+from tests.report.fake import write_benchmark, write_enlarged, write_evaluation, write_judged, write_reading, write_run
 from tests.report.page import Page
 from tests.report.undrawn import undrawn_figures
 
@@ -445,3 +448,21 @@ def test_a_page_of_a_run_tells_no_folder_above_its_files(tmp_path):
     assert any(file.name == "pairs.csv" for file in left)
     assert "Source: data" in left[0].read_text()
     assert not [file for file in left if "smith" in file.read_text()]
+
+
+def test_a_report_is_found_and_left_in_the_users_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_run(tmp_path / "run", np.random.default_rng(0))
+    with undrawn_figures():
+        page = report(["~/run"], "~/page")
+    assert page == tmp_path / "page" / "report.html"
+
+
+def test_a_warning_of_the_screen_stands_before_what_it_refused(tmp_path):
+    folder = write_enlarged(tmp_path / "expanded")
+    file = folder / "dataset_description.json"
+    content = json.loads(file.read_text())
+    assert not any(isinstance(block, Notes) for block in refused(find_sources([folder]), tmp_path).blocks)
+    content["Screen"]["warning"] = "3 of 147 real lesions are nearly the same."
+    file.write_text(json.dumps(content))
+    assert refused(find_sources([folder]), tmp_path).blocks[0] == Notes(["3 of 147 real lesions are nearly the same."])

@@ -12,7 +12,7 @@ import pytest
 
 from augmentor.errors import UsageError
 from augmentor.report.html import report
-from augmentor.report.place import left_in
+from augmentor.report.place import PAGE, left_in, replacing
 from tests.report.fake import write_benchmark, write_enlarged, write_reading, write_run
 from tests.report.undrawn import undrawn_figures
 
@@ -126,3 +126,25 @@ def kill_at(patch: pytest.MonkeyPatch, moved: int) -> None:
     for name in ("replace", "rename"):
         patch.setattr(Path, name, until_then(getattr(Path, name)))
     patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_of_two_reports_at_once_one_stays_whole(tmp_path, earlier):
+    out = tmp_path / "out"
+    if earlier:
+        out.mkdir()
+
+    def write(part: Path, name: str) -> None:
+        (part / "figures").mkdir()
+        (part / "figures" / f"{name}.png").write_text(name)
+        (part / PAGE).write_text(
+            f'<meta name="generator" content="augmentor 1"><meta name="file" content="figures/{name}.png">'
+        )
+
+    with replacing(out) as first:
+        with replacing(out) as second:
+            write(second, "second")
+        write(first, "first")
+    assert files_of(out).keys() == {PAGE, "figures/first.png"}
+    assert b"first.png" in files_of(out)[PAGE]
+    assert [*tmp_path.rglob(".*")] == []

@@ -24,6 +24,7 @@ class Dim(torch.nn.Module):
     """Makes images of about 0."""
 
     latent_dim = 16 * 16
+    secret = 0
 
     def __init__(self):
         super().__init__()
@@ -135,6 +136,7 @@ class Shown(torch.nn.Module):
     """Makes the lesions that it is given, one after another."""
 
     latent_dim = 1
+    secret = 0
 
     def __init__(self, images):
         super().__init__()
@@ -231,3 +233,14 @@ def test_a_class_of_one_held_out_patient_has_no_mmd_but_coverage(monkeypatch):
     found = monitor_of(monkeypatch, ours, theirs, held_out_patients=np.zeros(20)).floor()
     assert found["mmd"] is None
     assert found["coverage"] is not None
+
+
+def test_lesions_that_are_another_patients_as_well_are_told_by_their_files():
+    lesions = side(0.0)
+    training, held_out = [f"train{i}.png" for i in range(40)], [f"held-out{i}.png" for i in range(10)]
+    others = LoadedLesions(side(0.0, 50).images[40:], torch.arange(10) % 2)
+    assert Monitor(lesions, others, 0).warning(training, held_out) is None
+    lesions.images[7] = lesions.images[23] + 0.001
+    told = Monitor(lesions, others, 0).warning(training, held_out)
+    assert told is not None
+    assert "(train7.png and train23.png)" in told

@@ -216,3 +216,10 @@ def test_a_run_begun_by_another_version_is_refused_and_kept(tmp_path, lesions, m
     with pytest.raises(UsageError, match=r"run: was begun by another version.*Start a new run"):
         resume_fit(run.folder)
     assert run.state.read_bytes() == before
+
+
+def test_a_damaged_state_is_told_with_what_leads_on(tmp_path, lesions, monkeypatch):
+    killed = kill_at(6, lesions, tmp_path / "run", monkeypatch)
+    killed.state.write_bytes(killed.state.read_bytes()[:1000])
+    with pytest.raises(UsageError, match=r"state to go on from is damaged\. Remove the folder .*run and start again"):
+        resume_fit(killed.folder)

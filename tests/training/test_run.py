@@ -204,3 +204,20 @@ def test_latest_leads_to_no_older_run_where_it_cannot_be_set(monkeypatch):
     assert not point_latest_to(Run(newer))
     assert not (RUNS / "latest").exists()
     assert not list(RUNS.glob(".*"))
+
+
+def test_the_latest_run_is_found_where_runs_is_a_link(tmp_path):
+    disk = tmp_path / "disk" / "deep" / "runs"
+    disk.mkdir(parents=True)
+    RUNS.symlink_to(disk, target_is_directory=True)
+    assert point_latest_to(Run(folder_with((RUNS / "first").resolve(), *ENDED)))
+    assert open_run(None).folder == disk / "first"
+
+
+def test_the_advice_for_a_folder_that_holds_a_run_can_be_followed():
+    with pytest.raises(UsageError, match="Add --resume"):
+        new_folder(folder_with(Path("begun"), *BEGUN))
+    with pytest.raises(
+        UsageError, match=r"already holds files, and nothing is overwritten \(recipe.toml is there\)\. Empty it"
+    ):
+        new_folder(folder_with(Path("ended"), *ENDED))

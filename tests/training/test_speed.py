@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from augmentor.errors import UsageError
 from augmentor.model.convolution import Convolution
 from augmentor.training import speed
 from augmentor.training.speed import Speed, measure_speed
@@ -50,6 +51,11 @@ def test_a_convolution_is_counted_by_its_shape():
         layer(torch.rand(2, 4, 16, 16))
     assert counter.get_total_flops() == 2 * 2 * 16 * 16 * 9 * 4 * 8
     assert len(recorder.calls) == 1
+
+
+def test_no_round_is_refused():
+    with pytest.raises(UsageError, match=r"measure_speed: rounds: .*\(given: 0\)"):
+        measure_speed(size=16, rounds=0, device="cpu")
 
 
 def test_ratios_of_known_figures():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from augmentor.expansion.rules import REASONS
-from augmentor.report.blocks import Block, Section, Text, TextTable
+from augmentor.report.blocks import Block, Notes, Section, Text, TextTable
 from augmentor.report.sources import Enlarged, Sources
 
 
@@ -28,7 +28,9 @@ def _of(enlarged: Enlarged) -> list[Block]:
     total = [str(sum(int(row[i]) for row in rows)) for i in range(1, 3 + len(rules))]
     heads = ["Class", "Drawn", "Written", *(REASONS[rule].capitalize() for rule in rules)]
     limits = "; ".join(f"{name.replace('_', ' ')} {limit:.3f}" for name, limit in screen["limits"].items())
+    warned: list[Block] = [Notes([screen["warning"]])] if screen.get("warning") else []
     return [
+        *warned,
         Text(f"Screen: {screen['level']}. Limits: {limits}. One lesion counts for the first rule that refused it."),
         TextTable(
             enlarged.titled("Synthetic lesions that were drawn, and what became of them"),
