@@ -109,10 +109,10 @@ def _all_found(scans: Sequence[Scan], section: ExtractSection, folder: Path, wor
 
 
 def _numbered(folds: Sequence[str]) -> dict[str, str]:
-    """{a fold's name: what is written for it}: the names themselves where all are numbers up to how many folds there
-    are, else the numbers from 1 on in the names' order; "" stays."""
+    """{a fold's name: what is written for it}: the names themselves where all are numbers up to ten, or up to how many
+    folds there are, else the numbers from 1 on in the names' order; "" stays."""
     names = sorted({*folds} - {""})
-    plain = {str(number) for number in range(len(names) + 1)}
+    plain = {str(number) for number in range(max(len(names), 10) + 1)}
     return {"": ""} | {name: name if plain.issuperset(names) else str(n) for n, name in enumerate(names, 1)}
 
 
