@@ -8,7 +8,6 @@ import math
 import os
 import re
 import shutil
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from augmentor.errors import OF_A_FULL_DISK, UsageError
+from augmentor.locks import hold_folder, release
 
 _PART = re.compile(r"\.[0-9a-f]+\.part$")
 
@@ -137,58 +137,14 @@ def part_in(folder: Path, name: str) -> Iterator[Path]:
         yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        _release(held)
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in this block for the folder, and keep them out. Nothing is written into it.
-
-    Where the system can't lock folders it is done without.
-    """
-    held = _hold(folder, wait=True)
-    try:
-        yield
-    finally:
-        _release(held)
-
-
-if sys.platform == "win32":
-
-    def _hold(folder: Path, wait: bool) -> int | None:  # noqa: ARG001 - no folder can be locked there
-        return None
-else:
-    import fcntl
-
-    def _hold(folder: Path, wait: bool) -> int | None:
-        """A descriptor that locks a folder until it is closed, at the latest when the process ends, however it ends.
-
-        None where another holds it (unless we wait), where it is gone meanwhile, and where folders can't be locked.
-        """
-        try:
-            held = os.open(folder, os.O_RDONLY)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if os.path.samestat(os.fstat(held), folder.stat()):
-                return held
-        except OSError:
-            pass
-        os.close(held)
-        return None
-
-
-def _release(held: int | None) -> None:
-    if held is not None:
-        os.close(held)
+        release(held)
 
 
 def _make_held(part: Path) -> int | None:
     """Make a folder and lock it; make it again where one who removes dead parts came between the two."""
     while True:
         part.mkdir(parents=True, exist_ok=True)
-        held = _hold(part, wait=True)
+        held = hold_folder(part, wait=True)
         if held is not None or part.exists():
             return held
 
@@ -198,9 +154,9 @@ def _remove_dead_parts(folder: Path, name: str) -> None:
     for part in folder.iterdir() if folder.is_dir() else ():
         if name_of_part(part.name) != f".{name}" or part.name == f".{name}" or not part.is_dir():
             continue
-        if (held := _hold(part, wait=False)) is not None:
+        if (held := hold_folder(part, wait=False)) is not None:
             shutil.rmtree(part, ignore_errors=True)
-            _release(held)
+            release(held)
 
 
 def _move_into(out: Path, part: Path) -> None:

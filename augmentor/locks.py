@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +24,32 @@ if sys.platform == "win32":
                     raise BlockingIOError(str(error)) from error
             else:  # LK_LOCK gives up after ten seconds
                 return
+
+    def hold_folder(folder: Path, wait: bool) -> int | None:  # noqa: ARG001 - no folder can be locked there
+        return None
 else:
     import fcntl
 
-    def _lock(stream: IO[str], wait: bool) -> None:
+    def _lock(stream: IO[str] | int, wait: bool) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+    def hold_folder(folder: Path, wait: bool) -> int | None:
+        """A descriptor that locks a folder until `release`, at the latest until the process ends, however it ends.
+
+        None where another holds it (unless we wait), where it is gone meanwhile, and where folders can't be locked.
+        """
+        try:
+            held = os.open(folder, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            _lock(held, wait)
+            if os.path.samestat(os.fstat(held), folder.stat()):
+                return held
+        except OSError:
+            pass
+        os.close(held)
+        return None
 
 
 _WITHOUT = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -50,3 +72,21 @@ def locked(file: Path, refuse: str | None = None) -> Iterator[None]:
             if error.errno not in _WITHOUT:
                 raise
         yield
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in this block for the folder, and keep them out. Nothing is written into it.
+
+    Where the system can't lock folders it is done without.
+    """
+    held = hold_folder(folder, wait=True)
+    try:
+        yield
+    finally:
+        release(held)
+
+
+def release(held: int | None) -> None:
+    if held is not None:
+        os.close(held)

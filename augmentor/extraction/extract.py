@@ -63,7 +63,7 @@ def extract(
 
     Raises UsageError for bad settings or an `out` that holds files, and DataError with every scan that can't be used.
     """
-    section, progress, out = section or ExtractSection(), progress or Progress(), out.expanduser().resolve()
+    section, progress, out = section or ExtractSection(), progress or Progress(), out.resolve()
     scans = [replace(scan, split=split_name(scan.split, scan.image[0])) for scan in scans]
     window = parse_window(section.window)
     require_empty(out)

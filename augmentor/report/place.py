@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from augmentor.errors import UsageError
-from augmentor.files import alone_in, part_in, require_folder
+from augmentor.files import part_in, require_folder
+from augmentor.locks import alone_in
 
 PAGE = "report.html"
 DRAWN = ("figures", "tables")
