@@ -153,8 +153,9 @@ class CopyCheck:
         """Shifted views (m, P, R, n) with training lesions (m, K), each in B fine views (m, K, B) -> (m, K) the best
         correlation, (m, K) the fine view that has it."""
         assert self.fine is not None
-        others = self.fine[rows[..., None], tried].transpose(0, 1, 3, 4, 2)  # (m, K, P, n, B)
-        found = best_signs(np.moveaxis(some[:, None] @ others, 2, 0)).max(2)
+        others = self.fine[rows[..., None], tried]  # (m, K, B, P, n)
+        columns = others.reshape(len(rows), -1, *others.shape[3:]).transpose(0, 2, 3, 1)  # (m, P, n, K B)
+        found = best_signs((some @ columns).swapaxes(0, 1)).max(1).reshape(tried.shape)
         return found.max(2), np.take_along_axis(tried, found.argmax(2)[..., None], 2)[..., 0]
 
 
