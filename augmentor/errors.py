@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Sequence
 
 SHOWN = 5
 INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
@@ -55,6 +56,11 @@ def with_point(text: object) -> str:
     """Advice on a number that is written with a decimal comma; "" on anything else."""
     found = isinstance(text, str) and re.fullmatch(r"\s*([+-]?\d*),(\d+)\s*", text)
     return f" Write {found[1] or 0}.{found[2]}." if found else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first five names, and three dots where there are more."""
+    return ", ".join(names[:SHOWN]) + (", ..." if names[SHOWN:] else "")
 
 
 def first_of(problems: list[str], what: str) -> list[str]:

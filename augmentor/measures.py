@@ -54,28 +54,8 @@ def _distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray
     return ((rows, euclidean_distances(a[rows], b)) for rows in chunks(len(a), len(b)))
 
 
-def kid(
-    real: np.ndarray, synthetic: np.ndarray, groups: np.ndarray | None = None, other_groups: np.ndarray | None = None
-) -> float:
-    """Kernel inception distance: unbiased squared MMD, kernel (x.y / D + 1)^3 (Binkowski et al. 2018, eq. 4).
-
-    real: (N, D), synthetic: (M, D), N and M at least 2. groups: (N,) whose each real vector is (a patient's),
-    other_groups: (M,) of the others; by default one each. Within a set only pairs of different groups count, for
-    lesions of one patient are alike. Zero on average where both come from one distribution; a single value can be
-    negative. NaN where all of a set is of one group.
-    """
-    return compare_kernels(real, synthetic, groups, other_groups).kid
-
-
-def kid_interval(
-    real: np.ndarray, synthetic: np.ndarray, groups: np.ndarray, other_groups: np.ndarray, level: float = 0.95
-) -> tuple[float, float] | None:
-    """The interval of `kid`, see `mean_kid_interval`."""
-    return mean_kid_interval([compare_kernels(real, synthetic, groups, other_groups)], level)
-
-
-def mean_kid_interval(classes: Sequence[KernelSums], level: float = 0.95) -> tuple[float, float] | None:
-    """The interval of the mean of the classes' `kid`, by the jackknife (Efron and Stein 1981): each group of real
+def mean_kid_interval(classes: Sequence[KernelSums]) -> tuple[float, float] | None:
+    """The 95 % interval of the mean of the classes' `kid`, by the jackknife (Efron and Stein 1981): each group of real
     lesions (a patient's) is left out of all classes at once, and so is each group of the others; where these are one
     each (synthetic lesions), they are left out in as many bunches as there are groups of real ones at most.
 
@@ -88,7 +68,7 @@ def mean_kid_interval(classes: Sequence[KernelSums], level: float = 0.95) -> tup
     codes = _numbered(real)
     parts = _parts(synthetic, 1 + int(np.concatenate(codes).max()))
     variance = _jackknife(_means_without(real, synthetic, codes)) + _jackknife(_means_without(synthetic, real, parts))
-    half = float(t.ppf((1 + level) / 2, min(len(np.unique(code)) for code in codes + parts) - 1)) * variance**0.5
+    half = float(t.ppf(0.975, min(len(np.unique(code)) for code in codes + parts) - 1)) * variance**0.5
     middle = float(np.mean([found.kid for found in classes]))
     return middle - half, middle + half
 
@@ -112,20 +92,29 @@ class KernelSide:
 
 @dataclass(frozen=True)
 class KernelSums:
-    """What `kid` and its interval are made of, of a pair of sets."""
+    """What KID and its interval are made of, of a pair of sets."""
 
     real: KernelSide
     synthetic: KernelSide
 
     @property
     def kid(self) -> float:
+        """Kernel inception distance: unbiased squared MMD, kernel (x.y / D + 1)^3 (Binkowski et al. 2018, eq. 4).
+
+        Within a set only pairs of different groups count, for lesions of one patient are alike. Zero on average where
+        both come from one distribution; a single value can be negative. NaN where all of a set is of one group.
+        """
         return _without(self.real, self.synthetic, np.empty(0, np.int64))
 
 
 def compare_kernels(
     real: np.ndarray, synthetic: np.ndarray, groups: np.ndarray | None = None, other_groups: np.ndarray | None = None
 ) -> KernelSums:
-    """Of two sets as `kid` takes them."""
+    """Of two sets.
+
+    real: (N, D), synthetic: (M, D), N and M at least 2. groups: (N,) whose each real vector is (a patient's),
+    other_groups: (M,) of the others; by default one each.
+    """
     across, back = np.empty(len(real)), np.zeros(len(synthetic))
     for rows in chunks(len(real), len(synthetic)):
         kernel = _cubic(real[rows], synthetic)
@@ -244,7 +233,7 @@ def mmd(
     """Unbiased squared MMD with a Gaussian kernel as wide as the median distance within `real` (of 1000 at most).
 
     Bounded, so that a few odd samples can't rule it as they do KID's cubic kernel (Gretton et al. 2012, eq. 3).
-    groups, other_groups: as of `kid`; NaN where all of a set is of one group.
+    groups, other_groups: as of `compare_kernels`; NaN where all of a set is of one group.
     """
     n, m = len(real), len(synthetic)
     paired = real[spread_rows(n, _MOST_PAIRED)]

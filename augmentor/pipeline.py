@@ -15,7 +15,7 @@ from augmentor.data.phantom import write_phantom
 from augmentor.data.preparing import shrinking
 from augmentor.data.readers import read_lesions
 from augmentor.errors import ShortfallError, UsageError
-from augmentor.evaluation.evaluate import Evaluation, evaluate
+from augmentor.evaluation.evaluate import JUDGED, Evaluation, evaluate
 from augmentor.expansion.expand import expand
 from augmentor.extraction.sources import open_lesions
 from augmentor.files import read_json, require_empty, write_atomically
@@ -68,7 +68,7 @@ def demo_recipe(out: Path, seed: int, dims: int = 2) -> Recipe:
     return make_recipe(DEMO | changed | {"out": str(out)}, "demo").with_options(training={"seed": seed})
 
 
-def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None, judged: int = 200) -> Outcome:
+def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None, judged: int = JUDGED) -> Outcome:
     """Do the recipe's steps in order, everything below `recipe.out`, which must be new or empty, or hold an earlier
     start of the recipe with the same data, model and training: what that has finished is kept.
 
@@ -85,7 +85,9 @@ def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None, j
         lesions = outcome.drawn = _draw(recipe, out / "lesions", progress)
     if lesions is not None and "check" in recipe.steps:
         fitted = "fit" in recipe.steps or "benchmark" not in recipe.steps
-        outcome.inspection = require_usable(lesions, training=recipe.training, fitted=fitted)
+        outcome.inspection = require_usable(
+            lesions, training=recipe.training, fitted=fitted, per_class=recipe.data.max_per_class
+        )
         outcome.inspection.warnings += shrinking(outcome.inspection, recipe)
         write_atomically(out / "check.json", json.dumps(outcome.inspection.as_dict(), indent=1))
     if lesions is not None and "fit" in recipe.steps:
@@ -158,5 +160,5 @@ def _draw(recipe: Recipe, folder: Path, progress: Progress) -> Lesions:
     if (folder / "lesions.csv").exists():
         return read_lesions(folder)
     with progress.task("Drawing phantom lesions", 1.0) as update:
-        write_phantom(folder, recipe.phantom, recipe.training.seed, lambda done, total: update(done / total, ""))
+        write_phantom(folder, recipe.phantom, recipe.training.seed, update)
     return read_lesions(folder)

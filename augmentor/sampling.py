@@ -74,8 +74,9 @@ def seed_of(base: int, label: int, number: int) -> int:
 
 
 @torch.no_grad()
-def sample(generator: Generator, labels: Sequence[int], seeds: Sequence[int]) -> Iterator[Tensor]:
-    """One (C, S, ...) float32 lesion in [-1, 1] for each label and seed, in order, streamed in constant memory.
+def sample(generator: Generator, labels: Sequence[int], seeds: Sequence[int]) -> Iterator[tuple[Tensor, float | None]]:
+    """One (C, S, ...) float32 lesion in [-1, 1] for each label and seed, in order, streamed in constant memory, and the
+    side of its region in mm; None from a generator that knows of no size.
 
     The last channel is the mask's where the generator makes masks; `draw` takes them apart.
     """
@@ -83,10 +84,12 @@ def sample(generator: Generator, labels: Sequence[int], seeds: Sequence[int]) ->
     for start in range(0, len(seeds), BATCH):
         chosen = list(seeds[start : start + BATCH])
         filled = BATCH - len(chosen)
-        latents = latents_of(chosen + chosen[:1] * filled, generator.latent_dim, secret)
-        classes = torch.tensor([*labels[start : start + BATCH], *([labels[start]] * filled)])
-        lesions, _ = generator(latents.to(device), classes.to(device))
-        yield from lesions[: len(chosen)].float().clamp(-1, 1).cpu()
+        latents = latents_of(chosen + chosen[:1] * filled, generator.latent_dim, secret).to(device)
+        classes = torch.tensor([*labels[start : start + BATCH], *([labels[start]] * filled)], device=device)
+        lesions, _ = generator(latents, classes)
+        sides = generator.sides_mm(latents, classes)
+        told = [None] * BATCH if sides is None else sides.tolist()
+        yield from zip(lesions[: len(chosen)].float().clamp(-1, 1).cpu(), told[: len(chosen)], strict=True)
 
 
 class Drawn(NamedTuple):
@@ -98,18 +101,8 @@ class Drawn(NamedTuple):
 
 
 def draw(generator: Generator, card: Card, labels: Sequence[int], seeds: Sequence[int]) -> Iterator[Drawn]:
-    """The lesions of `sample`, with their masks and sizes apart."""
-    for lesion, label, seed in zip(sample(generator, labels, seeds), labels, seeds, strict=True):
+    """The lesions of `sample`, with their masks apart."""
+    for lesion, side in sample(generator, labels, seeds):
         pixels = lesion.numpy()
         mask = from_channel(pixels[card.channels :]) if card.model.with_mask else None
-        yield Drawn(
-            pixels[: card.channels], mask, _side_of(generator, label, seed) if card.model.condition_on else None
-        )
-
-
-@torch.no_grad()
-def _side_of(generator: Generator, label: int, seed: int) -> float | None:
-    device = next(generator.parameters()).device
-    latents = latents_of([seed], generator.latent_dim, generator.secret).to(device)
-    sides = generator.sides_mm(latents, torch.tensor([label], device=device))
-    return None if sides is None else float(sides[0])
+        yield Drawn(pixels[: card.channels], mask, side)

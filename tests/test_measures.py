@@ -17,6 +17,14 @@ OTHERS = RNG.normal(size=(80, 8))
 FAR = RNG.normal(8, 1, size=(80, 8))
 
 
+def kid(*sets):
+    return measures.compare_kernels(*sets).kid
+
+
+def kid_interval(*sets):
+    return measures.mean_kid_interval([measures.compare_kernels(*sets)])
+
+
 @pytest.mark.parametrize("measure", [measures.coverage, measures.precision, measures.recall])
 def test_a_set_covers_itself_wholly_and_a_far_one_not_at_all(measure):
     assert measure(POINTS, POINTS) == 1
@@ -37,7 +45,7 @@ def test_density_does_not_depend_on_how_few_real_lesions_there_are():
     assert found == pytest.approx([1, 1], abs=0.2)
 
 
-@pytest.mark.parametrize("measure", [measures.kid, measures.mmd])
+@pytest.mark.parametrize("measure", [kid, measures.mmd])
 def test_the_distance_of_one_distribution_to_itself_is_zero_on_average(measure):
     draws = [measure(RNG.normal(size=(40, 8)), RNG.normal(size=(40, 8))) for _ in range(60)]
     spread = np.std(draws) / np.sqrt(len(draws))
@@ -54,7 +62,7 @@ def test_kid_is_the_mean_over_pairs_written_out():
     aa = np.mean([kernel(a[i], a[j]) for i in range(5) for j in range(5) if i != j])
     bb = np.mean([kernel(b[i], b[j]) for i in range(4) for j in range(4) if i != j])
     ab = np.mean([kernel(x, y) for x in a for y in b])
-    assert measures.kid(a, b) == pytest.approx(aa + bb - 2 * ab)
+    assert kid(a, b) == pytest.approx(aa + bb - 2 * ab)
 
 
 def test_mmd_of_four_points_is_the_arithmetic_written_out():
@@ -81,9 +89,9 @@ def test_a_column_that_the_reference_hardly_shows_does_not_rule():
     rare = np.zeros((len(POINTS), 1))
     rare[0] = 1e-6
     reference, shown = np.hstack([POINTS, rare]), np.hstack([OTHERS, np.full((len(OTHERS), 1), 0.5)])
-    assert measures.kid(*measures.standardise(reference, shown)) > 1e6
+    assert kid(*measures.standardise(reference, shown)) > 1e6
     plain, least = measures.standardise(reference, shown), measures.standardise(reference, shown, least=0.1)
-    assert measures.kid(*least) < 1e3
+    assert kid(*least) < 1e3
     assert all(np.array_equal(a[:, :-1], b[:, :-1]) for a, b in zip(plain, least, strict=True))
 
 
@@ -100,7 +108,7 @@ def test_kid_is_that_of_torchmetrics():
     theirs = KernelInceptionDistance(feature=_Features(), subsets=1, subset_size=60).set_dtype(torch.float64)
     theirs.update(torch.tensor(POINTS), real=True)
     theirs.update(torch.tensor(OTHERS[:60]), real=False)
-    assert measures.kid(POINTS, OTHERS[:60]) == pytest.approx(float(theirs.compute()[0]), rel=1e-6)
+    assert kid(POINTS, OTHERS[:60]) == pytest.approx(float(theirs.compute()[0]), rel=1e-6)
 
 
 @pytest.mark.parametrize("other", [OTHERS, FAR])
@@ -136,11 +144,11 @@ def test_the_interval_of_kid_holds_its_mean_and_knows_patients():
     for _ in range(60):
         real, patients = patients_of_three(rng)
         synthetic = rng.normal(0.3, 1, (80, 8))
-        found.append(measures.kid(real, synthetic, patients))
-        held.append(measures.kid_interval(real, synthetic, patients, np.arange(80)))
+        found.append(kid(real, synthetic, patients))
+        held.append(kid_interval(real, synthetic, patients, np.arange(80)))
     assert np.mean([low <= np.mean(found) <= high for low, high in held]) >= 0.85
     assert np.mean([high - low for low, high in held]) < 2 * 4 * np.std(found)
-    alone = measures.kid_interval(real, synthetic, np.arange(60), np.arange(80))
+    alone = kid_interval(real, synthetic, np.arange(60), np.arange(80))
     assert held[-1][1] - held[-1][0] > alone[1] - alone[0]
 
 
@@ -154,13 +162,11 @@ def test_the_interval_of_kid_knows_the_patients_of_both_sides():
             (rng.normal(0, 0.8, (12, 1, 8)) + rng.normal(0, 0.6, (12, 5, 8))).reshape(60, 8) for _ in range(2)
         )
         for name, whose in (("patients", patients), ("lesions", np.arange(60))):
-            low, high = measures.kid_interval(real, others, whose, whose)
+            low, high = kid_interval(real, others, whose, whose)
             held[name] += low <= 0 <= high
     assert held["patients"] >= 80
     assert held["lesions"] < 65
-    (low, high), (bottom, top) = (
-        measures.kid_interval(real, others, patients, whose) for whose in (patients, np.arange(60))
-    )
+    (low, high), (bottom, top) = (kid_interval(real, others, patients, whose) for whose in (patients, np.arange(60)))
     assert high - low > top - bottom
 
 
@@ -171,10 +177,10 @@ def test_the_interval_of_kid_is_the_jackknife_written_out():
     def variance(left_out):
         return 4 / 5 * np.sum((left_out - np.mean(left_out)) ** 2)
 
-    both = variance([measures.kid(real[patients != p], others, patients[patients != p]) for p in range(5)])
-    both += variance([measures.kid(real, others[bunches != b], patients) for b in range(5)])
-    half, middle = t.ppf(0.975, 4) * both**0.5, measures.kid(real, others, patients)
-    low, high = measures.kid_interval(real, others, patients, np.arange(23))
+    both = variance([kid(real[patients != p], others, patients[patients != p]) for p in range(5)])
+    both += variance([kid(real, others[bunches != b], patients) for b in range(5)])
+    half, middle = t.ppf(0.975, 4) * both**0.5, kid(real, others, patients)
+    low, high = kid_interval(real, others, patients, np.arange(23))
     assert (low, high) == pytest.approx((middle - half, middle + half))
 
 
@@ -186,7 +192,7 @@ def test_the_interval_of_a_mean_leaves_a_patient_out_of_all_classes_at_once():
 
     def mean_kid(kept, others_kept):
         classes = zip(real, others, owned, kept, others_kept, strict=True)
-        return np.mean([measures.kid(a[rows], b[theirs], whose[rows]) for a, b, whose, rows, theirs in classes])
+        return np.mean([kid(a[rows], b[theirs], whose[rows]) for a, b, whose, rows, theirs in classes])
 
     def variance(left_out):
         return 6 / 7 * np.sum((left_out - np.mean(left_out)) ** 2)
@@ -215,18 +221,18 @@ def test_where_patients_own_all_classes_their_mean_is_no_surer_than_one():
 
 
 def test_kid_of_one_patient_has_no_interval():
-    assert measures.kid_interval(POINTS, OTHERS, np.zeros(60), np.arange(len(OTHERS))) is None
-    assert measures.kid_interval(POINTS, OTHERS, np.arange(60), np.zeros(len(OTHERS))) is None
-    assert measures.kid_interval(POINTS[:3], OTHERS, np.array([0, 0, 1]), np.arange(len(OTHERS))) is None
+    assert kid_interval(POINTS, OTHERS, np.zeros(60), np.arange(len(OTHERS))) is None
+    assert kid_interval(POINTS, OTHERS, np.arange(60), np.zeros(len(OTHERS))) is None
+    assert kid_interval(POINTS[:3], OTHERS, np.array([0, 0, 1]), np.arange(len(OTHERS))) is None
 
 
 def test_kid_of_two_patients_has_no_interval():
     """Without one of them nothing is left to compare within the set."""
-    assert measures.kid_interval(POINTS, OTHERS, np.arange(60) % 2, np.arange(80)) is None
-    assert measures.kid_interval(POINTS, OTHERS, np.arange(60) % 3, np.arange(80)) is not None
+    assert kid_interval(POINTS, OTHERS, np.arange(60) % 2, np.arange(80)) is None
+    assert kid_interval(POINTS, OTHERS, np.arange(60) % 3, np.arange(80)) is not None
 
 
-@pytest.mark.parametrize("measure", [measures.kid, measures.mmd])
+@pytest.mark.parametrize("measure", [kid, measures.mmd])
 def test_patients_of_several_lesions_leave_the_distance_of_one_distribution_zero_on_average(measure):
     """A perfect generator scores as the lesions of as many other patients do."""
     rng, found = np.random.default_rng(5), {"synthetic": [], "floor": [], "lesions": []}
@@ -251,8 +257,8 @@ def test_kid_of_patients_is_the_mean_over_pairs_of_different_ones():
     aa = np.mean([kernel(a[i], a[j]) for i in range(6) for j in range(6) if whose[i] != whose[j]])
     bb = np.mean([kernel(b[i], b[j]) for i in range(4) for j in range(4) if i != j])
     ab = np.mean([kernel(x, y) for x in a for y in b])
-    assert measures.kid(a, b, whose) == pytest.approx(aa + bb - 2 * ab)
-    assert measures.kid(b, a, None, whose) == pytest.approx(aa + bb - 2 * ab)
+    assert kid(a, b, whose) == pytest.approx(aa + bb - 2 * ab)
+    assert kid(b, a, None, whose) == pytest.approx(aa + bb - 2 * ab)
 
 
 def test_mmd_of_patients_is_the_mean_over_pairs_of_different_ones():
@@ -268,13 +274,13 @@ def test_mmd_of_patients_is_the_mean_over_pairs_of_different_ones():
     assert measures.mmd(a, b, whose) == pytest.approx(aa + bb - 2 * ab)
 
 
-@pytest.mark.parametrize("measure", [measures.kid, measures.mmd])
+@pytest.mark.parametrize("measure", [kid, measures.mmd])
 def test_lesions_of_a_patient_each_are_what_they_are_without_patients_bit_for_bit(measure):
     whose = np.random.default_rng(0).permutation(60)
     assert measure(POINTS, OTHERS, whose, np.arange(80)) == measure(POINTS, OTHERS)
 
 
-@pytest.mark.parametrize("measure", [measures.kid, measures.mmd])
+@pytest.mark.parametrize("measure", [kid, measures.mmd])
 def test_lesions_of_a_single_patient_have_no_distance(measure):
     assert np.isnan(measure(POINTS, OTHERS, np.zeros(60)))
     assert np.isnan(measure(POINTS, OTHERS, None, np.full(80, 3)))
@@ -289,7 +295,7 @@ def test_rows_are_drawn_by_chance_and_always_the_same(rows):
 
 
 @pytest.mark.parametrize(
-    "measure", [measures.kid, measures.mmd, measures.precision, measures.recall, measures.density, measures.coverage]
+    "measure", [kid, measures.mmd, measures.precision, measures.recall, measures.density, measures.coverage]
 )
 def test_chunks_change_no_measure(measure, monkeypatch):
     whole = measure(POINTS, OTHERS)
@@ -297,7 +303,7 @@ def test_chunks_change_no_measure(measure, monkeypatch):
     assert measure(POINTS, OTHERS) == pytest.approx(whole, rel=1e-9)
 
 
-@pytest.mark.parametrize("measure", [measures.kid, measures.recall, measures.density, measures.coverage])
+@pytest.mark.parametrize("measure", [kid, measures.recall, measures.density, measures.coverage])
 def test_memory_is_linear_in_the_number_of_points(measure, monkeypatch):
     monkeypatch.setattr(measures, "_CHUNK_NUMBERS", 100_000)
     peaks = []

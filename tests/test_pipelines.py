@@ -9,8 +9,10 @@ import pytest
 from augmentor.benchmarking.arms import BASELINE
 from augmentor.benchmarking.comparison import Comparison
 from augmentor.benchmarking.screening import SETTINGS
+from augmentor.data.phantom import write_phantom
 from augmentor.data.readers import read_lesions
-from augmentor.errors import InterruptedFitError, ShortfallError, UsageError
+from augmentor.data.splits import holdout, outer_folds
+from augmentor.errors import DataError, InterruptedFitError, ShortfallError, UsageError
 from augmentor.evaluation.evaluate import Evaluation, evaluate
 from augmentor.evaluation.gallery import INTERPOLATIONS, PAIRS
 from augmentor.pipeline import demo_recipe, run_recipe
@@ -194,6 +196,15 @@ def test_missing_data_leave_no_folder_behind(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_patients_can_be_held_out_of_every_fold_of_a_quick_benchmark_of_phantoms(tmp_path, seed):
+    recipe = make_quick(make_recipe({"steps": ["phantom", "benchmark"], "training": {"seed": seed}}, "test"))
+    lesions = read_lesions(write_phantom(tmp_path / "lesions", recipe.phantom, seed))
+    for fold in outer_folds(lesions.at_most(recipe.data.max_per_class), recipe.benchmark.folds, 0):
+        train, held_out = holdout(lesions.rows(fold.train), recipe.training.holdout, seed)
+        assert len(train) > len(held_out) > 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "figures"),
@@ -284,3 +295,17 @@ def test_a_recipes_check_tells_of_images_that_its_fit_will_shrink_unless_it_name
     run_recipe(recipe.with_options(model={"size": size}), Progress())
     told = json.loads((tmp_path / "check.json").read_text())["warnings"]
     assert any("Images of 128x128 are shrunk to 64x64" in line for line in told) is (size is None)
+
+
+@pytest.mark.parametrize("most", [None, 1, 2])
+def test_a_recipes_check_judges_as_many_lesions_as_its_fit_takes(tmp_path, most):
+    phantom = {"patients": 6, "per_class": 6, "size": 16}
+    recipe = make_recipe({"out": str(tmp_path), "steps": ["phantom", "check"], "phantom": phantom}, "test")
+    recipe = recipe.with_options(data={"max_per_class": most})
+    if most == 1:
+        with pytest.raises(DataError, match="With --max-per-class 1: Class 'cyst' has 1 patient"):
+            run_recipe(recipe, Progress())
+    else:
+        run_recipe(recipe, Progress())
+        taken = json.loads((tmp_path / "check.json").read_text())["taken"]
+        assert taken.get("images") == (most and most * 3)

@@ -22,24 +22,38 @@ def make_generator(name: str = "cgan", size: int = 28):
 def test_the_same_seed_gives_the_same_lesion_at_any_batch_size(name, together):
     generator = make_generator(name)
     labels, seeds = [i % 2 for i in range(80)], list(range(100, 180))
-    whole = list(sample(generator, labels, seeds))
+    whole = [lesion for lesion, _ in sample(generator, labels, seeds)]
     parts = [
         lesion
         for start in range(0, 80, together)
-        for lesion in sample(generator, labels[start : start + together], seeds[start : start + together])
+        for lesion, _ in sample(generator, labels[start : start + together], seeds[start : start + together])
     ]
     assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
 
 
+def test_the_side_of_a_lesion_is_that_of_its_own_latents_wherever_it_stands_in_a_batch():
+    sides = torch.arange(10) + 20.5
+    section = ModelSection(size=16, generator_channels=8, condition_on="size")
+    lesions = TrainingLesions(torch.rand(10, 1, 16, 16) * 2 - 1, torch.arange(10) % 2, 2, sides)
+    generator = build_generator(section, lesions).eval()
+    labels, seeds = [i % 2 for i in range(40)], list(range(100, 140))
+    told = [side for _, side in sample(generator, labels, seeds)]
+    for side, label, seed in zip(told, labels, seeds, strict=True):
+        latents = latents_of([seed], generator.latent_dim, generator.secret)
+        assert side == generator.sides_mm(latents, torch.tensor([label])).item()
+    assert set(told) == set(sides.tolist())
+    assert {side for _, side in sample(make_generator(), [0, 1], [3, 4])} == {None}
+
+
 def test_other_seeds_and_other_classes_give_other_lesions():
     generator = make_generator()
-    a, b, c = sample(generator, [0, 0, 1], [1, 2, 1])
+    a, b, c = (lesion for lesion, _ in sample(generator, [0, 0, 1], [1, 2, 1]))
     assert not torch.equal(a, b)
     assert not torch.equal(a, c)
 
 
 def test_lesions_are_in_range_and_of_the_asked_size():
-    for lesion in sample(make_generator(size=64), [0, 1], [0, 1]):
+    for lesion, _ in sample(make_generator(size=64), [0, 1], [0, 1]):
         assert lesion.shape == (1, 64, 64)
         assert lesion.abs().max() <= 1
 

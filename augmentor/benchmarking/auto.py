@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from augmentor.benchmarking.arms import ARMS, BASELINE, GAN_ARM, Labelled, Use, build_training_set
+from augmentor.benchmarking.arms import ARMS, BASELINE, GAN_ARM, Arm, Labelled, Use, build_training_set
 from augmentor.benchmarking.classifiers import can_pretrain, diverged, train_classifier
 from augmentor.benchmarking.pool import pool
 from augmentor.benchmarking.statistics import ALPHA, independent_patients
@@ -20,11 +21,12 @@ from augmentor.expansion.mix import wanted_counts
 from augmentor.model.checkpoint import Card, load_card
 from augmentor.model.devices import device_here
 from augmentor.progress import Update
-from augmentor.recipe import ClassifierName, ScreenLevel
+from augmentor.recipe import ArmName, ClassifierName, ScreenLevel
 from augmentor.training.run import Run
 
 FACTORS = (2.0, 3.0, 5.0, 10.0)
 SCREENS: tuple[ScreenLevel, ...] = ("light", "off", "strict")
+_ARM_OF: dict[Use, ArmName] = {"mix": GAN_ARM, "only": "gan-only", "pretrain": "pretrain-gan"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Plan:
     factor: float = 1.0
     use: Use = "mix"
     screen: ScreenLevel = "light"
+
+    @property
+    def arm(self) -> Arm:
+        """The arm whose training set it is, where it is tried and where it is chosen."""
+        return ARMS[_ARM_OF[self.use] if self.factor > 1 else BASELINE]
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,20 @@ class Choice:
     plan: Plan
     trials: tuple[Trial, ...]
 
+    @property
+    def best(self) -> Trial:
+        """The one that was put to the test."""
+        return _best(self.trials)
+
+    @property
+    def plans(self) -> int:
+        """How many were tried beside none."""
+        return len(self.trials) - 1
+
+    def corrected(self, trial: Trial) -> float:
+        """Its p after Bonferroni's correction for the plans that were tried."""
+        return min(1.0, trial.p * self.plans)
+
     def as_dict(self) -> dict[str, Any]:
         told = [asdict(t.plan) | {"brier": t.brier, "gain": t.gain, "error": t.error, "p": t.p} for t in self.trials]
         return asdict(self.plan) | {"tried": told}
@@ -84,16 +105,40 @@ def choose(run: Run, classifier: ClassifierName, steps: int, seed: int, update: 
         for plan in plans:
             trials.append(inner.judge(plan))
             update(len(trials) / (count_trials(classifier) + 1), f"{len(trials)} plans tried")
-        measured = [t for t in trials[1:] if not t.diverged]
-        return max(measured, key=lambda t: t.gain, default=trials[0])
+        return _best(trials)
 
     best = judge(*(Plan(factor) for factor in FACTORS))
     if can_pretrain(classifier) and best.plan.factor > 1:
         best = judge(replace(best.plan, use="pretrain"))
     if best.gain > 0:
         best = judge(*(replace(best.plan, screen=screen) for screen in SCREENS if screen != best.plan.screen))
-    sure = best.p * (len(trials) - 1) < ALPHA
-    return Choice(best.plan if sure else Plan(), tuple(trials))
+    choice = Choice(best.plan, tuple(trials))
+    return choice if choice.corrected(best) < ALPHA else replace(choice, plan=Plan())
+
+
+def _best(trials: Sequence[Trial]) -> Trial:
+    """That of the largest gain; the first, none at all, where the classifier diverged under every plan."""
+    return max((t for t in trials[1:] if not t.diverged), key=lambda t: t.gain, default=trials[0])
+
+
+def count_witnesses(held_out: Lesions) -> int:
+    """How many independent patients a choice is judged on."""
+    return len(set(independent_patients(held_out)))
+
+
+def least_p(patients: int, classifier: ClassifierName) -> float:
+    """The least p that a plan can have on so many patients, after Bonferroni's correction: where it gains the same on
+    each of them and loses nothing on the one more.
+
+    Of n gains and a number that is not above 0 the t is n at most, with n degrees of freedom: by Cauchy and Schwarz the
+    n gains vary least, for their sum, where they are equal.
+    """
+    return min(1.0, float(stats.t.sf(patients, patients)) * (count_trials(classifier) - 1))
+
+
+def can_choose(patients: int, classifier: ClassifierName) -> bool:
+    """Whether any gain on so many patients would be beyond chance."""
+    return least_p(patients, classifier) < ALPHA
 
 
 def count_trials(classifier: ClassifierName) -> int:
@@ -110,6 +155,7 @@ class _Inner:
                 f"{run.folder}: holds no patients out, so nothing can say how many synthetic lesions help. "
                 "Fit with --holdout 0.2, or give --factor a number."
             )
+        run.require_images()
         self.run, self.classifier, self.steps, self.seed = run, classifier, steps, seed
         card = load_card(run.chosen_checkpoint)
         self.classes = card.classes
@@ -140,13 +186,12 @@ class _Inner:
 
     def _probabilities(self, plan: Plan) -> np.ndarray:
         """(N, C) of the held-out lesions, from the classifier trained under this plan."""
-        arm, synthetic = ARMS[BASELINE], None
-        if plan.factor > 1:
-            arm = ARMS["pretrain-gan" if plan.use == "pretrain" else GAN_ARM]
+        synthetic = None
+        if plan.arm.gan:
             wanted = wanted_counts(self.run.training.counts(), plan.factor)
             images, labels = pool(self.run, wanted, self.seed, plan.screen)
             synthetic = images, class_numbers(labels, self.classes)
-        data = build_training_set(arm, self.real, synthetic, plan.factor, self.seed)
+        data = build_training_set(plan.arm, self.real, synthetic, plan.factor, self.seed)
         device = device_here(self.run.recipe.training.device)
         model = train_classifier(self.classifier, data, len(self.classes), self.steps, self.seed, device)
         return model.predict(self.held_out[0])

@@ -23,6 +23,7 @@ from augmentor.benchmarking.embedding import embed
 from augmentor.benchmarking.gan_task import Fitted, fit_gan
 from augmentor.benchmarking.summary import summarise
 from augmentor.benchmarking.workers import run_tasks
+from augmentor.data import folders
 from augmentor.data.inspection import class_counts
 from augmentor.data.lesions import Lesions
 from augmentor.data.preparing import prepare
@@ -35,7 +36,7 @@ from augmentor.progress import Progress
 from augmentor.recipe import Recipe
 from augmentor.version import VERSION
 
-_RECIPE = "benchmark.toml"  # says that a folder holds a benchmark
+_RECIPE = folders.BENCHMARK  # says that a folder holds a benchmark
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from augmentor.benchmarking.arms import ARMS, Arm, build_training_set
-from augmentor.benchmarking.auto import Plan, choose, count_trials
+from augmentor.benchmarking.auto import choose, count_trials
 from augmentor.benchmarking.cells import Cell, Spec
 from augmentor.benchmarking.classifiers import can_pretrain, diverged, train_classifier
 from augmentor.benchmarking.failures import require_disk, tell_failure
@@ -92,7 +92,7 @@ def _compute(task: CellTask, update: Update) -> Cell:
         run = Run(data.gan_folder("cgan"))
         choice = choose(run, spec.classifier, asked.steps, data.seed, update)
         chosen = choice.as_dict()
-        arm, factor, screen = _arm_of(arm, choice.plan), choice.plan.factor, choice.plan.screen
+        arm, factor, screen = choice.plan.arm, choice.plan.factor, choice.plan.screen
         update = _last_of(count_trials(spec.classifier) + 1, update)
     synthetic = None
     if arm.gan:
@@ -120,11 +120,6 @@ def _compute(task: CellTask, update: Update) -> Cell:
 def _last_of(trainings: int, update: Update) -> Update:
     """An update that tells the last of several trainings, which are one task together."""
     return lambda done, note: update((trainings - 1 + done) / trainings, note)
-
-
-def _arm_of(arm: Arm, plan: Plan) -> Arm:
-    """The arm that the inner split chose; without synthetic lesions it is the baseline."""
-    return replace(arm, use=plan.use) if plan.factor > 1 else replace(arm, gan=None)
 
 
 def _gan_paths(task: CellTask) -> dict[str, list[str]]:

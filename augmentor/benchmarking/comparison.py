@@ -41,11 +41,6 @@ class Comparison:
     cells: int
     test_sets: int
 
-    @property
-    def benefit(self) -> float:
-        """The difference, positive where the arm is better."""
-        return -self.difference if self.metric in LOWER_IS_BETTER else self.difference
-
 
 @dataclass(frozen=True)
 class Paired:
@@ -137,13 +132,24 @@ def holm(family: list[Paired]) -> list[Comparison]:
     it. So an interval leaves out zero exactly where there is a verdict, and a true difference of the detectable size is
     shown with the power that it promises.
     """
-    order = np.argsort([one.p for one in family], kind="stable")
-    tests = len(family) - np.arange(len(family))
-    corrected = np.maximum.accumulate(np.minimum(1.0, np.array([family[i].p for i in order]) * tests))
+    ps = [one.p for one in family]
+    corrected = step_down(ps)
     rejected = int((corrected < ALPHA).sum())
-    tests[rejected:] = len(family) - rejected
-    made = {i: _conclude(family[i], float(p), int(left)) for i, p, left in zip(order, corrected, tests, strict=True)}
-    return [made[i] for i in range(len(family))]
+    left = len(family) - np.minimum(_ranks(ps), rejected)
+    return [_conclude(one, float(p), int(tests)) for one, p, tests in zip(family, corrected, left, strict=True)]
+
+
+def step_down(ps: Sequence[float]) -> np.ndarray:
+    """(k,) p-values -> (k,) the same corrected for their number by Holm's step-down procedure (1979)."""
+    ranks = _ranks(ps)
+    corrected = np.empty(len(ps))
+    corrected[ranks] = np.minimum(1.0, np.asarray(ps) * (len(ps) - ranks))
+    return np.maximum.accumulate(corrected)[ranks]
+
+
+def _ranks(ps: Sequence[float]) -> np.ndarray:
+    """(k,) 0 for the smallest."""
+    return np.argsort(np.argsort(ps, kind="stable"), kind="stable")
 
 
 def _conclude(one: Paired, p: float, tests: int) -> Comparison:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, CURVE_ARM
+from augmentor.benchmarking.auto import can_choose, count_witnesses
 from augmentor.benchmarking.cell_task import CellTask
 from augmentor.benchmarking.cells import Spec
 from augmentor.benchmarking.classifiers import can_pretrain, require_classifier
@@ -89,7 +90,26 @@ def design_warnings(design: Design, lesions: Lesions, recipe: Recipe) -> list[st
         )
     if asked and len(design.folds[0]) != asked:
         warnings.append(f"--folds {asked} is not used: the data brings its own test split, the one fold.")
-    return warnings
+    return warnings + _warnings_of_auto(design, recipe)
+
+
+def _warnings_of_auto(design: Design, recipe: Recipe) -> list[str]:
+    """That the arm auto can't choose, where no fold holds out the patients that it takes."""
+    held: dict[tuple[str, int], int] = {}
+    most: dict[ClassifierName, int] = {}
+    for data, name in ((task.data, task.spec.classifier) for task in design.cells if task.arm.auto):
+        fold = data.fold.name, data.seed
+        if fold not in held:
+            held[fold] = count_witnesses(data.train.rows(holdout(data.train, recipe.training.holdout, data.seed)[1]))
+        most[name] = max(most.get(name, 0), held[fold])
+    if not (blind := [name for name, patients in most.items() if not can_choose(patients, name)]):
+        return []
+    patients = max(most[name] for name in blind)
+    return [
+        f"Arm auto can choose no synthetic lesions for {', '.join(blind)}: inside a fold it judges them on {patients} "
+        f"held-out patient{'s' * (patients != 1)} at most, and with so few no gain can be told from chance. Add "
+        "patients, raise training.holdout, or leave the arm out."
+    ]
 
 
 def more_test_sets(lesions: Lesions, needed: int) -> str:

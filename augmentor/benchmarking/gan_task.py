@@ -13,6 +13,7 @@ from augmentor.locks import locked
 from augmentor.progress import Progress
 from augmentor.recipe import ModelName
 from augmentor.training.fit import fit_or_resume
+from augmentor.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class GanTask:
 
     @property
     def is_done(self) -> bool:
-        return (self.data.folder / self.run / "run.json").exists()
+        return Run(self.data.gan_folder(self.model)).finished
 
     def __str__(self) -> str:
         return f"{self.model}, fold {self.data.fold.name}, seed {self.data.seed}"
@@ -54,11 +55,11 @@ def fit_gan(task: GanTask, progress: Progress) -> Fitted:
             recipe, name = data.gan_recipe(task.model), f"GAN of {task}"
             run = fit_or_resume(data.train, recipe, folder, name=name, progress=progress)
         guard(run.lesions, data.test)
+        ended = {name: run.summary[name] for name in ("kimg", "seconds")}
+        ended |= {"discrimination": run.summary["discrimination_held_out"]}
     except (LeakageError, InterruptedFitError):
         raise
     except Exception as error:
         require_disk(error)
         return Fitted(record, tell_failure(error))
-    told = ("kimg", "seconds")
-    record |= {k: run.summary[k] for k in told} | {"discrimination": run.summary["discrimination_held_out"]}
-    return Fitted(record)
+    return Fitted(record | ended)

@@ -33,6 +33,9 @@ CELL_CODE = (
     *_READ,
     "training/classic.py",
 )
+_SIMULATING = tuple(f"benchmarking/{name}.py" for name in ("comparison", "design", "simulation"))
+_PHANTOM = ("data/phantom*.py", "data/splits.py")
+STUDY_CODE = (*CELL_CODE, *_SIMULATING, *_PHANTOM, "measures.py", "model/convolution.py")
 _LIBRARIES = ("monai", "numpy", "pydicom", "scikit-learn", "scipy", "torch")
 
 

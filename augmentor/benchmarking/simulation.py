@@ -16,14 +16,15 @@ from augmentor.benchmarking.arms import ARMS, BASELINE, GAN_ARM, Arm, Labelled, 
 from augmentor.benchmarking.classifiers import require_classifier, train_classifier
 from augmentor.benchmarking.comparison import LEAST_PAIRS, compare, mcnemar
 from augmentor.benchmarking.design import name_test_sets
+from augmentor.benchmarking.keys import STUDY_CODE, result_key
+from augmentor.benchmarking.rows import CODE, StudyFile, in_order
 from augmentor.benchmarking.statistics import ALPHA, differences, measure
-from augmentor.benchmarking.summary import VERDICT_METRIC
+from augmentor.benchmarking.verdict import VERDICT_METRIC
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions, make_lesions
 from augmentor.data.phantom import CLASSES, phantom_lesions
 from augmentor.data.splits import Fold, groups, outer_folds
 from augmentor.errors import DataError, UsageError
-from augmentor.files import write_table
 from augmentor.progress import Progress
 from augmentor.recipe import BenchmarkSection, ClassifierName
 
@@ -71,10 +72,11 @@ def simulate(
     `mcnemar`, a p, and `patients_low` and `patients_high`, the interval by patient; and `truth`, the arm's difference
     to the baseline over 600 lesions of patients that no simulation has (mean over its folds and seeds).
 
-    `out` becomes a CSV of them, written anew after each simulation.
+    `out` becomes a CSV of them, with the study's settings, written anew after each simulation. Where it holds rows of
+    the same study, their simulations are taken as they are, and rows of simulations beyond these stay in it.
 
     Raises UsageError where what a classifier needs is not installed, where the design has too few test sets for any
-    verdict, or where `perfect` means under three lesions a class.
+    verdict, where `perfect` means under three lesions a class, or where `out` holds anything else.
     """
     for name in study.classifiers:
         require_classifier(name)
@@ -87,16 +89,26 @@ def simulate(
             f"{smallest:.1f} synthetic lesions a class, fewer than {_FEWEST}. Raise one of them."
         )
     progress = progress or Progress()
-    tasks = [_Task(study, number) for number in range(simulations)]
-    rows: list[dict[str, Any]] = []
-    with progress.task(f"Simulating {simulations} benchmarks", simulations) as update:
-        for ended, found in enumerate(run_tasks(_simulate_one, tasks, workers, None, progress), 1):
+    file = StudyFile(out, _settings_of(study)) if out else None
+    rows = file.read(study.classifiers) if file else []
+    there = {row["simulation"] for row in rows}
+    tasks = [_Task(study, number) for number in range(simulations) if number not in there]
+    before = simulations - len(tasks)
+    told = f", {before} of them done before" if before else ""
+    with progress.task(f"Simulating {simulations} benchmarks{told}", simulations) as update:
+        update(before, "")
+        for ended, found in enumerate(run_tasks(_simulate_one, tasks, workers, None, progress), before + 1):
             rows += found
-            table = pd.DataFrame(rows).sort_values(["simulation", "classifier"], ignore_index=True)
-            if out:
-                write_table(out, table, float_format="%.5f")
+            if file:
+                file.write(rows)
             update(ended, "")
-    return table
+    return in_order([row for row in rows if row["simulation"] < simulations])
+
+
+def _settings_of(study: Study) -> dict[str, str]:
+    """Everything that decides about a simulation but its number, as text."""
+    numbers = {name: f"{value:.12g}" for name, value in asdict(study).items() if name != "classifiers"}
+    return numbers | {"classifiers": ",".join(study.classifiers), CODE: result_key({}, STUDY_CODE)}
 
 
 def _require_verdicts(study: Study) -> None:

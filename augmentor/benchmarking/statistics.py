@@ -123,23 +123,32 @@ def _encode(rows: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndar
     return truth, predicted, rows[[f"p_{c}" for c in classes]].to_numpy(float)
 
 
-def _resample(rows: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(K,) sums over all rows, and (draws, K) the same over patients drawn with replacement."""
-    weights, number = patient_weights(rows["patient"].to_numpy(), _DRAWS, 0)
-    sums = _row_sums(*_encode(rows, classes))
-    by_patient = np.zeros((weights.shape[1], sums.shape[1]))
+def _draw(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """`patient_weights` of a predictions table, the same for rows of the same patients."""
+    return patient_weights(rows["patient"].to_numpy(), _DRAWS, 0)
+
+
+def _resample(sums: np.ndarray, draws: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, K) of rows, and their `_draw` -> (K,) over all rows, and (draws, K) over patients drawn with replacement."""
+    by_patient = np.zeros((draws.shape[1], sums.shape[1]))
     np.add.at(by_patient, number, sums)
-    return by_patient.sum(0), weights @ by_patient
+    return by_patient.sum(0), draws @ by_patient
 
 
 def _spread(rows: pd.DataFrame, classes: list[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Of all METRICS, over all folds and seeds pooled: () the estimate, and (draws,) the same of patients drawn with
-    replacement. Rows of the same patients get the same draws. Macro measures are NaN in draws without lesions of a
-    class that `rows` has, as they would be means over other classes, and in all draws where a class is of one patient,
-    of whose likes they know nothing."""
-    sums, drawn = _resample(rows, classes)
+    replacement. Rows of the same patients get the same draws. The AUC is a mean over folds and seeds, as scores of
+    different models stand on no common scale. Macro measures are NaN in draws without lesions of a class that `rows`
+    has, as they would be means over other classes, and in all draws where a class is of one patient, of whose likes
+    they know nothing."""
+    truth, predicted, probabilities = _encode(rows, classes)
+    draws, number = _draw(rows)
+    sums, drawn = _resample(_row_sums(truth, predicted, probabilities), draws, number)
     found, spread = _from_sums(sums, len(classes)), _from_sums(drawn, len(classes))
-    found["auc"], spread["auc"] = _mean_auc(rows, classes)
+    weights = np.vstack([np.ones(draws.shape[1]), draws]).T
+    cells = rows.groupby(["fold", "seed"]).indices.values()
+    areas = _known_mean(np.array([auc(truth[i], probabilities[i], weights[number[i]]) for i in cells]), 0)
+    found["auc"], spread["auc"] = areas[0], areas[1:]
     ours, theirs = (_tables(s, len(classes)).sum(-1) > 0 for s in (sums, drawn))
     whole = (theirs | ~ours).all(-1) & bool(rows.groupby("label")["patient"].nunique().min() > 1)
     return found, spread | {metric: np.where(whole, spread[metric], np.nan) for metric in _MACRO}
@@ -187,7 +196,7 @@ def class_intervals(rows: pd.DataFrame, classes: list[str]) -> list[dict[str, An
     every other one, is absent. Where no lesion was missed, none is in any draw either: an estimate of 1 has the
     interval 1 to 1, which says little where patients are few.
     """
-    sums, drawn = _resample(rows, classes)
+    sums, drawn = _resample(_row_sums(*_encode(rows, classes)), *_draw(rows))
     found, spread = (per_class(_tables(s, len(classes))) for s in (sums, drawn))
     made = []
     for i, name in enumerate(classes):
@@ -204,14 +213,3 @@ def _bounds(draws: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
-
-
-def _mean_auc(rows: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """() the AUC and (draws,) that of the draws of `_resample`: means over folds and seeds, as scores of different
-    models stand on no common scale."""
-    truth, _, probabilities = _encode(rows, classes)
-    draws, number = patient_weights(rows["patient"].to_numpy(), _DRAWS, 0)
-    weights = np.vstack([np.ones(draws.shape[1]), draws]).T
-    cells = rows.groupby(["fold", "seed"]).indices.values()
-    found = _known_mean(np.array([auc(truth[i], probabilities[i], weights[number[i]]) for i in cells]), 0)
-    return found[0], found[1:]

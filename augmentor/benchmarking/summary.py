@@ -15,11 +15,9 @@ from augmentor.benchmarking.cells import Cell
 from augmentor.benchmarking.comparison import Comparison, compare, mcnemar, paired_scores
 from augmentor.benchmarking.design import Design
 from augmentor.benchmarking.statistics import METRICS, class_intervals, differences, independent_patients, intervals
-from augmentor.benchmarking.verdict import sentence
+from augmentor.benchmarking.verdict import VERDICT_METRIC, sentence
 from augmentor.data.lesions import Lesions
 from augmentor.recipe import BenchmarkSection, Recipe
-
-VERDICT_METRIC = "sensitivity"
 
 
 def summarise(

@@ -10,17 +10,12 @@ import numpy as np
 from augmentor.benchmarking.comparison import LEAST_PAIRS, Comparison
 from augmentor.benchmarking.rounding import clear_form, tell_p
 
+VERDICT_METRIC = "sensitivity"
+_NAME = "macro sensitivity"
+_SPAN = 100.0  # points: how far apart two values of it can be
+_VERBS = {"gain": "raised", "harm": "harmed: they lowered"}
 _MOST_LISTED = 3
-_NAMES = {
-    "balanced_accuracy": "balanced accuracy",
-    "sensitivity": "macro sensitivity",
-    "specificity": "macro specificity",
-    "auc": "macro AUC",
-    "brier": "the Brier score",
-    "ece": "the calibration error",
-}
 _MISSED = "would have been missed in more than one of five such benchmarks"  # as the limits have a power of 80 %
-_SPANS = {"brier": 2.0}  # how far apart two values can be; 1 of the other metrics
 
 
 @dataclass(frozen=True)
@@ -50,36 +45,32 @@ def _range(counts: Sequence[int]) -> str:
 
 
 def sentence(comparisons: list[Comparison], folds: int, seeds: int, test_sets: int) -> str:
-    """The verdict for one metric, over all arms and classifiers; `comparisons` are those of GAN arms.
+    """The verdict over all arms and classifiers; `comparisons` are those of GAN arms in the verdict's metric.
 
     folds, seeds: those that were planned. test_sets: how many of the folds of all seeds differ; told where some are the
     same. Where cells failed, how many of them a comparison has is told in their place.
     Gains come first, then harms, each named with its interval; of the others only the range where they are many.
-    A point is a hundredth of the metric.
+    A point is a hundredth of the metric, which goes from 0 to 1 and of which more is better.
     """
     planned = _Planned(folds, seeds, test_sets)
     if not comparisons:
         return "No arm with synthetic lesions could be compared with classic augmentation."
     of = {v: [c for c in comparisons if c.verdict == v] for v in ("gain", "harm", "none")}
-    told = [_tell_changes(of[v], planned) for v in ("gain", "harm") if of[v]]
+    told = [_tell_changes(of[v], verb, planned) for v, verb in _VERBS.items() if of[v]]
     if of["none"]:
         told.append(_tell_none(of["none"], "other gain" if of["gain"] else "gain", planned))
     return " ".join(told)
 
 
-def _tell_changes(changed: list[Comparison], planned: _Planned) -> str:
+def _tell_changes(changed: list[Comparison], verb: str, planned: _Planned) -> str:
     """Comparisons of one verdict, the largest first; a design is told where it is another than before."""
-    first = changed[0]
-    verb = "raised" if first.difference > 0 else "lowered"
-    if first.verdict == "harm":
-        verb = f"harmed: they {verb}"
     ordered = sorted(changed, key=lambda c: -abs(c.difference))
     designs = [planned.tell([c]) for c in ordered]
     items = [
         _tell(c, f", {design}" if design != before else "")
         for c, design, before in zip(ordered, designs, ["", *designs[:-1]], strict=True)
     ]
-    return f"Synthetic lesions {verb} {_name(first)} {'; '.join(items)}."
+    return f"Synthetic lesions {verb} {_NAME} {'; '.join(items)}."
 
 
 def _tell(one: Comparison, design: str) -> str:
@@ -105,18 +96,17 @@ def _unseen(silent: list[Comparison], planned: _Planned) -> str:
     if all(c.difference == 0 for c in enough):
         told = "both arms scored the same in every fold"
     if limits := sorted(100 * c.detectable for c in enough if c.detectable is not None):
-        told = _too_small(limits, 100 * _SPANS.get(silent[0].metric, 1.0))
+        told = _too_small(limits)
     if few := len(silent) - len(enough):
         has = "comparison has" if few == 1 else "comparisons have"
         told += f"; {few} {has} too few folds left, after the cells that failed, to tell any effect from chance"
     return told
 
 
-def _too_small(limits: list[float], span: float) -> str:
-    """What effect is easily missed; limits: what each comparison shows with 80 % probability, ascending, in points like
-    the span."""
-    least, most = limits[0], min(limits[-1], span)
-    if least > span:
+def _too_small(limits: list[float]) -> str:
+    """What effect is easily missed; limits: what each comparison shows with 80 % probability, ascending, in points."""
+    least, most = limits[0], min(limits[-1], _SPAN)
+    if least > _SPAN:
         return f"even the largest effect that there can be {_MISSED}"
     noisiest = f" ({most:.1f} in the noisiest comparison)" if most - least >= 0.1 else ""
     return f"an effect under {least:.1f} points{noisiest} {_MISSED}; this limit is not a measured gain"
@@ -124,9 +114,8 @@ def _too_small(limits: list[float], span: float) -> str:
 
 def _differences(silent: list[Comparison]) -> str:
     """Each difference, or where they are many their number, range and best."""
-    known = sorted((c for c in silent if not np.isnan(c.difference)), key=lambda c: c.benefit)
-    name = _name(silent[0])
-    lead = f"{name[0].upper()}{name[1:]}, difference in points"
+    known = sorted((c for c in silent if not np.isnan(c.difference)), key=lambda c: c.difference)
+    lead = f"{_NAME.capitalize()}, difference in points"
     if not known:
         return f"{lead}: not measured"
     if len(silent) <= _MOST_LISTED:
@@ -138,7 +127,3 @@ def _differences(silent: list[Comparison]) -> str:
 
 def _points(one: Comparison) -> str:
     return "not measured" if np.isnan(one.difference) else f"{100 * one.difference:+.1f}"
-
-
-def _name(one: Comparison) -> str:
-    return _NAMES.get(one.metric, one.metric)

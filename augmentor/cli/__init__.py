@@ -35,8 +35,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 _ON_CTRL_C = (
-    "Interrupted. Nothing was left half-written. Start the same command again; what a benchmark or a recipe had done "
-    "by then is kept."
+    "Interrupted. Nothing was left half-written. Start the same command again; what a benchmark, a recipe, `screens` "
+    "or `calibrate --out` had done by then is kept."
 )
 COMMANDS = (extract, check, fit, expand, evaluate, benchmark, calibrate, screens, report, bench, demo, run)
 for command in COMMANDS:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from augmentor.cli.console import err
-from augmentor.cli.options import Columns, Data, Fov, Pattern, Window, read_data, recipe_with
+from augmentor.cli.options import Columns, Data, Fov, Pattern, PerClass, Window, data_section, read_data, recipe_with
 from augmentor.cli.show import show_inspection
 from augmentor.progress import TerminalProgress
 
@@ -17,6 +17,7 @@ def check(
     data: Data,
     columns: Columns = None,
     patient_pattern: Pattern = None,
+    max_per_class: PerClass = None,
     window: Window = None,
     fov: Fov = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -30,11 +31,12 @@ def check(
     from augmentor.data.check import inspect
     from augmentor.data.preparing import shrinking
 
-    recipe = recipe_with(extract={"window": window, "fov": fov})
+    section = data_section(data, columns, patient_pattern, max_per_class)
+    recipe = recipe_with(data=section, extract={"window": window, "fov": fov})
     lesions = read_data(data, columns, patient_pattern, recipe)
     progress = TerminalProgress(err)
     with progress.task("Reading", len(lesions)) as update:
-        found = inspect(lesions, update)
+        found = inspect(lesions, update, per_class=max_per_class)
     found.warnings += shrinking(found, recipe)
     content = found.as_dict()
     if as_json:

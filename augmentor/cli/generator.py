@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from rich.table import Table
 
-from augmentor.cli.console import PLAIN, err, out
+from augmentor.cli.console import PLAIN, err
 from augmentor.cli.options import (
     LARGEST_SEED,
     Columns,
@@ -29,14 +28,13 @@ from augmentor.cli.options import (
     WithMask,
     columns_of,
     data_section,
-    followed,
     number,
     read_data,
     recipe_with,
     require_real,
     typed,
 )
-from augmentor.cli.show import next_of_run, show_evaluation, show_expanded, show_fit
+from augmentor.cli.show import next_of_run, show_choice, show_evaluation, show_expanded, show_fit
 from augmentor.errors import UsageError, with_point
 from augmentor.progress import TerminalProgress
 
@@ -90,7 +88,7 @@ def fit(
     Example: `augmentor fit --data lesions/ --patient-pattern "<patient>_<anything>" --minutes 10`
     """
     recipe = recipe_with(
-        data=data_section(data and followed(data), columns, patient_pattern, max_per_class),
+        data=data_section(data, columns, patient_pattern, max_per_class),
         extract={"window": window, "fov": fov},
         model={
             "name": model,
@@ -270,7 +268,7 @@ def evaluate(
     else:
         opened = _opened(run)
         folder, following = opened.folder, next_of_run(opened.folder)
-        found = evaluation.evaluate(opened, per_class or 200, progress, features)
+        found = evaluation.evaluate(opened, per_class or evaluation.JUDGED, progress, features)
     page = report([folder], folder)
     if as_json:
         print(to_json(asdict(found)))
@@ -314,24 +312,28 @@ def _cut_as_made(made: Any, real: str, columns: str | None, recipe: Any) -> Any:
 
 def _choose_factor(run: Any, classifier: str) -> dict[str, Any]:
     """What `--factor auto` sets, told with its evidence."""
-    from augmentor.benchmarking.auto import choose
+    from augmentor.benchmarking.auto import choose, count_witnesses
     from augmentor.recipe import BenchmarkSection
 
+    patients = count_witnesses(run.held_out)
+    _warn_of_few(patients, classifier)
     with TerminalProgress(err).task(f"Trying factors with {classifier}", 1.0) as update:
         choice = choose(run, classifier, BenchmarkSection().steps, run.recipe.training.seed, update)  # type: ignore[arg-type]
-    table = Table("factor", "use", "screen", "Brier score, held-out patients", "better than none by")
-    for trial in choice.trials:
-        plan = trial.plan
-        told = f"{trial.gain:+.3f} +- {trial.error:.3f}" if plan.factor > 1 and not trial.diverged else ""
-        brier = "diverged" if trial.diverged else f"{trial.brier:.3f}"
-        table.add_row(f"{plan.factor:g}", plan.use, plan.screen, brier, told)
-    out.print(table)
-    if choice.plan.factor == 1:
-        out.print(
-            f"No factor helped {classifier} beyond chance on the {len(run.held_out)} held-out lesions: the real ones "
-            "alone are written. Give --factor a number to have synthetic ones.",
-            highlight=False,
-        )
-    elif choice.plan.use == "pretrain":
-        out.print("Train on the synthetic lesions first, then on the real ones: that was better than mixing them.")
+    show_choice(choice, classifier, patients)
     return {"factor": choice.plan.factor, "screen": choice.plan.screen}
+
+
+def _warn_of_few(patients: int, classifier: Any) -> None:
+    """Before the search, which takes minutes, that it can find nothing. (Where nobody is held out it is refused.)"""
+    from augmentor.benchmarking.auto import can_choose, count_trials, least_p
+    from augmentor.benchmarking.statistics import ALPHA
+
+    if patients and not can_choose(patients, classifier):
+        err.print(
+            f"Warning: the run holds {patients} patient{'s' * (patients != 1)} out, and with so few no gain can be "
+            f"told from chance: after correction for {count_trials(classifier) - 1} plans p is "
+            f"{least_p(patients, classifier):.2g} or more, and must be below {ALPHA:g}. No synthetic lesions will be "
+            "chosen. Fit with more patients or a larger --holdout, or give --factor a number.",
+            style="yellow",
+            **PLAIN,
+        )

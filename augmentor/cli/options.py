@@ -139,7 +139,9 @@ def recipe_with(**sections: dict[str, Any]) -> Any:
 
 
 def data_section(path: str | None, columns: str | None, pattern: str | None, most: int | None) -> dict[str, Any]:
-    return {"path": path, "columns": columns_of(columns), "patient_pattern": pattern, "max_per_class": most}
+    """The recipe's section `data`. path: --data, as it was given."""
+    there = path and followed(path)
+    return {"path": there, "columns": columns_of(columns), "patient_pattern": pattern, "max_per_class": most}
 
 
 def followed(data: str) -> str:

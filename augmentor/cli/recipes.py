@@ -13,6 +13,8 @@ from augmentor.cli.show import show_counts, show_drawn, show_evaluation, show_fi
 from augmentor.errors import UsageError
 from augmentor.progress import TerminalProgress
 
+_FEW = 20  # lesions a class that a quick run judges
+
 
 def demo(
     out_folder: Annotated[
@@ -53,13 +55,14 @@ def run(
         parse_window(loaded.extract.window)  # which is told before the scans are looked for
     except UsageError as error:
         raise UsageError(f"{recipe}: extract.window: {error}") from error
-    _run(loaded, judged=20 if quick else 200)
+    _run(loaded, quick)
 
 
-def _run(recipe: Any, judged: int = 200) -> None:
+def _run(recipe: Any, quick: bool = False) -> None:
+    from augmentor.evaluation.evaluate import JUDGED
     from augmentor.pipeline import run_recipe
 
-    outcome = run_recipe(recipe, TerminalProgress(err), typed_command(), judged)
+    outcome = run_recipe(recipe, TerminalProgress(err), typed_command(), _FEW if quick else JUDGED)
     if outcome.drawn:
         show_drawn(outcome.drawn, outcome.drawn_before, alone=recipe.steps == ("phantom",))
     if outcome.inspection:

@@ -25,6 +25,8 @@ def show_inspection(content: dict[str, Any]) -> None:
         table.add_row(escape(name), str(count["images"]), str(count["patients"]))
     table.add_section()
     table.add_row("all", str(content["lesions"]["images"]), str(content["lesions"]["patients"]))
+    if taken := content.get("taken"):
+        table.add_row("taken of them", str(taken["images"]), str(taken["patients"]))
     out.print(table)
     for name in ("sizes", "dtypes", "channels", "intensity", "splits", "folds"):
         if found := content[name]:
@@ -61,7 +63,7 @@ def show_fit(run: Any, report: Path) -> None:
     near = f", discriminator on held-out patients {reached:.2f} (equilibrium 0.5)" if reached is not None else ""
     shown = f"{summary['kimg']:g} thousand images in {summary['seconds']:.0f} s"
     out.print(f"Fitted {run.folder}: {shown}{near}.", **PLAIN)
-    if moved := summary.get("lesions_moved"):  # a run of an earlier version has none
+    if moved := summary.get("lesions_moved"):  # none of a model that draws from noise alone
         out.print(f"Training lesions are moved: {moved} (measured on them).", **PLAIN)
     out.print(f"Report: {report}   Next: {next_of_run(run.folder)}", **PLAIN)
 
@@ -77,6 +79,47 @@ def show_counts(lesions: Any) -> None:
     for name, row in counts.iterrows():
         table.add_row(escape(str(name)), str(row.get("real", 0)), str(row.get("synthetic", 0)))
     out.print(table)
+
+
+def show_choice(choice: Any, classifier: str, patients: int) -> None:
+    """What `--factor auto` tried and took. patients: how many it was judged on."""
+    out.print(_table_of(choice))
+    if choice.plan.factor == 1:
+        out.print(
+            f"{_why_none(choice, classifier, patients)}: the real ones alone are written. Give --factor a number to "
+            "have synthetic ones.",
+            highlight=False,
+        )
+    elif choice.plan.use == "pretrain":
+        out.print("Train on the synthetic lesions first, then on the real ones: that was better than mixing them.")
+
+
+def _table_of(choice: Any) -> Table:
+    """The plans that were tried, each beside no synthetic lesions at all."""
+    measured = ("Brier score, held-out patients", "better than none by", f"p, corrected for {choice.plans} plans")
+    table = Table("factor", "use", "screen", *measured)
+    for trial in choice.trials:
+        plan, gain, p = trial.plan, "", ""
+        if plan.factor > 1 and not trial.diverged:
+            gain, p = f"{trial.gain:+.3f} +- {trial.error:.3f}", f"{choice.corrected(trial):.2g}"
+        brier = "diverged" if trial.diverged else f"{trial.brier:.3f}"
+        table.add_row(f"{plan.factor:g}", plan.use, plan.screen, brier, gain, p)
+    return table
+
+
+def _why_none(choice: Any, classifier: str, patients: int) -> str:
+    """Why no plan was taken: none was better, or the best one not beyond chance."""
+    from augmentor.benchmarking.statistics import ALPHA
+
+    best = choice.best
+    on = f"{patients} held-out patient{'s' * (patients != 1)}"
+    if not best.gain > 0:
+        return f"No factor helped {classifier} on the {on}"
+    plan = f"factor {best.plan.factor:g}, {best.plan.use}, screen {best.plan.screen}"
+    return (
+        f"The best plan ({plan}) helped {classifier} on the {on}, but not beyond chance (p = "
+        f"{choice.corrected(best):.2g} after correction for {choice.plans} plans; it must be below {ALPHA:g})"
+    )
 
 
 def show_expanded(run: Any, lesions: Any) -> None:
@@ -96,18 +139,17 @@ def show_expanded(run: Any, lesions: Any) -> None:
 
 
 def _benchmark_of(run: Any) -> str:
-    """The benchmark of the lesions that a run was fitted on, read as it read them."""
-    data, extract, dims = run.recipe.data, run.recipe.extract, run.recipe.model.spatial_dims
-    options = {
-        "--data": data.path or run.splits["source"],
-        "--columns": ",".join(f"{ours}={theirs}" for ours, theirs in data.columns.items()),
-        "--patient-pattern": data.patient_pattern,
-        "--window": extract.window,
-        "--fov": extract.fov,
-        "--spatial-dims": dims if dims != 2 else None,
-    }
-    words = [word for name, value in options.items() if value not in (None, "") for word in (name, str(value))]
-    return shlex.join(["augmentor", "benchmark", *words])
+    """The benchmark of the lesions that a run was fitted on, at its size. They are named by the run's own table: by it
+    patients are told apart as they were, wherever the user stands, and whatever told them apart then."""
+    size, dims = run.recipe.model.size, run.recipe.model.spatial_dims
+    words = ["augmentor", "benchmark", "--data", _from_here(run.lesions_file), "--size", str(size)]
+    return shlex.join(words + (["--spatial-dims", str(dims)] if dims != 2 else []))
+
+
+def _from_here(path: Path) -> str:
+    """Relative where it lies in the working folder."""
+    whole, here = path.absolute(), Path.cwd()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 
 
 def show_evaluation(found: Any, report: Path | None = None, following: str | None = None) -> None:

@@ -145,19 +145,26 @@ def calibrate(
     size: Size = 32,
     steps: Steps = None,
     workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
-    out_file: Annotated[Path | None, typer.Option("--out", help="CSV with a row a simulation and classifier.")] = None,
+    out_file: Annotated[
+        Path | None,
+        typer.Option("--out", help="CSV with a row a simulation and classifier. An interrupted one is continued."),
+    ] = None,
 ) -> None:
     """Ask how far the benchmark's verdict can be trusted, on simulated data sets whose truth is known.
 
-    Where an arm has nothing new, it should say gain or harm in at most 5 % of benchmarks.
+    Where an arm has nothing new, it should say gain or harm in at most 5 % of benchmarks. Started again with the same
+    --out, it simulates only what is not in it.
 
     Example: `augmentor calibrate --simulations 200 --workers 2`
     """
     asked = recipe_with(
         model={"size": size}, benchmark={"classifiers": names_of(classifiers), "steps": steps}
     ).benchmark
-    if out_file and (out_file.exists() or not out_file.parent.is_dir()):
-        raise UsageError(f"--out {out_file}: must be a new file in a folder that exists; nothing is overwritten.")
+    if out_file and not (out_file.is_file() or (out_file.parent.is_dir() and not out_file.exists())):
+        raise UsageError(
+            f"--out {out_file}: must be a file in a folder that exists, a new one or that of an earlier start of the "
+            "same study; nothing is overwritten."
+        )
     from augmentor.benchmarking.simulation import Study, describe, simulate
 
     study = Study(perfect, mislabelled, patients, per_class, size, folds, seeds, asked.classifiers, asked.steps)

@@ -13,6 +13,7 @@ from augmentor.data.inspection import Inspection, class_counts
 from augmentor.data.lesion_image import LesionImage, content_hash
 from augmentor.data.lesions import Lesions
 from augmentor.data.masks import drawn_on, without_masks_in_fit
+from augmentor.data.splits import holdout
 from augmentor.data.upright import set_upright
 from augmentor.errors import DataError, first_of
 from augmentor.progress import Update
@@ -43,11 +44,13 @@ def inspect(
     masks: bool = True,
     training: TrainingSection = _USUAL,
     fitted: bool = True,
+    per_class: int | None = None,
 ) -> Inspection:
     """Read every image, and its mask unless `masks` is False, once and report; raises nothing about the data itself.
 
     training: of the fit that is asked about, which holds out a share of patients. fitted: whether it is one of these
-    lesions, and not those of a benchmark's folds, which have other sides."""
+    lesions, and not those of a benchmark's folds, which have other sides. per_class: it takes at most so many of each
+    class; all are counted and judged, and it is a problem where those that are taken can't be fitted."""
     seen: list[_Seen | None] = []
     unreadable = []
     for number, (path, mask) in enumerate(zip(lesions.paths, lesions.table["mask"], strict=True), 1):
@@ -77,6 +80,10 @@ def inspect(
         found.warnings += _mask_warnings(lesions, [told for one in images for told in one.refused])
     found.warnings += _tiny_warnings([one.path for one in images if one.tiny])
     find_faults(found, training, fitted)
+    if per_class is not None:
+        taken = found.lesions.at_most(per_class)
+        found.taken = {"images": len(taken), "patients": taken.patients}
+        found.problems += _undivided(taken, training, per_class) if fitted and not found.problems else []
     return found
 
 
@@ -86,12 +93,22 @@ def require_usable(
     masks: bool = True,
     training: TrainingSection = _USUAL,
     fitted: bool = True,
+    per_class: int | None = None,
 ) -> Inspection:
     """Inspect, and raise DataError with every reason if the lesions can't be used."""
-    found = inspect(lesions, update, masks, training, fitted)
+    found = inspect(lesions, update, masks, training, fitted, per_class)
     if found.problems:
         raise DataError(found.problems)
     return found
+
+
+def _undivided(taken: Lesions, training: TrainingSection, per_class: int) -> list[str]:
+    """Why no patients can be held out of the lesions that are left of a set that can be fitted."""
+    try:
+        holdout(taken, training.holdout, training.seed)
+    except DataError as error:
+        return [f"With --max-per-class {per_class}: {problem} Or raise --max-per-class." for problem in error.problems]
+    return []
 
 
 def _see(path: str, mask: str) -> _Seen:

@@ -11,18 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from augmentor.data.folders import is_ours
 from augmentor.data.formats import SUFFIXES, is_image, names_dicom, stem
 from augmentor.data.mask_names import ALWAYS, FOLDERS, masks_among
 from augmentor.data.tables import SPLITS, advice_on_files, data_files
-from augmentor.data.windows import DESCRIPTION
-from augmentor.errors import SHOWN, DataError
+from augmentor.errors import DataError, listed
 
-# One of these lies in whatever the commands write: runs, enlarged sets, benchmarks, evaluations, lesions cut out and
-# readings; where others may have a file of that name, with this word in it. A report has its figures beside it; alone,
-# `report.html` may be anybody's.
-_WRITTEN = ("recipe.toml", "benchmark.toml", "extract.toml")
-_MARKED = {DESCRIPTION: "augmentor", "evaluation.json": "tstr", "key.json": "orders"}
-_REPORT = ("report.html", "figures")
 # What people and systems keep beside images; files of other kinds could be images that are not read.
 _SIDECARS = (".csv", ".db", ".ini", ".json", ".log", ".md", ".toml", ".tsv", ".txt", ".xml", ".yaml", ".yml")
 _NUMBER = re.compile(r"\d")
@@ -114,11 +108,10 @@ def _require_one_level(folder: Path, rows: list[tuple[Home, Path]]) -> None:
         return
     if any(part.lower() in ("", *SPLITS) for part in parts) or all(map(_NUMBER.search, parts)):
         return
-    names = [f"{home.name}/" for home in homes[:SHOWN]]
+    names = [f"{home.name}/" for home in homes]
     raise DataError(
-        f"{folder}: {' and '.join(names)}{' and others' if homes[SHOWN:] else ''} hold the same folders "
-        f"({', '.join(sorted(parts)[:SHOWN])}), which look like the classes. Give --data "
-        f"{shlex.quote(str(homes[0]))}. If {names[0]} is a class itself, say where the patient stands in the "
+        f"{folder}: {listed(names)} hold the same folders ({listed(sorted(parts))}), which look like the classes. Give "
+        f"--data {shlex.quote(str(homes[0]))}. If {names[0]} is a class itself, say where the patient stands in the "
         f"path below it: --patient-pattern '<class>/<anything>/<patient>_<anything>'.{advice_on_files(folder)}"
     )
 
@@ -133,12 +126,11 @@ def _like_patients(folder: Path, rows: list[tuple[Home, Path]]) -> list[str]:
     kinds = {_NUMBERS.sub("", name) for name in names}
     if len(others) < 2 or any(some != names for some in others) or 1 == len(kinds) < len(names):
         return []
-    homes, files = (", ".join(sorted(some)[:SHOWN]) + ", ..." * (len(some) > SHOWN) for some in (held, names))
     return [
-        f"The {len(held)} folders of {folder.name} ({homes}) all hold files of the same names ({files}): they look "
-        "like patients, and are taken for classes. If they hold scans, cut the lesions out first: augmentor extract "
-        f"--data {shlex.quote(str(folder))}. If they hold lesions, give --data a CSV with the columns path, label and "
-        "patient, or put them into a folder a class."
+        f"The {len(held)} folders of {folder.name} ({listed(sorted(held))}) all hold files of the same names "
+        f"({listed(sorted(names))}): they look like patients, and are taken for classes. If they hold scans, cut the "
+        f"lesions out first: augmentor extract --data {shlex.quote(str(folder))}. If they hold lesions, give --data a "
+        "CSV with the columns path, label and patient, or put them into a folder a class."
     ]
 
 
@@ -156,15 +148,7 @@ def _left_out(name: str) -> bool:
 
 def _is_written(folder: Path) -> bool:
     """Whether a command wrote it, or all that lies in it, as in runs/ where `fit` is called among the lesions."""
-    return _is_ours(folder) or (any(map(_is_ours, folder.glob("*/"))) and not _images(_below(folder)))
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether a command wrote what it holds."""
-    if all((folder / name).exists() for name in _REPORT) or any((folder / name).exists() for name in _WRITTEN):
-        return True
-    marked = {folder / name: word for name, word in _MARKED.items() if (folder / name).is_file()}
-    return any(f'"{word}"' in file.read_text(encoding="utf-8", errors="ignore") for file, word in marked.items())
+    return is_ours(folder) or (any(map(is_ours, folder.glob("*/"))) and not _images(_below(folder)))
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -179,7 +163,7 @@ def _below(folder: Path) -> Iterator[Path]:
         for home, folders, names in os.walk(start):
             seen.add(Path(home).resolve())
             yield from (Path(home, name) for name in names if not _left_out(name))
-            within = [f for name in sorted(folders) if not _left_out(name) and not _is_ours(f := Path(home, name))]
+            within = [f for name in sorted(folders) if not _left_out(name) and not is_ours(f := Path(home, name))]
             waiting += [f for f in within if f.is_symlink()]
             folders[:] = [f.name for f in within if f.resolve() not in seen]
 
@@ -214,7 +198,7 @@ def _other_files(homes: list[Home]) -> list[str]:
     if not files:
         return []
     return [
-        f"Files beside the images are left out: {', '.join(told[:SHOWN])}{', ...' if told[SHOWN:] else ''} "
+        f"Files beside the images are left out: {listed(told)} "
         f"(for example {min(files)}). Convert those that show lesions; read are {', '.join(SUFFIXES)}."
     ]
 
@@ -237,7 +221,7 @@ def _no_lesions(masks: set[Path], doubled: set[Path]) -> list[str]:
 
 def _ours(folder: Path, homes: list[Home]) -> list[str]:
     ours = [d for d in sorted(folder.iterdir()) if d.is_dir() and _is_written(d)]
-    ours += [d for home in homes for d in sorted(home.folder.glob("*/")) if _is_ours(d)]
+    ours += [d for home in homes for d in sorted(home.folder.glob("*/")) if is_ours(d)]
     told = ", ".join(d.relative_to(folder).as_posix() for d in ours)
     return [f"No classes, and left out, is what augmentor wrote: {told}."] if ours else []
 
@@ -253,7 +237,7 @@ def _unread(folder: Path) -> list[str]:
     files = data_files(folder)
     if not files:
         return []
-    told = ", ".join(f.name for f in files[:SHOWN]) + (", ..." if files[SHOWN:] else "")
     return [
-        f"Not read, since the folders are the classes: {told}. If a file names images and classes, give it as --data."
+        f"Not read, since the folders are the classes: {listed([f.name for f in files])}. If a file names images and "
+        "classes, give it as --data."
     ]

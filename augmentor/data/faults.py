@@ -14,7 +14,7 @@ from augmentor.data.patients import shown
 from augmentor.data.splits import groups, holdout
 from augmentor.data.tables import advice_on_files
 from augmentor.data.windows import RECORD, units_of
-from augmentor.errors import SHOWN, DataError, first_of
+from augmentor.errors import SHOWN, DataError, first_of, listed
 from augmentor.recipe import TrainingSection
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last ones turn the writing round
@@ -281,7 +281,7 @@ def _lone_patients(sides: pd.DataFrame, training: TrainingSection) -> list[str]:
     left = _counted(sides)["train"]
     lone = [repr(name) for name in left.index[left == (2 if draws else 1)]]
     if len(lone) > SHOWN:
-        told = [(f"{len(lone)} classes ({', '.join(lone[:SHOWN])}, ...) have", " each", "each")]
+        told = [(f"{len(lone)} classes ({listed(lone)}) have", " each", "each")]
     else:
         told = [(f"Class {name} has", "", "it") for name in lone]
     return [

@@ -9,8 +9,10 @@ from typing import Literal
 
 FileFormat = Literal["png", "npy", "nifti", "dicom"]
 SUFFIX: dict[FileFormat, str] = {"png": ".png", "npy": ".npy", "nifti": ".nii.gz", "dicom": ".dcm"}
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy")
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
 DICOM_SUFFIXES = (".dcm", ".dicom")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy", ".nii", ".nii.gz", *DICOM_SUFFIXES)
+SUFFIXES = (*PICTURE_SUFFIXES, *NIFTI_SUFFIXES, *DICOM_SUFFIXES)
 _TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.(csv|json)", re.IGNORECASE)  # by Windows; by tables
 _LONGEST = 60  # bytes of a file name: systems take 255 and paths of 260, into which others' folders go too
 
@@ -41,7 +43,7 @@ def stem(name: str) -> str:
 def file_format(path: str, dims: int = 2) -> FileFormat:
     """The format in which images (dims 2) or volumes (3) like this one are written back."""
     lower = path.lower()
-    if lower.endswith((".nii", ".nii.gz")):
+    if lower.endswith(NIFTI_SUFFIXES):
         return "nifti"
     if names_dicom(Path(path)):
         return "dicom"

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from augmentor.data.dicom import is_dicom, read_dicom
-from augmentor.data.formats import names_dicom
+from augmentor.data.formats import NIFTI_SUFFIXES, names_dicom
 from augmentor.data.grids import Grid, is_somewhere, mm_of, nifti_grid
 from augmentor.data.lesion_image import LesionImage
 from augmentor.data.upright import set_upright
@@ -35,6 +35,12 @@ _NPZ_ROW = re.compile(r"^(?P<file>.*\.npz)#(?P<array>\w+)/(?P<index>\d+)$", re.I
 def read_image(path: str) -> LesionImage:
     """Read one lesion image or volume, a volume as `set_upright` turns it. Raises DataError, as `read_stored` does."""
     return set_upright(read_stored(path))
+
+
+def file_of(path: str) -> Path:
+    """The file, or the folder with a DICOM series, that holds a lesion's image."""
+    row = _NPZ_ROW.match(path)
+    return Path(row["file"] if row else path)
 
 
 def read_stored(path: str) -> LesionImage:
@@ -82,7 +88,7 @@ def _plain_numbers(pixels: np.ndarray, path: str) -> np.ndarray:
 
 def _read_file(path: str) -> LesionImage:
     lower = path.lower()
-    if lower.endswith((".nii", ".nii.gz")):
+    if lower.endswith(NIFTI_SUFFIXES):
         return _read_nifti(path)
     if lower.endswith(".npy"):
         return LesionImage(_channels_first(np.load(path, allow_pickle=False), path))

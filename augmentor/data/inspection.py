@@ -24,6 +24,7 @@ class Inspection:
     exact_duplicates: list[list[str]] = field(default_factory=list)
     duplicates_across_patients: list[list[str]] = field(default_factory=list)
     duplicates_across_splits: list[list[str]] = field(default_factory=list)
+    taken: dict[str, int] = field(default_factory=dict)  # images and patients, where not all of a class are asked for
     unreadable: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

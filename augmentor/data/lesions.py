@@ -58,6 +58,11 @@ class Lesions:
         return self.table["path"].tolist()
 
     @property
+    def images(self) -> pd.Series:
+        """Which image each row shows: the hash of its pixels, or its path where that is not known."""
+        return self.table["content"].where(self.table["content"] != "", self.table["path"])
+
+    @property
     def targets(self) -> np.ndarray:
         """(N,) int64: the index of each row's label in `classes`."""
         return class_numbers(self.table["label"], self.classes)

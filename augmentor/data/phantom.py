@@ -9,7 +9,7 @@ and patients look different from each other, so a split that lets one straddle i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +19,16 @@ import pandas as pd
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from augmentor.data.formats import SUFFIX
 from augmentor.data.phantom_shapes import Outline, axes, draw_outline, grain, vessel
 from augmentor.errors import UsageError
 from augmentor.files import write_table
+from augmentor.progress import Update, silent
 from augmentor.recipe import PhantomSection, make_recipe
 
 CLASSES = ("cyst", "hemangioma", "metastasis")
 PIXEL_MM = 0.8
 PNG_OFFSET_HU = 1024
-SUFFIXES = {"nifti": ".nii.gz", "png": ".png"}
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,14 @@ def write_phantom(
     out: Path,
     section: PhantomSection | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    update: Update = silent,
 ) -> Path:
     """Writes the lesions of `phantom_lesions` to `out/<class>/`, their masks to `out/masks/<class>/`.
 
     section: how many, how large and in which format.
     NIfTI holds int16 HU on 0.8 mm pixels or voxels; PNG holds HU + 1024 as uint16; masks are 0 or 1 as uint8.
-    Files of the same name are overwritten, others are left. `progress(done, total)` is called after each lesion.
+    Files of the same name are overwritten, others are left. `update` is told the share that
+    is drawn after each lesion.
 
     Returns:
         The path of `out/lesions.csv` (path, label, patient, mask; paths relative to `out`), written last.
@@ -123,11 +125,10 @@ def write_phantom(
     numbers: Counter[str] = Counter()
     for lesion in _draw_all(section, seed):
         numbers[lesion.patient] += 1
-        name = f"{lesion.label}/{lesion.patient}_{numbers[lesion.patient]:03d}{SUFFIXES[section.format]}"
+        name = f"{lesion.label}/{lesion.patient}_{numbers[lesion.patient]:03d}{SUFFIX[section.format]}"
         _write_lesion(Path(out), name, lesion)
         rows.append({"path": name, "label": lesion.label, "patient": lesion.patient, "mask": f"masks/{name}"})
-        if progress:
-            progress(len(rows), section.per_class * len(CLASSES))
+        update(len(rows) / (section.per_class * len(CLASSES)), "")
     table = Path(out) / "lesions.csv"
     write_table(table, pd.DataFrame(rows))
     return table

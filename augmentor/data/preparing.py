@@ -34,9 +34,10 @@ def prepare(lesions: Lesions, recipe: Recipe, update: Update | None = None, fitt
     the recipe's `spatial_dims` asks, or a fit with masks lacks one.
     """
     # (A fit reads masks where it needs them, and names all that it refuses.)
-    found = require_usable(lesions, update, masks=False, training=recipe.training, fitted=fitted)
+    most = recipe.data.max_per_class
+    found = require_usable(lesions, update, masks=False, training=recipe.training, fitted=fitted, per_class=most)
     _require_dims(found, recipe.model.spatial_dims)
-    kept = found.lesions.at_most(recipe.data.max_per_class)
+    kept = found.lesions.at_most(most)
     if fitted and recipe.model.with_mask and (missing := without_masks_in_fit(kept)):
         raise DataError(missing)
     warnings = [*found.warnings, *_enlarging(found, recipe), *shrinking(found, recipe)]

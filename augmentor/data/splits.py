@@ -38,8 +38,7 @@ def groups(lesions: Lesions) -> np.ndarray:
     """
     table = lesions.table
     n = len(table)
-    images = table["content"].where(table["content"] != "", table["path"])
-    edges = [_links(patient_keys(table["patient"])), _links(images)]
+    edges = [_links(patient_keys(table["patient"])), _links(lesions.images)]
     row, column = np.concatenate([e[0] for e in edges]), np.concatenate([e[1] for e in edges])
     graph = coo_matrix((np.ones(len(row)), (row, column)), shape=(n, n))
     return connected_components(graph, directed=False)[1].astype(np.int64)
@@ -264,12 +263,19 @@ def _folds_of(lesions: Lesions, parts: dict[str, np.ndarray]) -> list[Fold]:
     return made
 
 
+def shared(train: Lesions, other: Lesions, column: str) -> Lesions:
+    """The rows of `other` that have a value which `train` has too; patients are the same however they are spelt, and
+    "" is no value. column: patient, path or content."""
+    key: Callable[[str], str] = patient_key if column == "patient" else str
+    known = {key(value) for value in train.table[column].unique()} - {""}
+    both = [value for value in other.table[column].unique() if key(value) in known]
+    return other.rows(other.table[column].isin(both).to_numpy())
+
+
 def guard(train: Lesions, test: Lesions) -> None:
     """Raise LeakageError if training rows share a patient, a path or the pixels of an image with test rows."""
-    alike: dict[str, Callable[[str], str]] = {"patient": patient_key, "path": str, "content": str}
-    for column, key in alike.items():
-        known = {key(value) for value in train.table[column].unique()} - {""}
-        if both := sorted(value for value in test.table[column].unique() if key(value) in known):
+    for column in ("patient", "path", "content"):
+        if both := sorted(shared(train, test, column).table[column].unique()):
             raise LeakageError(
                 f"{len(both)} {column} value(s) of the test lesions are among the training lesions, for example "
                 f"{both[0]!r}. Nothing of a test patient may reach what is trained: this cell is refused."

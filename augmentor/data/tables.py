@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from augmentor.data.windows import DESCRIPTION
-from augmentor.errors import SHOWN, DataError
+from augmentor.errors import DataError, listed
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 # What people call a column; of scans, too.
@@ -81,7 +81,7 @@ def data_files(folder: Path) -> list[Path]:
 def advice_on_files(folder: Path) -> str:
     """To give a data file of the folder, or one beside the folder where it has none; "" where there are none."""
     files = data_files(folder) or data_files(folder.parent)
-    told = ", ".join(shlex.quote(str(f)) for f in files[:SHOWN]) + (", ..." if files[SHOWN:] else "")
+    told = listed([shlex.quote(str(file)) for file in files])
     return f" If a file tells of the images, give it as --data: {told}." if files else ""
 
 

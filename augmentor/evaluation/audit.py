@@ -8,7 +8,8 @@ import numpy as np
 
 from augmentor.evaluation.intervals import UNKNOWN, Bounded, auc, share, share_over_patients
 from augmentor.evaluation.sides import Sides
-from augmentor.model.memorisation import CopyCheck, chance_of_near, distance_of, make_copy_check
+from augmentor.model.memorisation import chance_of_near, make_copy_check
+from augmentor.model.originals import Originals, distance_of
 from augmentor.model.thumbnails import views
 
 MOST_NEAR, MOST_AUC = 0.05, 0.8  # above which the alarm is raised, beyond chance
@@ -135,14 +136,15 @@ def audit(sides: Sides) -> Audit:
     """Compare every synthetic lesion with every real one, in chunks."""
     seen, others = sides.seen, sides.held_out
     check = make_copy_check(seen.images, seen.groups.tolist(), others.images if sides.known else None)
-    distances, nearest = check.distances(sides.synthetic.images)
-    back = _nearest_image(check, sides.synthetic.images)
-    apart = check.distances(seen.images, np.eye(len(seen), dtype=bool))[0] if len(seen) > 1 else np.array([np.inf])
+    originals = check.originals
+    distances, nearest = originals.distances(sides.synthetic.images)
+    back = _nearest_image(originals, sides.synthetic.images)
+    apart = originals.distances(seen.images, np.eye(len(seen), dtype=bool))[0] if len(seen) > 1 else np.array([np.inf])
     authenticity_held_out, membership = UNKNOWN, UNKNOWN
     if sides.known:
-        far, rows = check.distances(others.images)
+        far, rows = originals.distances(others.images)
         authenticity_held_out = share_over_patients(far > apart[rows], others.groups)
-        unseen = _nearest_image(CopyCheck(views(others.images), 0.0, 1.0), sides.synthetic.images)
+        unseen = _nearest_image(Originals(views(others.images)), sides.synthetic.images)
         members = np.repeat([True, False], [len(back), len(unseen)])
         patients = np.concatenate([2 * seen.groups, 2 * others.groups + 1])
         membership = auc(members, -np.concatenate([back, unseen]), patients)
@@ -161,9 +163,9 @@ def audit(sides: Sides) -> Audit:
     )
 
 
-def _nearest_image(check: CopyCheck, images: np.ndarray) -> np.ndarray:
-    """(N,): how near each lesion of the bank is to its nearest image, by coarse views."""
-    back = np.full(len(check.bank), -1.0, np.float32)
-    for _, likeness in check.likenesses(images):
+def _nearest_image(lesions: Originals, images: np.ndarray) -> np.ndarray:
+    """(N,): how near each lesion is to its nearest image, by coarse views."""
+    back = np.full(len(lesions), -1.0, np.float32)
+    for _, likeness in lesions.likenesses(images):
         np.maximum(back, likeness.max(0), out=back)
     return distance_of(back)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from augmentor.arguments import checked
 from augmentor.data.extras import install
+from augmentor.data.folders import EVALUATION, FIGURES, PAGE, TABLES
 from augmentor.data.formats import SUFFIX, file_format
 from augmentor.data.intensity import storage
 from augmentor.data.lesions import Lesions
@@ -35,7 +36,8 @@ from augmentor.training.encoder import fit_encoder
 from augmentor.training.run import Run, as_run
 
 # What an evaluation of two sets leaves in its folder.
-OWN = (FOLDER, "evaluation.json", EMBEDDING, "report.html", "figures", "tables")
+OWN = (FOLDER, EVALUATION, EMBEDDING, PAGE, FIGURES, TABLES)
+JUDGED = 200  # of a run's lesions, a class
 _ON_THE_PLANE = 60  # lesions a class and origin: more would hide each other
 _MASKS = 40  # of each class, whose masks are compared with their images
 _ABSENT = (
@@ -83,7 +85,7 @@ class Evaluation:
 @checked
 def evaluate(
     run: Run | Path,
-    per_class: Annotated[int, Field(ge=2)] = 200,
+    per_class: Annotated[int, Field(ge=2)] = JUDGED,
     progress: Progress | None = None,
     features: Path | None = None,
 ) -> Evaluation:
@@ -206,7 +208,7 @@ def _save_pairs(found: _Found, folder: Path) -> None:
 def _finish(found: _Found, files: list[str], folder: Path) -> Evaluation:
     evaluation = _evaluation(found, files)
     write_table(folder / EMBEDDING, found.plane, float_format="%.3f")
-    write_atomically(folder / "evaluation.json", to_json(asdict(evaluation)))
+    write_atomically(folder / EVALUATION, to_json(asdict(evaluation)))
     return evaluation
 
 

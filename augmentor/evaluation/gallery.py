@@ -12,6 +12,7 @@ from augmentor.files import write_atomically
 from augmentor.lettering import framed
 from augmentor.model.blocks import Generator
 from augmentor.sampling import latents_of, seed_of
+from augmentor.training.samples import to_pixels
 
 FOLDER = "evaluation"  # of the pictures, beside evaluation.json
 PAIRS, INTERPOLATIONS = "pairs.png", "interpolations.png"
@@ -27,13 +28,6 @@ def save_mosaic(
     sections. names: of the rows, to their left. heads: of the columns, above them."""
     lines = [np.concatenate([to_pixels(image) for image in row], axis=1) for row in rows]
     write_atomically(file, framed(np.concatenate(lines), names, heads))
-
-
-def to_pixels(image: np.ndarray) -> np.ndarray:
-    """(C, S, S) float in [-1, 1] -> (S, S) or (S, S, 3) uint8; of a volume the middle section."""
-    image = image[:, image.shape[1] // 2] if image.ndim == 4 else image
-    eight = np.clip((image + 1) * 127.5, 0, 255).round().astype(np.uint8)
-    return eight[0] if len(eight) == 1 else np.moveaxis(eight, 0, -1)
 
 
 @torch.no_grad()

@@ -46,7 +46,7 @@ class Synthetic:
 
     `measured` holds each rule's number by its manifest column. copy_distance, twin_distance: to the nearest training
     lesion, and to the nearest synthetic one that passed before (0 for a copy, about 1.4 for strangers, see
-    `CopyCheck`). label_agreement: 0 to 1, see `LabelCheck`. realism: see `Realism`. spread: in the same unit, how far
+    `Originals`). label_agreement: 0 to 1, see `LabelCheck`. realism: see `Realism`. spread: in the same unit, how far
     it is from those chosen before it, see `covering_order`. A rule that the level leaves out, or that has nothing to
     compare with, measures nothing. `rule` is the first that refused it.
     """

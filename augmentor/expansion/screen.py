@@ -90,7 +90,7 @@ class Screen:
         return lesions
 
     def _judge(self, lesions: list[Synthetic], target: int) -> None:
-        distances, nearest = self.copies.distances(np.stack([lesion.image for lesion in lesions]))
+        distances, nearest = self.copies.originals.distances(np.stack([lesion.image for lesion in lesions]))
         for lesion, distance in zip(lesions, distances, strict=True):
             lesion.measured["copy_distance"] = float(distance)
             unmarked = lesion.mask is not None and not lesion.mask.any()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from augmentor.expansion.rules import Synthetic
-from augmentor.model.memorisation import WINDOW, distance_of
+from augmentor.model.memorisation import WINDOW
 from augmentor.model.mirroring import best_likenesses
+from augmentor.model.originals import distance_of
 
 _AT_A_TIME = 8  # lesions that are compared with those kept: 10 MB
 
@@ -14,9 +15,10 @@ _AT_A_TIME = 8  # lesions that are compared with those kept: 10 MB
 class Twins:
     """Near-copies among the synthetic lesions of one class: a generator that repeats itself (mode collapse).
 
-    The distance is `CopyCheck`'s, and so is the threshold. It is measured to the last 512 lesions that were kept:
-    512 KB whatever the factor, 1 MB of volumes. What repeats itself more often than once in 512 is found. A longer
-    window would find likenesses by chance, for nearest distances shrink as more lesions are compared.
+    The distance is that of `Originals`, by coarse views, and the threshold is `CopyCheck`'s. It is measured to the last
+    512 lesions that were kept: 512 KB whatever the factor, 1 MB of volumes. What repeats itself more often than once in
+    512 is found. A longer window would find likenesses by chance, for nearest distances shrink as more lesions are
+    compared.
     """
 
     def __init__(self, threshold: float):

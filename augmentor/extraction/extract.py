@@ -21,7 +21,7 @@ from augmentor.data.tables import split_name
 from augmentor.data.windows import DEEPEST, RECORD, Window, parse_window
 from augmentor.errors import AugmentorError, DataError, UsageError
 from augmentor.extraction.cut_scan import CUT_COLUMN, Found, cut_scan
-from augmentor.extraction.identity import key_of, nameless, patients_of, pseudonym
+from augmentor.extraction.identity import doubts_about_sides, key_of, nameless, patients_of, pseudonym
 from augmentor.extraction.scans import Scan
 from augmentor.extraction.sheet import write_sheet
 from augmentor.files import require_empty, whole_folder
@@ -76,9 +76,8 @@ def extract(
                 for done, one in enumerate(_all_found(scans, section, part, workers), 1):
                     found.append(one)
                     update(done, f"{sum(len(f.rows) for f in found)} lesions")
-            patients, unsure = patients_of(scans, [one.header for one in found])
-            doubts = tuple(_judged(found, section, window, [*notes, *unsure, *_unnamed(patients)]))
-            named = [pseudonym(p, key) if p else nameless(s, key) for p, s in zip(patients, scans, strict=True)]
+            named, unsure = _whose(scans, found, key)
+            doubts = tuple(_judged(found, section, window, [*notes, *unsure]))
             folds = _numbered([scan.fold for scan in scans])
             hidden = [{"patient": own, "fold": folds[scan.fold]} for own, scan in zip(named, scans, strict=True)]
             rows = [row | own for one, own in zip(found, hidden, strict=True) for row in one.rows]
@@ -106,6 +105,14 @@ def _all_found(scans: Sequence[Scan], section: ExtractSection, folder: Path, wor
         raise AugmentorError(
             "A worker process was killed, perhaps for want of memory: each holds one scan. Take fewer --workers."
         ) from error
+
+
+def _whose(scans: Sequence[Scan], found: Sequence[Found], key: bytes) -> tuple[list[str], list[str]]:
+    """What stands for the patient of each scan, and doubts about the patients."""
+    patients, doubts = patients_of(scans, [one.header for one in found])
+    named = [pseudonym(p, key) if p else nameless(s, key) for p, s in zip(patients, scans, strict=True)]
+    cut = [(scan, own) for scan, own, one in zip(scans, named, found, strict=True) if one.rows]
+    return named, [*doubts, *_unnamed(patients), *doubts_about_sides(cut)]
 
 
 def _numbered(folds: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augmentor.data.patients import BY_SCAN, doubts_about, patient_key
-from augmentor.errors import UsageError
+from augmentor.errors import UsageError, first_of
 from augmentor.extraction.scans import Scan
 
 _KEY_BYTES = 32
@@ -60,6 +60,27 @@ def _doubts_about_headers(named: dict[str, dict[str, Scan]], unnamed: Sequence[S
             "patient."
         )
     return told
+
+
+def doubts_about_sides(scans: Sequence[tuple[Scan, str]]) -> list[str]:
+    """What is told of patients who stand in several splits or folds; scans: each with its patient's pseudonym.
+
+    It names two of the files: errors about the lesions know pseudonyms alone. Folds may be called as patients are.
+    """
+    told = []
+    for column in ("split", "fold"):
+        sides: dict[str, dict[str, Scan]] = defaultdict(dict)  # of each patient, the sides and a scan of each
+        for scan, patient in scans:
+            if side := getattr(scan, column):
+                sides[patient].setdefault(side, scan)
+        for patient, found in sides.items():
+            if len(found) > 1:
+                files = " and ".join(dict.fromkeys(str(scan.image[0]) for scan in [*found.values()][:2]))
+                told.append(
+                    f"{files}: of one patient ({patient}), in several {column}s; a patient must stay in one. Correct "
+                    f"the {column} column of the table."
+                )
+    return first_of(told, "patients")
 
 
 def pseudonym(patient: str, key: bytes) -> str:

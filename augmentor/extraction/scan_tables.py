@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from augmentor.data.tables import (
     split_name,
 )
 from augmentor.errors import DataError, first_of
+from augmentor.extraction.cut_scan import CUT_COLUMN
 from augmentor.extraction.scans import Box, Scan
-from augmentor.extraction.volumes import ITK_SUFFIXES, is_scan
+from augmentor.extraction.volumes import ITK_SUFFIXES, is_scan, is_volume
 from augmentor.recipe import SCAN_COLUMNS
 
 ALIASES = {
@@ -42,6 +43,7 @@ _ELSE = {  # looked for where there is none of these: DeepLesion's, and words th
     "patient": ("patient_index",),
 }
 _DOUBTFUL = "bbox"
+_OF_LESIONS = {CUT_COLUMN, "origin"}  # a table that has one of these columns holds lesions already
 _BOXES = (
     ("box",), (_DOUBTFUL,), ("bounding_boxes",), ("xmin", "ymin", "zmin", "xmax", "ymax", "zmax"),
     ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"),
@@ -71,11 +73,32 @@ def read_scan_csv(file: Path, columns: dict[str, str]) -> list[Scan]:
     return scans
 
 
-def has_boxes(file: Path, columns: dict[str, str]) -> bool:
-    """Whether a CSV of scans has boxes, whatever is wrong with its rows. Raises DataError where its header is of
-    something else."""
+def is_scan_csv(file: Path, columns: dict[str, str]) -> bool:
+    """Whether a CSV names scans, whatever is wrong with its rows: it has boxes, or masks and its first image is a
+    volume (one alone is looked into, since lesions can be many NIfTI files, too).
+
+    Raises DataError where its header is of something else.
+    """
     table = read_csv(file)
-    return _has_boxes(table, _name_columns(table, columns))
+    if _is_of_lesions(table.header):
+        return False
+    names, files = _name_columns(table, columns), NamedFiles(file.parent, ITK_SUFFIXES)
+    first = next((image for row in table.rows if (image := row[names["image"][0]])), "")
+    return _has_boxes(table, names) or (bool(first) and is_volume(files.find(first)))
+
+
+def is_scan_datalist(file: Path, columns: dict[str, str]) -> bool:
+    """As `is_scan_csv`, of a datalist. Raises DataError, or UsageError, where an item is no scan."""
+    content = parse_json(file)
+    if _is_of_lesions(key for *_, item in items_of(content) for key in item):
+        return False
+    scans = _scans_of(content, file, columns)
+    return any(scan.boxes for scan in scans) or any(is_volume(scan.image[0]) for scan in scans[:1])
+
+
+def _is_of_lesions(columns: Iterable[str]) -> bool:
+    """Whether a table is one that `extract` or `expand` wrote."""
+    return not _OF_LESIONS.isdisjoint(name.lower() for name in columns)
 
 
 def _has_boxes(table: Table, names: dict[str, list[int]]) -> bool:
@@ -84,20 +107,19 @@ def _has_boxes(table: Table, names: dict[str, list[int]]) -> bool:
     return bool(boxes) and any(all(row[i] for i in boxes) and not any(row[i] for i in masks) for row in table.rows)
 
 
-def scan_images(file: Path, columns: dict[str, str]) -> Iterator[Path]:
-    """The images that a CSV of scans names, whatever else is wrong with its rows. Raises DataError where its header is
-    of something else."""
-    table = read_csv(file)
-    column = _name_columns(table, columns)["image"][0]
-    files = NamedFiles(file.parent, ITK_SUFFIXES)
-    return (files.find(row[column]) for row in table.rows if row[column])
-
-
 def read_scan_datalist(file: Path, columns: dict[str, str]) -> list[Scan]:
     """MONAI's: {"training": [{"image", "mask" | "box", "label", "patient"}]}; a label that is a file is the mask."""
-    content = parse_json(file)
+    return _scans_of(parse_json(file), file, columns)
+
+
+def items_of(content: Any) -> list[tuple[str, int, dict[str, Any]]]:
+    """(part, number in it, item) for each item of a datalist's content; none of another file's."""
     parts = {k: v for k, v in content.items() if isinstance(v, list)} if isinstance(content, dict) else {}
-    items = [(part, n, item) for part, found in parts.items() for n, item in enumerate(found) if isinstance(item, dict)]
+    return [(part, n, item) for part, found in parts.items() for n, item in enumerate(found) if isinstance(item, dict)]
+
+
+def _scans_of(content: Any, file: Path, columns: dict[str, str]) -> list[Scan]:
+    items = items_of(content)
     keys, files = {name: name for name in SCAN_COLUMNS} | columns, NamedFiles(file.parent, ITK_SUFFIXES)
     named = label_names(content.get("labels") or {}, file) if items else {}
     several = len({part for part, *_ in items}) > 1

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from augmentor.arguments import checked
 from augmentor.data.datalists import parse_json
-from augmentor.data.formats import DICOM_SUFFIXES
 from augmentor.data.lesions import Lesions
 from augmentor.data.name_patterns import name_pattern
 from augmentor.data.readers import LESION_TABLES, read_lesions
@@ -19,9 +18,14 @@ from augmentor.data.windows import RECORD
 from augmentor.errors import DataError, UsageError
 from augmentor.extraction.extract import CUT_COLUMN, extract
 from augmentor.extraction.scan_folders import read_scan_folder
-from augmentor.extraction.scan_tables import has_boxes, read_scan_csv, read_scan_datalist, scan_images
+from augmentor.extraction.scan_tables import (
+    is_scan_csv,
+    is_scan_datalist,
+    items_of,
+    read_scan_csv,
+    read_scan_datalist,
+)
 from augmentor.extraction.scans import Scan
-from augmentor.extraction.volumes import ITK_SUFFIXES, NIFTI_SUFFIXES, read_volume
 from augmentor.files import exists
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
@@ -29,6 +33,7 @@ from augmentor.version import VERSION
 
 CUT_FOLDER = Path("extracted")
 _READERS = {".csv": read_scan_csv, ".json": read_scan_datalist}
+_LOOKS = {".csv": is_scan_csv, ".json": is_scan_datalist}
 _TAKEN_FOR_SCANS = (
     "has boxes, or masks and volumes, and so was taken for a table of scans, out of which lesions are cut. If its "
     f"images are lesions, call it {' or '.join(LESION_TABLES)}, or give it a column origin or {CUT_COLUMN}."
@@ -85,17 +90,13 @@ def is_scan_table(data: str | Path, columns: dict[str, str] | None = None) -> bo
     A table that `extract` or `expand` wrote holds lesions already.
     """
     file = Path(data).expanduser()
-    if file.suffix.lower() not in _READERS or file.name in LESION_TABLES or not (exists(file) and file.is_file()):
+    looks = _LOOKS.get(file.suffix.lower())
+    if not looks or file.name in LESION_TABLES or not (exists(file) and file.is_file()):
         return False
     try:
-        if {CUT_COLUMN, "origin"} & {name.lower() for name in table_columns(file)}:
-            return False
-        scans = _READERS[file.suffix.lower()](file.resolve(), columns or {})
-    except (DataError, UsageError):  # of another kind; or of scans, with a bad row, which `extract` tells of
-        return file.suffix.lower() == ".csv" and _names_scans(file.resolve(), columns or {})
-    if not scans:
+        return looks(file.resolve(), columns or {})
+    except (DataError, UsageError):  # of another kind
         return False
-    return bool(scans[0].boxes) or _is_volume(scans[0].image[0])
 
 
 def open_lesions(
@@ -165,30 +166,13 @@ def _state(scans: list[Scan], section: ExtractSection) -> str:
     return hashlib.sha256(repr((scans, states, section, VERSION)).encode()).hexdigest()[:12]
 
 
-def _names_scans(file: Path, columns: dict[str, str]) -> bool:
-    """Whether a CSV's header is that of a table of scans, and it has boxes, or its images are volumes."""
-    try:
-        return has_boxes(file, columns) or any(_is_volume(image) for image in scan_images(file, columns))
-    except (DataError, UsageError):
-        return False
-
-
 def table_columns(file: Path) -> set[str]:
     """The columns of a CSV, or the keys of a datalist's items; none of another file. Raises DataError."""
     if file.suffix.lower() == ".csv":
         return set(read_csv(file).header)
-    content = parse_json(file) if file.suffix.lower() == ".json" else None
-    lists = [found for found in content.values() if isinstance(found, list)] if isinstance(content, dict) else []
-    return {str(key) for items in lists for item in items if isinstance(item, dict) for key in item}
-
-
-def _is_volume(image: Path) -> bool:
-    if image.name.lower().endswith(NIFTI_SUFFIXES) and image.is_file():
-        try:
-            return min(read_volume([image]).grid.shape) > 1
-        except DataError:
-            return True  # `extract` tells what is wrong with it
-    return image.is_dir() or image.name.lower().endswith((*ITK_SUFFIXES, *DICOM_SUFFIXES))
+    if file.suffix.lower() == ".json":
+        return {str(key) for *_, item in items_of(parse_json(file)) for key in item}
+    return set()
 
 
 def _found(scans: list[Scan], home: Path, pattern: str | None, group: str) -> list[str]:

@@ -13,19 +13,29 @@ import numpy as np
 from augmentor.data.dicom import is_dicom, read_dicom
 from augmentor.data.dicom_segmentations import read_segmentation
 from augmentor.data.extras import need
+from augmentor.data.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES, PICTURE_SUFFIXES
 from augmentor.data.grids import LPS_TO_RAS, Grid, Volume, check_grid, nifti_grid, three, whole
 from augmentor.data.images import read_image
 from augmentor.errors import DataError
 from augmentor.extraction.packed import MOST_PACKING, is_gzip, unpacked, unpacked_size
 
-NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy")
 
 
 def is_scan(path: Path) -> bool:
     """Whether `read_volume` knows a file like this (DICOM files often have no suffix, so they are looked into)."""
     return path.name.lower().endswith((*NIFTI_SUFFIXES, *ITK_SUFFIXES, *PICTURE_SUFFIXES)) or is_dicom(path)
+
+
+def is_volume(image: Path) -> bool:
+    """Whether a scan has several sections: by its header where it is a NIfTI file (one that can't be read has, too, so
+    that its cutting tells why), else by its name; a folder has."""
+    if image.name.lower().endswith(NIFTI_SUFFIXES) and image.is_file():
+        try:
+            return min(read_volume([image]).grid.shape) > 1
+        except DataError:
+            return True
+    return image.is_dir() or image.name.lower().endswith((*ITK_SUFFIXES, *DICOM_SUFFIXES))
 
 
 def read_volume(paths: Sequence[Path], spacing: tuple[float, ...] | None = None) -> Volume:

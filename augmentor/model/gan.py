@@ -142,7 +142,7 @@ def resolve(recipe: Recipe) -> Recipe:
         training={
             "generator_lr": training.generator_lr or method.generator_lr,
             "discriminator_lr": training.discriminator_lr or method.discriminator_lr,
-            "batch": batch_of(training, method, model.spatial_dims),
+            "batch": training.batch or method.batch // (model.spatial_dims - 1),
             "minutes": minutes,
             "kimg": kimg,
             "precision": precision_of(training, model.spatial_dims),
@@ -150,12 +150,7 @@ def resolve(recipe: Recipe) -> Recipe:
     )
 
 
-def batch_of(section: TrainingSection, method: Method, dims: int) -> int:
-    """The recipe's batch, or the method's own."""
-    return section.batch or method.batch // (dims - 1)
-
-
-def precision_of(section: TrainingSection, dims: int = 2) -> Literal["bf16-mixed", "32-true"]:
+def precision_of(section: TrainingSection, dims: int) -> Literal["bf16-mixed", "32-true"]:
     """What `auto` stands for on this machine. Raises UsageError where the device is missing, and for bfloat16 where it
     gives wrong gradients."""
     device = find_device(section.device)

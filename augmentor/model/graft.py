@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from augmentor.model.blocks import along_axes
-from augmentor.model.warping import enlarge, resample_finely, rotation
+from augmentor.model.warping import enlarge, resample_finely, sampling_matrices
 
 _CONTROL = 4  # control points a side of the elastic map and of the graft's edge
 _AFFINE = {2: 6, 3: 10}  # numbers that decide about a linear map of the plane, or of space
@@ -154,7 +154,7 @@ def warp(images: Tensor, normals: Tensor, reach: GraftRange) -> Tensor:
     """Mirror, rotate, zoom, shift and bend: (B, C, S, ...) in [-1, 1] and standard normals -> the same shape."""
     size, dims = images.shape[-1], images.dim() - 2
     simple, bend = normals.split([_AFFINE[dims], dims * _CONTROL**dims], dim=1)
-    affine = (_affine if dims == 2 else _affine_of_space)(uniform(simple) * 2 - 1, reach)
+    affine = _affine(uniform(simple) * 2 - 1, dims, reach)
     places = _places(affine, size) + enlarge(reach.elastic * bend.view(-1, dims, *[_CONTROL] * dims), size)
     grid = places.movedim(1, -1).contiguous()  # as it is, torch's bicubic kernel takes 1.6 times as long
     # Sampling between pixels blurs, and the blur alone tells a warped lesion from a real one.
@@ -174,24 +174,14 @@ def _places(affine: Tensor, size: int) -> Tensor:
     return places
 
 
-def _affine(signed: Tensor, reach: GraftRange) -> Tensor:
-    """(B, 6) uniform in (-1, 1) -> (B, 2, 3) sampling matrices."""
-    angle = torch.deg2rad(signed[:, 0] * reach.rotation_degrees)
-    zoom, aspect = torch.exp(signed[:, 1] * reach.log_zoom), torch.exp(signed[:, 2] * reach.log_aspect)
-    mirror = torch.where(signed[:, 3] < 2 * reach.mirror - 1, -1.0, 1.0)
-    across, down = zoom * aspect * mirror, zoom
-    top = torch.stack([across * angle.cos(), -down * angle.sin(), signed[:, 4] * reach.shift], 1)
-    bottom = torch.stack([across * angle.sin(), down * angle.cos(), signed[:, 5] * reach.shift], 1)
-    return torch.stack([top, bottom], 1)
-
-
-def _affine_of_space(signed: Tensor, reach: GraftRange) -> Tensor:
-    """(B, 10) uniform in (-1, 1) -> (B, 3, 4) sampling matrices; mirrored from left to right only."""
-    turned = rotation(torch.deg2rad(signed[:, :3] * reach.rotation_degrees))
-    zoom, aspect = torch.exp(signed[:, 3:4] * reach.log_zoom), torch.exp(signed[:, 4:6] * reach.log_aspect)
-    mirror = torch.where(signed[:, 6:7] < 2 * reach.mirror - 1, -1.0, 1.0)
+def _affine(signed: Tensor, dims: int, reach: GraftRange) -> Tensor:
+    """(B, 6) uniform in (-1, 1), of volumes (B, 10) -> (B, dims, dims + 1) sampling matrices; mirrored from left to
+    right only."""
+    angles, zoom, aspect, mirror, shift = signed.split([1 if dims == 2 else 3, 1, dims - 1, 1, dims], dim=1)
+    zoom, aspect = torch.exp(zoom * reach.log_zoom), torch.exp(aspect * reach.log_aspect)
+    mirror = torch.where(mirror < 2 * reach.mirror - 1, -1.0, 1.0)
     scale = zoom * torch.cat([aspect[:, :1] * mirror, aspect[:, 1:], torch.ones_like(mirror)], 1)
-    return torch.cat([turned * scale[:, None], signed[:, 7:, None] * reach.shift], 2)
+    return sampling_matrices(torch.deg2rad(angles * reach.rotation_degrees), scale, shift * reach.shift)
 
 
 def _radius(size: int, dims: int, device: torch.device) -> Tensor:

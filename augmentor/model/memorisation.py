@@ -1,10 +1,9 @@
-"""How near a lesion is to a training lesion: one piece of code for the audit and for what may be written."""
+"""How near to a training lesion is too near: one limit for the audit and for what may be written."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -12,21 +11,9 @@ from scipy.stats import beta
 
 from augmentor.errors import DataError
 from augmentor.measures import spread_rows
-from augmentor.model.mirroring import best_likenesses, best_signs, both_ways, parities
-from augmentor.model.thumbnails import (
-    as_fine,
-    every_other,
-    fine_views,
-    near_moves,
-    shifted_views,
-    thumbnails,
-    views,
-    wide_moves,
-)
+from augmentor.model.originals import Originals
+from augmentor.model.thumbnails import fine_views, views
 
-_CHUNK_NUMBERS = 16_000_000  # products a thread holds: 64 MB, and nearly as much to choose from them
-_TOGETHER = {2: 50, 3: 4}  # images, or volumes, that are aligned at a time: 4 MB of products
-_NEAREST = (16, 4)  # training lesions that an image is aligned with less coarsely, and of these finely
 _PERCENTILE = 1.0
 _LEAST = 0.1  # nearer than this is one picture, however near the real lesions of a set come to each other
 _THIRD = 1 / 3  # of the typical distance: nearer than this is a double
@@ -38,28 +25,15 @@ WINDOW = 512  # synthetic lesions that another one is compared with
 _MOST_COMPARED = 500
 
 
-def distance_of(likeness: np.ndarray) -> np.ndarray:
-    """The Euclidean distance of two thumbnails of unit length and zero mean: sqrt(2 - 2 r), r their correlation."""
-    return np.sqrt(np.maximum(2 - 2 * likeness, 0))
-
-
 @dataclass(frozen=True)
 class CopyCheck:
-    """Distances to the training lesions, and how near other patients' lesions come to each other.
+    """From which distance to a training lesion on a synthetic one is no near-copy: what counts as near is measured, by
+    how near other patients' lesions come to each other."""
 
-    A distance is sqrt(2 - 2 r), r the correlation of two thumbnails at the best of their alignments: 0 for a copy,
-    about 1.4 for strangers. The correlation is the normalised one of template matching (Lewis 1995); what counts as
-    near is measured, not set. It is sought in stages. An image is compared with the coarse views of all training
-    lesions; with the 16 likest at turns, zooms and shifts together; then with the four likest of these, at every turn
-    within 7.5 degrees of the best one, every zoom and every shift. All mirrorings and quarter turns are tried each
-    time.
-    """
-
-    bank: np.ndarray  # (N, V, 256), of volumes (N, V, 512): the views of the training lesions
+    originals: Originals  # the training lesions
     threshold: float  # a lesion nearer than this is a near-copy
     typical: float  # the median nearest distance of other patients' lesions
-    twins: float | None = None  # nearer than this to another one, by coarse views alone, a synthetic lesion repeats it
-    fine: np.ndarray | None = None  # (N, A, P, n): the fine views of the training lesions; without them one stage
+    twin_threshold: float  # nearer than this to another one, by coarse views alone, a synthetic lesion repeats it
     compared: int = 0  # real lesions, of whose distances the threshold is a percentile
     left_out: int = 0  # real lesions that are doubles of another patient's, whose distances do not count for it
     doubles: tuple[tuple[int, int], ...] = ()  # the nearest first: rows of training lesions, held-out ones after them
@@ -84,84 +58,16 @@ class CopyCheck:
             return (
                 "Lesions of different patients are so near to each other here that only the same picture, moved, "
                 "counts as a near-copy: the set seems to hold doubles under several patients' names, or its patients "
-                f"are not known{named}. Name the patients, or take the doubles out; then fit and expand anew."
+                f"are not known{named}. Name the patients, or take the doubles out, and start anew."
             )
         if not self.doubles:
             return None
         return (
             f"{self.left_out} of {self.compared + self.left_out} real lesions are nearly the same as a lesion under "
             f"another patient's name{named}. They do not count where it is measured how near other patients' lesions "
-            "come to each other. Give both of a pair one patient's name, or take one of them out; then fit and expand "
+            "come to each other. If they are one patient's, give both that name or take one of them out, and start "
             "anew."
         )
-
-    @property
-    def twin_threshold(self) -> float:
-        return self.threshold if self.twins is None else self.twins
-
-    @cached_property
-    def _parts(self) -> np.ndarray:
-        """(P, n, V N): the lesions beside each other, so that the best of V views is found in long rows."""
-        flat = self.bank.swapaxes(0, 1).reshape(-1, self.bank.shape[-1])
-        return np.ascontiguousarray(parities(flat).swapaxes(1, 2))
-
-    def distances(self, images: np.ndarray, not_rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """(M, C, S, S) -> (M,) distance to the nearest training lesion, (M,) its row.
-
-        not_rows: (M, N) bool, training rows that an image is not compared with (those of its own patient).
-        """
-        distances, rows = np.empty(len(images), np.float32), np.empty(len(images), np.int64)
-        for chosen, seen in self._by_view(images):
-            likeness = seen.max(1)
-            if not_rows is not None:
-                likeness[not_rows[chosen]] = -1.0
-            if self.fine is not None:
-                self._align(images[chosen], seen, likeness)
-            rows[chosen] = likeness.argmax(1)
-            distances[chosen] = distance_of(likeness.max(1))
-        return distances, rows
-
-    def likenesses(self, images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """The correlation of each image with each training lesion by coarse views, in chunks of rows: (rows, (m, N)
-        float32)."""
-        return ((chosen, seen.max(1)) for chosen, seen in self._by_view(images))
-
-    def _by_view(self, images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """The correlation of each image with each view: (rows, (m, V, N) float32)."""
-        parts, _, columns = self._parts.shape
-        size = max(1, _CHUNK_NUMBERS // max(1, 2 * parts * columns))
-        for start in range(0, len(images), size):
-            small = thumbnails(images[start : start + size])
-            found = best_likenesses(both_ways(small), self._parts).reshape(2, len(small), -1, len(self.bank))
-            yield slice(start, start + len(small)), np.maximum(*found)
-
-    def _align(self, images: np.ndarray, seen: np.ndarray, likeness: np.ndarray) -> None:
-        """Raise the likeness (m, N) of the likest lesions to that at their best fine alignment."""
-        dims, rows = images.ndim - 2, _likest(likeness, _NEAREST[0])
-        turned = as_fine(dims)[np.take_along_axis(seen, rows[:, None], axis=2).argmax(1)]  # (m, K)
-        for start in range(0, len(images), _TOGETHER[dims]):
-            part = slice(start, start + _TOGETHER[dims])
-            some, ours, nearest, turns = shifted_views(images[part]), likeness[part], rows[part], turned[part]
-            found, turns = self._best(some[:, :, every_other(some.shape[2], dims)], nearest, wide_moves(dims)[turns])
-            chosen = _likest(np.where(np.take_along_axis(ours, nearest, 1) > -1, found, -2), _NEAREST[1])
-            nearest, turns = (np.take_along_axis(one, chosen, 1) for one in (nearest, turns))
-            found, _ = self._best(some, nearest, near_moves(dims)[turns])
-            before = np.take_along_axis(ours, nearest, 1)
-            np.put_along_axis(ours, nearest, np.where(before > -1, np.maximum(found, before), before), axis=1)
-
-    def _best(self, some: np.ndarray, rows: np.ndarray, tried: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Shifted views (m, P, R, n) with training lesions (m, K), each in B fine views (m, K, B) -> (m, K) the best
-        correlation, (m, K) the fine view that has it."""
-        assert self.fine is not None
-        others = self.fine[rows[..., None], tried]  # (m, K, B, P, n)
-        columns = others.reshape(len(rows), -1, *others.shape[3:]).transpose(0, 2, 3, 1)  # (m, P, n, K B)
-        found = best_signs((some @ columns).swapaxes(0, 1)).max(1).reshape(tried.shape)
-        return found.max(2), np.take_along_axis(tried, found.argmax(2)[..., None], 2)[..., 0]
-
-
-def _likest(likeness: np.ndarray, count: int) -> np.ndarray:
-    """(m, N) -> (m, count) columns of the largest, in no order; all where there are fewer."""
-    return np.argpartition(-likeness, min(count, likeness.shape[1]) - 1, axis=1)[:, :count]
 
 
 def make_copy_check(training: np.ndarray, patients: Sequence[Hashable], others: np.ndarray | None) -> CopyCheck:
@@ -190,22 +96,20 @@ def make_copy_check(training: np.ndarray, patients: Sequence[Hashable], others: 
             "lesions come to each other, and so what a near-copy is, takes a second patient. Add lesions of another "
             "patient, or name the patients (`augmentor check` tells how they are told apart)."
         )
-    coarse = CopyCheck(views(training), 0.0, 1.0)
-    fine = CopyCheck(coarse.bank, 0.0, 1.0, fine=fine_views(training))
-    found = [fine.distances(side.images, side.own) for side in sides]
+    originals = Originals(views(training), fine_views(training))
+    found = [originals.distances(side.images, side.own) for side in sides]
     apart, nearest = (np.concatenate(part) for part in zip(*found, strict=True))
-    coarsely = np.concatenate([coarse.distances(side.images, side.own)[0] for side in sides])
+    coarsely = np.concatenate([originals.distances(side.images, side.own, finely=False)[0] for side in sides])
     usual = float(np.median(apart))
-    double = np.concatenate([_doubles(fine, names, *each, usual) for each in zip(sides, found, strict=True)])
+    double = np.concatenate([_doubles(originals, names, *each, usual) for each in zip(sides, found, strict=True)])
     places = np.concatenate([side.places for side in sides])
     enough = _of_two_patients(places[~double], names)
     left = ~double if enough else np.ones_like(double)
     return CopyCheck(
-        coarse.bank,
+        originals,
         threshold=_limit(apart[left], 1.0) if enough else _LEAST,
         typical=float(np.median(apart[left])),
-        twins=_limit(coarsely[left], min(1.0, len(training) / WINDOW)),
-        fine=fine.fine,
+        twin_threshold=_limit(coarsely[left], min(1.0, len(training) / WINDOW)),
         compared=int(left.sum()),
         left_out=int((~left).sum()),
         doubles=_pairs(places[double], nearest[double], apart[double]),
@@ -222,7 +126,7 @@ class _Compared(NamedTuple):
 
 
 def _doubles(
-    check: CopyCheck, names: np.ndarray, side: _Compared, found: tuple[np.ndarray, np.ndarray], usual: float
+    originals: Originals, names: np.ndarray, side: _Compared, found: tuple[np.ndarray, np.ndarray], usual: float
 ) -> np.ndarray:
     """(M,) bool: which lesions lie under another patient's name too, nearly the same.
 
@@ -240,7 +144,7 @@ def _doubles(
     beyond = len(np.unique(names)) - (side.own is not None)
     for _ in range(min(_NAMES, beyond - _OTHERS) if len(rows) else 0):
         seen = seen | (names[row][:, None] == names[None])
-        further, row = check.distances(images, seen)
+        further, row = originals.distances(images, seen)
         double[rows] |= near < _GAP * np.minimum(further, usual)
         near = further
     return double | np.isin(side.places, nearest[double])

@@ -14,6 +14,7 @@ from augmentor.model.blocks import along_axes
 
 _OVERSHOOT = 0.3  # of the range of the pixels around a place
 _CHUNK_NUMBERS = 8_000_000  # of a volume at twice its resolution, held at a time
+_PLANES = ((1, 2), (0, 2), (0, 1))  # that turn about each axis of a volume
 
 
 def resample(images: Tensor, grid: Tensor) -> Tensor:
@@ -78,17 +79,28 @@ def _doubling(size: int, device: torch.device, for_linear: bool) -> Tensor:
     return torch.tensor(2**0.5 * (fine[:size].T / left**0.5) @ coarse, dtype=torch.float32, device=device)
 
 
+def sampling_matrices(angles: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """(B, 1) or (B, 3) rad, see `rotation`, (B, dims) factor along each axis of the grid, before it is turned, and
+    (B, dims) shift in half sides -> (B, dims, dims + 1), as `F.affine_grid` takes them."""
+    return torch.cat([rotation(angles) * scale[:, None], shift[..., None]], 2)
+
+
 def rotation(angles: Tensor) -> Tensor:
-    """(B, 3) rad -> (B, 3, 3): about the first axis of the grid, then the second, then the third."""
-    cosine, sine = angles.cos(), angles.sin()
-    matrix = torch.eye(3, device=angles.device).expand(len(angles), 3, 3)
-    for axis in range(3):
-        one, other = [a for a in range(3) if a != axis]
-        turn = torch.eye(3, device=angles.device).repeat(len(angles), 1, 1)
-        turn[:, one, one] = turn[:, other, other] = cosine[:, axis]
-        turn[:, one, other], turn[:, other, one] = -sine[:, axis], sine[:, axis]
-        matrix = turn @ matrix
-    return matrix
+    """(B, 1) rad -> (B, 2, 2); (B, 3) -> (B, 3, 3): about the first axis of the grid, then the second, then the
+    third."""
+    if angles.shape[1] == 1:
+        return _turn(angles[:, 0], (0, 1), 2)
+    first, second, third = (_turn(angle, plane, 3) for angle, plane in zip(angles.unbind(1), _PLANES, strict=True))
+    return third @ (second @ first)
+
+
+def _turn(angle: Tensor, plane: tuple[int, int], dims: int) -> Tensor:
+    """(B,) rad -> (B, dims, dims): in the plane of two axes."""
+    (one, other), cosine, sine = plane, angle.cos(), angle.sin()
+    turn = torch.eye(dims, device=angle.device).repeat(len(angle), 1, 1)
+    turn[:, one, one] = turn[:, other, other] = cosine
+    turn[:, one, other], turn[:, other, one] = -sine, sine
+    return turn
 
 
 def enlarge(control: Tensor, size: int) -> Tensor:

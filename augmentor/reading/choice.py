@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,7 @@ from augmentor.data.faults import require_readable
 from augmentor.data.images import read_image
 from augmentor.data.inspection import Inspection
 from augmentor.data.lesions import Lesions
-from augmentor.data.patients import patient_key
+from augmentor.data.splits import shared
 from augmentor.errors import DataError, ShortfallError, UsageError
 from augmentor.expansion.screen import synthesise
 from augmentor.recipe import ScreenLevel
@@ -43,8 +42,7 @@ def real_lesions(run: Run, brought: Lesions | None) -> Lesions:
 
 
 def _each_once(lesions: Lesions) -> Lesions:
-    content = lesions.table["content"].where(lesions.table["content"] != "", lesions.table["path"])
-    return lesions.rows(~content.duplicated().to_numpy())
+    return lesions.rows(~lesions.images.duplicated().to_numpy())
 
 
 def _require_fitting(lesions: Lesions, run: Run) -> None:
@@ -70,13 +68,8 @@ def _require_dtype(found: Inspection, run: Run) -> None:
 
 
 def _require_unseen(lesions: Lesions, run: Run) -> None:
-    alike: tuple[tuple[str, str, Callable[[str], str]], ...] = (
-        ("content", "images", str),
-        ("patient", "patients", patient_key),
-    )
-    for column, told, key in alike:
-        known = {key(value) for value in run.training.table[column].unique()} - {""}
-        rows = lesions.table[lesions.table[column].map(key).isin(known)]
+    for column, told in (("content", "images"), ("patient", "patients")):
+        rows = shared(run.training, lesions, column).table
         if len(rows):
             raise DataError(
                 f"{lesions.source}: {len(rows)} of {len(lesions)} lesions have {told} that {run.folder.name} was "

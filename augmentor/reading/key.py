@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from augmentor.data import folders
 from augmentor.errors import DataError, UsageError
 from augmentor.files import to_json, write_atomically
 
-FILE = "key.json"
+FILE = folders.KEY
 KINDS = ("real", "synthetic")
 
 
@@ -62,6 +64,11 @@ def reading_id(pixels: list[np.ndarray], seed: int) -> str:
 
 def digest(pixels: np.ndarray) -> str:
     return hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+def spelt_alike(name: str) -> str:
+    """What all encodings of a name have in common (Unicode's NFC): a letter and its accent are one letter."""
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def order_of(reading: str, reader: str, ids: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from augmentor.model.checkpoint import Card, file_hash, load_card
 from augmentor.progress import Progress
 from augmentor.reading.answers import ALL, MODEL
 from augmentor.reading.choice import draw_real, draw_synthetic, real_lesions, shares
-from augmentor.reading.key import Key, digest, order_of, reading_id
+from augmentor.reading.key import Key, digest, order_of, reading_id, spelt_alike
 from augmentor.reading.page import make_page, write_page
 from augmentor.reading.pixels import Treatment, find_treatment, read_lesion, stored_like, unit_step
 from augmentor.recipe import ScreenLevel
 from augmentor.training.run import Run
 from augmentor.version import VERSION
 
+_LONGEST = 40  # letters of a reader's name
 _TAKEN = {  # names that no reader may have, in small letters, and whose they are
     MODEL: "the classifier that `read score --model` lets read",
     ALL: "the row that tells all readers together",
@@ -53,10 +55,12 @@ def make_reading(
 ) -> Key:
     """Write OUT/<reader>.html for each reader, and OUT/key.json; the folder appears whole or not at all.
 
+    readers: names of letters, digits, - and _, which the files bear; several encodings of a name (Unicode) are one.
     real: lesions to take instead of the run's held-out ones. Raises UsageError for bad names or an `out` that holds
     files, DataError for real lesions that can't be shown, ShortfallError where too few synthetic ones pass the screen.
     """
     progress = progress or Progress()
+    readers = [spelt_alike(name) for name in readers]
     _require_readers(readers)
     if run.recipe.model.spatial_dims == 3:
         raise UsageError(f"{run.folder}: was fitted on volumes, and a reading shows images. Give a run of sections.")
@@ -80,23 +84,33 @@ def make_reading(
 
 
 def _require_readers(readers: list[str]) -> None:
-    bad = [name for name in readers if not re.fullmatch(r"[\w-]{1,40}", name)]
+    bad = [name for name in readers if not _can_be_file(name)]
     if bad or not readers:
         raise UsageError(
             f"--readers: {', '.join(map(repr, bad)) or 'nobody'}; give one or more names of letters, digits, - and _ "
-            "(40 at most), as in --readers anna,ben. They name the files."
+            f"({_LONGEST} at most), as in --readers anna,ben. Letters may be of any script, with their accents and "
+            "vowel signs; a name has no blanks and no characters that can't be seen, for it names files."
         )
-    twice = {name for name in readers if [x.lower() for x in readers].count(name.lower()) > 1}
+    folded = [spelt_alike(name.casefold()) for name in readers]
+    twice = sorted({name for name, key in zip(readers, folded, strict=True) if folded.count(key) > 1})
     if twice:
-        raise UsageError(f"--readers: {', '.join(sorted(twice))} are one name; each reader needs another.")
+        told = f"{', '.join(twice)} are one name" if len(twice) > 1 else f"{twice[0]} is named more than once"
+        raise UsageError(f"--readers: {told}; each reader needs another.")
     for name in readers:
         if used_for := _TAKEN.get(name.lower()):
             raise UsageError(f"--readers: {name!r} is the name of {used_for}. Give this reader another.")
 
 
+def _can_be_file(name: str) -> bool:
+    """Letters with the marks on them (Unicode's categories M*), digits, - and _; no mark stands at the beginning."""
+    bare = "".join(letter for letter in name if not unicodedata.category(letter).startswith("M"))
+    return len(name) <= _LONGEST and bool(re.fullmatch(r"[\w-]+", bare)) and name.startswith(bare[0])
+
+
 def _lesions(
     run: Run, count: int, brought: Lesions | None, seed: int, screen: ScreenLevel, progress: Progress
 ) -> tuple[list[_Lesion], Treatment, Card]:
+    run.require_images()
     available = real_lesions(run, brought)
     card = load_card(run.chosen_checkpoint)
     counts = dict.fromkeys(card.classes, 0) | available.counts()

@@ -73,6 +73,7 @@ def _run_of(key: Key, given: Path | None) -> Run:
 
 def _training(run: Run, key: Key, treatment: Treatment, update: Update) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images (N, C, S, S) as a page shows them, kinds (0 real, 1 synthetic) and classes (N,), both int64."""
+    run.require_images()
     card = load_card(run.chosen_checkpoint)
     training = run.training.at_most(_PER_CLASS, key.made["seed"])
     files = [read_lesion(path, card.model.size, card.intensity) for path in training.paths]

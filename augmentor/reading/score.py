@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from augmentor.benchmarking.comparison import step_down
 from augmentor.benchmarking.rounding import clear_form, tell_p
 from augmentor.benchmarking.statistics import ALPHA
 from augmentor.files import to_json, write_atomically, write_table
@@ -39,7 +40,8 @@ def score_reading(folder: Path) -> dict[str, Any]:
         seconds: {"median", "low", "high", "total"}: a lesion; low and high are quartiles.
       agreement: {"kind", "label", "statistic"}: kappa, None where undefined; statistic: "Cohen", "Fleiss" or None.
       detectable: the smallest accuracy of one reader that the number of lesions would have shown (80 % power), or None.
-      verdict, class_verdict: a sentence each.
+      verdict: what all people showed together and, where that is nothing, who of them is beyond chance alone (Holm).
+      class_verdict: a sentence.
     Raises UsageError and DataError as `load_answers` does.
     """
     key = load_key(folder)
@@ -147,14 +149,12 @@ def _agreement(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _verdict(result: dict[str, Any]) -> str:
-    found, names = result["all"]["kind"], [reader["reader"] for reader in result["readers"]]
-    people = [name for name in names if name != MODEL] or names
-    who = f"{len(people)} readers" if len(people) > 1 else "The classifier" if people == [MODEL] else people[0]
-    low, high = _bounds(found, ".0f")
-    told = f"{_percent(found['accuracy'])} right ({low} % to {high} %, chance {_percent(_CHANCE)})"
+    """What all people showed together; before it, where that is nothing, who of them is beyond chance alone."""
+    found, people = result["all"]["kind"], _people(result)
+    names = [reader["reader"] for reader in people]
+    who = f"{len(people)} readers" if len(people) > 1 else "The classifier" if names == [MODEL] else names[0]
     if found["p"] < ALPHA:
-        how = "told real from synthetic lesions" if found["accuracy"] > _CHANCE else "took real for synthetic lesions"
-        return f"{who} {how} beyond chance: {told}."
+        return _beyond_chance(who, found, _told_right(found))
     lesions = sum(result["lesions"].values())
     seen = (
         f"a reader who is right in under {_percent(result['detectable'])} in the long run would have been missed in "
@@ -162,7 +162,45 @@ def _verdict(result: dict[str, Any]) -> str:
         if result["detectable"]
         else "no reader could have been told from chance"
     )
-    return f"{who} did not tell real from synthetic lesions beyond chance: {told}. With {lesions} lesions, {seen}."
+    alone = _alone(people)
+    together = f"Taken together, the {who}" if alone else who
+    told = f"{together} did not tell real from synthetic lesions beyond chance: {_told_right(found)}."
+    return " ".join([*alone, told, f"With {lesions} lesions, {seen}."])
+
+
+def _people(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The readers who count together: people, or the classifier where it has read alone."""
+    return [reader for reader in result["readers"] if reader["reader"] != MODEL] or result["readers"]
+
+
+def _alone(people: list[dict[str, Any]]) -> list[str]:
+    """A sentence on each of several readers whose own p, corrected over readers, is beyond chance.
+
+    One reader who is right and one who took the buttons for each other are at chance together.
+    """
+    if len(people) < 2:
+        return []
+    kinds = [reader["kind"] for reader in people]
+    corrected = step_down([kind["p"] for kind in kinds])
+    return [
+        _beyond_chance(
+            reader["reader"], kind, f"{_told_right(kind)}, p {tell_p(p)} corrected for {len(people)} readers"
+        )
+        for reader, kind, p in zip(people, kinds, corrected, strict=True)
+        if p < ALPHA
+    ]
+
+
+def _beyond_chance(who: str, found: dict[str, Any], told: str) -> str:
+    if found["accuracy"] > _CHANCE:
+        return f"{who} told real from synthetic lesions beyond chance: {told}."
+    turned = "They were told apart, but called the other way round"
+    return f"{who} took real for synthetic lesions beyond chance: {told}. {turned}."
+
+
+def _told_right(found: dict[str, Any]) -> str:
+    low, high = _bounds(found, ".0f")
+    return f"{_percent(found['accuracy'])} right ({low} % to {high} %, chance {_percent(_CHANCE)})"
 
 
 def _class_verdict(label: dict[str, Any]) -> str:
@@ -173,7 +211,7 @@ def _class_verdict(label: dict[str, Any]) -> str:
 
 def several_people(result: dict[str, Any]) -> bool:
     """Whether more than one person has read; the classifier is none."""
-    return sum(reader["reader"] != MODEL for reader in result["readers"]) > 1
+    return len(_people(result)) > 1
 
 
 def agreement_sentence(result: dict[str, Any]) -> str | None:

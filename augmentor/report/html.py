@@ -9,16 +9,17 @@ from pathlib import Path
 import pandas as pd
 
 from augmentor.arguments import expand_home
+from augmentor.data.folders import PAGE, TABLES
 from augmentor.files import require_own, write_atomically, write_table
 from augmentor.reading.page import page_templates
 from augmentor.report.blocks import Block, Section
-from augmentor.report.place import OWN, PAGE, drawn_in, replacing, require_ours
+from augmentor.report.place import OWN, drawn_in, replacing, require_ours
 from augmentor.report.sections import SECTIONS
 from augmentor.report.sources import Benchmark, Sources, find_sources, is_source
 from augmentor.version import VERSION
 
 _INTERVAL = re.compile(r"\S+( %)? \(.* to .*\)")
-TABLES = ("arms", "comparisons", "classes", "by_patient", "mcnemar", "choices", "failed", "fits")
+_TABLES = ("arms", "comparisons", "classes", "by_patient", "mcnemar", "choices", "failed", "fits")
 
 
 def report(folders: Sequence[Path], out: Path) -> Path:
@@ -40,7 +41,7 @@ def report(folders: Sequence[Path], out: Path) -> Path:
         require_ours(out)
     with replacing(out) as part:
         for benchmark in sources.benchmarks:
-            _save_tables(benchmark, part / "tables")
+            _save_tables(benchmark, part / TABLES)
         sections = [section for make in SECTIONS if (section := make(sources, part))]
         _render(_title(sources), sections, part)
     return out / PAGE
@@ -60,9 +61,9 @@ def _save_tables(benchmark: Benchmark, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     data = benchmark.summary["data"]
     lesions = [{"class": name} | counts for name, counts in data["classes"].items()]
-    found = {name: benchmark.summary.get(name) for name in TABLES} | {"lesions": lesions, "folds": data["folds"]}
+    found = {name: benchmark.summary[name] for name in _TABLES} | {"lesions": lesions, "folds": data["folds"]}
     for name, rows in found.items():
-        write_table(folder / benchmark.figure(folder, name).with_suffix(".csv").name, pd.DataFrame(rows or []))
+        write_table(folder / benchmark.figure(folder, name).with_suffix(".csv").name, pd.DataFrame(rows))
 
 
 def _render(title: str, sections: list[Section], folder: Path) -> None:

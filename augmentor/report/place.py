@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from augmentor.data.folders import FIGURES, PAGE, TABLES
 from augmentor.errors import UsageError
 from augmentor.files import part_in, require_folder
 from augmentor.locks import alone_in
 
-PAGE = "report.html"
-DRAWN = ("figures", "tables")
+DRAWN = (FIGURES, TABLES)
 _PART = "report"
 OWN = (PAGE, *DRAWN, f".{_PART}")
 # What templates/page.html says of a report, so that the next one knows what this one left.

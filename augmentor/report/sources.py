@@ -11,16 +11,21 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import pandas as pd
 
+from augmentor.data.folders import EVALUATION, FIGURES, KEY, METRICS, RECIPE
 from augmentor.data.formats import file_name
 from augmentor.data.windows import DESCRIPTION
 from augmentor.errors import UsageError
 from augmentor.evaluation.plane import EMBEDDING
 from augmentor.files import damaged, read_json, read_table
-from augmentor.reading.key import FILE as KEY
+from augmentor.recipe import Recipe
 from augmentor.report import evaluation
 from augmentor.training.run import Run
 
-_OF_A_BENCHMARK = ("arms", "comparisons", "data", "metric", "recipe", "seconds", "verdict")  # since the first version
+# What every summary.json holds; beside it, the command where one was typed.
+_OF_A_BENCHMARK = (
+    *("arms", "by_patient", "cell_seconds", "choices", "classes", "comparisons", "curves", "data", "failed", "fits"),
+    *("machine", "mcnemar", "metric", "recipe", "seconds", "verdict", "versions"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Source:
     def figure(self, out: Path, name: str) -> Path:
         """Where a figure of this source belongs in the report's folder."""
         told = f"{file_name(self.name.replace('/', '-'))}-{name}" if self.name else name
-        return out / "figures" / f"{told}.png"
+        return out / FIGURES / f"{told}.png"
 
     @property
     def content(self) -> object:
@@ -63,7 +68,7 @@ class Evaluated(Source):
 
     @cached_property
     def evaluation(self) -> dict[str, Any]:
-        return self.json("evaluation.json", "spaces")
+        return self.json(EVALUATION, "spaces")
 
     @property
     def compared_with(self) -> str:
@@ -74,7 +79,7 @@ class Evaluated(Source):
 class Fit(Evaluated):
     """A run folder, of a finished fit or of one under way; a benchmark's GANs are such folders too."""
 
-    marks = ("metrics.jsonl", "recipe.toml")  # the first alone is a common name
+    marks = (METRICS, RECIPE)  # the first alone is a common name
 
     @cached_property
     def run(self) -> Run:
@@ -86,7 +91,7 @@ class Fit(Evaluated):
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        file = self.folder / "metrics.jsonl"
+        file = self.run.metrics_file
         try:
             table = pd.DataFrame(self.run.metrics)
         except ValueError as error:  # no JSON, or bytes that are no UTF-8
@@ -100,8 +105,8 @@ class Fit(Evaluated):
         return "training lesion"
 
     @property
-    def content(self) -> pd.DataFrame:
-        return self.metrics
+    def content(self) -> tuple[pd.DataFrame, Recipe]:
+        return self.metrics, self.run.recipe
 
     @property
     def grid(self) -> Path | None:
@@ -111,18 +116,26 @@ class Fit(Evaluated):
 
     @property
     def recipe(self) -> str:
-        file = self.folder / "recipe.toml"
-        return file.read_text(encoding="utf-8") if file.exists() else ""
+        return (self.folder / RECIPE).read_text(encoding="utf-8")
+
+    @property
+    def damage(self) -> UsageError | None:
+        """What is wrong with its files, if anything."""
+        try:
+            _ = self.content, self.summary, self.has_lesions and (self.run.training, self.run.held_out)
+        except UsageError as error:
+            return error
+        return None
 
     @property
     def has_lesions(self) -> bool:
-        return all((self.folder / name).exists() for name in ("lesions.csv", "splits.json"))
+        return self.run.lesions_file.exists() and self.run.splits_file.exists()
 
 
 class Judged(Evaluated):
     """What `augmentor evaluate --synthetic --real` left: an evaluation without a run."""
 
-    marks = ("evaluation.json",)
+    marks = (EVALUATION,)
 
     @classmethod
     def found_in(cls, folder: Path) -> Self | None:
@@ -150,12 +163,22 @@ class Benchmark(Source):
     def content(self) -> tuple[dict[str, Any], pd.DataFrame]:
         return self.summary, self.results
 
-    @cached_property
+    @property
     def gans(self) -> list[Fit]:
-        """The GANs that left a folder, those of all real lesions first."""
-        fits = sorted(self.summary.get("fits") or [], key=lambda fit: fit.get("per_class") is not None)
+        """The GANs that left a folder that can be read, those of all real lesions first."""
+        return [gan for gan, damage in self._gans if damage is None]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Which GANs can't be read, and why, in sentences."""
+        return [f"{damage} The GAN that it belongs to is left out of the report." for _, damage in self._gans if damage]
+
+    @cached_property
+    def _gans(self) -> list[tuple[Fit, UsageError | None]]:
+        fits = sorted(self.summary["fits"], key=lambda fit: fit["per_class"] is not None)
         named = [Fit.found_in(self.folder / fit["run"]) for fit in fits]
-        return [replace(gan, name="-".join(filter(None, (self.name, gan.folder.name)))) for gan in named if gan]
+        gans = [replace(gan, name="-".join(filter(None, (self.name, gan.folder.name)))) for gan in named if gan]
+        return [(gan, gan.damage) for gan in gans]
 
 
 class Enlarged(Source):

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from augmentor.errors import UsageError
-from augmentor.model.devices import require_device
 from augmentor.model.gan import Method, precision_of
 from augmentor.recipe import TrainingSection
 
@@ -37,22 +36,22 @@ class _BareStrategy(DDPStrategy):
         return module
 
 
-def start_fabric(section: TrainingSection) -> Fabric:
-    """One device, or this process's among those that torchrun started.
+def start_fabric(section: TrainingSection, dims: int) -> Fabric:
+    """One device, or this process's among those that torchrun started, for images (dims 2) or volumes (3).
 
-    Raises UsageError where a device is missing.
+    Raises UsageError where a device is missing, or gives wrong gradients in the precision that is asked for.
     """
-    require_device(section.device)
+    precision = precision_of(section, dims)
     processes = _torchrun("WORLD_SIZE", 1)
     if processes == 1:
-        return Fabric(accelerator=section.device, devices=1, precision=precision_of(section))
+        return Fabric(accelerator=section.device, devices=1, precision=precision)
     here = _torchrun("LOCAL_WORLD_SIZE", 1)
     fabric = Fabric(
         accelerator=_accelerator(section.device, here),
         devices=here,
         num_nodes=processes // here,
         strategy=_BareStrategy(),
-        precision=precision_of(section),
+        precision=precision,
     )
     fabric.launch()
     atexit.register(_part)
@@ -94,9 +93,11 @@ def _accelerator(device: str, processes: int) -> str:
     return "cuda"
 
 
-def require_shareable(fabric: Fabric, method: Method, batch: int) -> None:
+def require_shareable(fabric: Fabric, method: Method, section: TrainingSection) -> None:
     """Raise UsageError for a model with batch norm (each process would normalise its rows by themselves), and for a
-    batch that can't be shared equally."""
+    batch that can't be shared equally. section: as `resolve` leaves it."""
+    batch = section.batch
+    assert batch
     if batch % fabric.world_size:
         raise UsageError(
             f"A batch of {batch} can't be shared equally by {fabric.world_size} processes. "

@@ -99,6 +99,7 @@ def _however_far(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
 
 
 def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:
+    _ = run.training, run.held_out  # so that a damaged table is not called one of other lesions
     lesions, recipe, _ = prepare(lesions, recipe)
     asked, theirs = resolve(recipe), run.recipe
     if recipe.training.precision == "auto":  # on another machine it may have stood for another one

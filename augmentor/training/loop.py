@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.optim import Adam, Optimizer
 
 from augmentor.model.blocks import Judgement
-from augmentor.model.gan import Gan, batch_of
+from augmentor.model.gan import Gan
 from augmentor.model.lesions import TrainingLesions
 from augmentor.recipe import TrainingSection
 from augmentor.training.classic import classic
@@ -34,10 +34,12 @@ from augmentor.training.losses import (
 )
 
 # Large tensors in huge pages, where Linux has them: with small ones, looking up addresses costs a step on a CPU a tenth
-# of its time. Torch reads this at its first large tensor. Not for `expand`, whose memory must not vary by as much.
+# of its time. Torch reads this at its first large tensor. It holds for the whole process and those that it starts, with
+# whatever they do beside training. A process that only expands does not import this module, and its memory varies less.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce its precision at each start
+# As well for the whole process: Fabric would announce its precision at each start.
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 _PENALTY_EVERY = 8  # steps; the penalty is scaled up by as much
 _EMA_EVERY = 4
@@ -57,11 +59,15 @@ class Trainer:
         section: TrainingSection,
         fabric: Fabric | None = None,
     ):
-        """Raises UsageError where several processes can't fit this model."""
+        """section: as `resolve` leaves it. Raises UsageError where several processes can't fit this model, and what
+        `start_fabric` raises."""
+        assert section.batch
+        assert section.generator_lr
+        assert section.discriminator_lr
         images, labels = lesions.images, lesions.labels
-        self.fabric = fabric or start_fabric(section)
-        self.batch = batch_of(section, gan.method, images.dim() - 2)
-        require_shareable(self.fabric, gan.method, self.batch)
+        self.fabric = fabric or start_fabric(section, images.dim() - 2)
+        require_shareable(self.fabric, gan.method, section)
+        self.batch = section.batch
         self.rows = share(self.fabric, self.batch)  # of every batch, those of this process
         self.method, self.section, self.step = gan.method, section, 0
         self.images, self.labels, self.masks, self.sides_mm = images, labels, gan.masks, lesions.sides_mm
@@ -70,10 +76,10 @@ class Trainer:
         self.members = pad_sequence(members, batch_first=True)  # (classes, most in a class)
         self.ema = copy.deepcopy(gan.generator).requires_grad_(False).eval().to(self.fabric.device)
         self.generator, self.optimizer_g = self.fabric.setup(
-            gan.generator, self._adam(gan.generator, section.generator_lr or self.method.generator_lr)
+            gan.generator, self._adam(gan.generator, section.generator_lr)
         )
         self.discriminator, self.optimizer_d = self.fabric.setup(
-            gan.discriminator, self._adam(gan.discriminator, section.discriminator_lr or self.method.discriminator_lr)
+            gan.discriminator, self._adam(gan.discriminator, section.discriminator_lr)
         )
 
     def _adam(self, network: torch.nn.Module, rate: float) -> Adam:

@@ -15,7 +15,7 @@ from augmentor.model.blocks import Generator
 from augmentor.model.features import texture_features
 from augmentor.model.lesions import LoadedLesions
 from augmentor.model.memorisation import make_copy_check
-from augmentor.sampling import latents_of, sample, seed_of
+from augmentor.sampling import sample, seed_of
 
 _A_CLASS = 64
 _LEARNED = 0.2  # of AUC
@@ -110,7 +110,7 @@ class Monitor:
         return Snapshot(told, told_held_out, *score, float(near.mean()), by_heart)
 
     def _near_copies(self, made: LoadedLesions) -> np.ndarray:
-        return self._copies.distances(self._pictures(made.images))[0] < self._copies.threshold
+        return self._copies.originals.distances(self._pictures(made.images))[0] < self._copies.threshold
 
     def _told(self, real: LoadedLesions, made: LoadedLesions, discriminator: nn.Module, synthetic: np.ndarray) -> float:
         """AUC with which real lesions are told from those made of their class, mean over classes: a discriminator that
@@ -131,12 +131,9 @@ class Monitor:
         classes = int(self.train.labels.max()) + 1
         labels = [c for c in range(classes) for _ in range(_A_CLASS)]
         seeds = [seed_of(_SEED + self.seed, c, i) for c in range(classes) for i in range(_A_CLASS)]
-        images = torch.stack(list(sample(generator, labels, seeds)))
-        device = next(generator.parameters()).device
-        latents, targets = latents_of(seeds, generator.latent_dim, generator.secret), torch.tensor(labels)
-        with torch.no_grad():
-            sides = generator.sides_mm(latents.to(device), targets.to(device))
-        return LoadedLesions(images, targets, None if sides is None else sides.cpu())
+        images, sides = zip(*sample(generator, labels, seeds), strict=True)
+        sides_mm = None if None in sides else torch.tensor(sides)
+        return LoadedLesions(torch.stack(images), torch.tensor(labels), sides_mm)
 
     def _compare(
         self, features: np.ndarray, labels: np.ndarray, patients: np.ndarray | None = None

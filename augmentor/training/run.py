@@ -15,20 +15,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from augmentor.data.images import read_image
+from augmentor.data.folders import METRICS, RECIPE
+from augmentor.data.images import file_of, read_image
 from augmentor.data.lesion_image import content_hash
 from augmentor.data.lesions import Lesions, load_lesions
 from augmentor.data.masks import load_masks
 from augmentor.errors import DataError, UsageError
-from augmentor.files import clear, damaged, name_of_part, read_json, require_empty, write_atomically
+from augmentor.files import clear, damaged, exists, name_of_part, read_json, require_empty, write_atomically
 from augmentor.locks import locked
 from augmentor.recipe import Recipe, load_recipe
 
 RUNS = Path("runs")
 _LOCK = ".lock"
-_BEFORE_THE_FIRST_SNAPSHOT = {
-    *(_LOCK, "checkpoints", "lesions.csv", "metrics.jsonl", "recipe.toml", "samples", "splits.json"),
-}
+_LESIONS, _SPLITS = "lesions.csv", "splits.json"
+_BEFORE_THE_FIRST_SNAPSHOT = {_LOCK, "checkpoints", _LESIONS, METRICS, RECIPE, "samples", _SPLITS}
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,19 @@ class Run:
         return self.folder / _LOCK
 
     @property
+    def lesions_file(self) -> Path:
+        return self.folder / _LESIONS
+
+    @property
+    def splits_file(self) -> Path:
+        return self.folder / _SPLITS
+
+    @property
+    def metrics_file(self) -> Path:
+        """A JSON a line; see `metrics`."""
+        return self.folder / METRICS
+
+    @property
     def finished(self) -> bool:
         return (self.folder / "run.json").exists()
 
@@ -65,17 +78,18 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
-        return load_recipe(self.folder / "recipe.toml")
+        return load_recipe(self.folder / RECIPE)
 
     @cached_property
     def lesions(self) -> Lesions:
         """All lesions of the data set; `training` and `held_out` are its two sides."""
-        return load_lesions(self.folder / "lesions.csv")
+        return load_lesions(self.lesions_file)
 
     @cached_property
     def splits(self) -> dict[str, Any]:
-        """Paths under "train" and "held_out", the data's "source", and of a run with masks their hashes."""
-        return read_json(self.folder / "splits.json", "train", "held_out")
+        """Paths under "train" and "held_out", the data's "source", and of a run that makes masks their hashes under
+        "masks"."""
+        return read_json(self.splits_file, "train", "held_out")
 
     @cached_property
     def training(self) -> Lesions:
@@ -89,15 +103,26 @@ class Run:
         paths, side = self.lesions.table["path"], self.splits[name]
         if gone := sorted(set(side) - set(paths)):  # they would be no training lesions any more, nor anything's copies
             raise damaged(
-                self.folder / "lesions.csv",
+                self.lesions_file,
                 f"{len(gone)} of the {len(side)} lesions that splits.json has under {name} are not in it, for example "
                 f"{gone[0]}",
             )
         return self.lesions.rows(paths.isin(side).to_numpy())
 
+    def require_images(self) -> None:
+        """Raise DataError where an image of either side, or the mask of one where the run makes masks, is gone."""
+        columns = ["path", "mask"] if self.splits.get("masks") else ["path"]
+        needed = [name for side in (self.training, self.held_out) for name in side.table[columns].to_numpy().ravel()]
+        if gone := [name for name in needed if name and not exists(file_of(name))]:
+            raise DataError(
+                f"{gone[0]}: no such file ({len(gone)} of {len(needed)} are missing). {self.folder} needs its images "
+                "where they were when it was fitted: put them back there, or make links there that lead to them."
+            )
+
     def require_unchanged(self) -> None:
-        """Raise DataError where an image of either side, or its mask, no longer holds the pixels that the fit has read:
-        its near-copies would not be known any more, nor whose it is."""
+        """Raise DataError where an image of either side, or its mask, is gone or no longer holds the pixels that the
+        fit has read: its near-copies would not be known any more, nor whose it is."""
+        self.require_images()
         sides = (self.training.table, self.held_out.table)
         fitted = [pair for side in sides for pair in zip(side["path"], side["content"], strict=True)]
         changed = [path for path, content in fitted if content and content_hash(read_image(path).pixels) != content]
@@ -114,8 +139,7 @@ class Run:
 
     def with_other_masks(self, lesions: Lesions) -> list[str]:
         """Paths of those whose mask is not what the fit has read; none where the run makes no masks."""
-        fitted = self.splits.get("masks")  # since 28 November 2026
-        if not fitted or not self.recipe.model.with_mask:
+        if not (fitted := self.splits.get("masks")):
             return []
         found = mask_contents(lesions, self.recipe.model.size)
         return [path for path, content in found.items() if fitted.get(path, content) != content]
@@ -123,13 +147,14 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """The records so far; a last line that was cut by a crash is left out."""
-        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = self.metrics_file.read_text(encoding="utf-8").splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("}\n")]
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """run.json: how the fit ended, and `chosen`, the snapshot that `expand` samples."""
-        return read_json(self.folder / "run.json", "chosen")
+        """run.json: how the fit ended, and `chosen`, the snapshot that `expand` samples. Raises UsageError where it is
+        damaged."""
+        return read_json(self.folder / "run.json", "chosen", "kimg", "seconds", "discrimination_held_out")
 
     @property
     def chosen_checkpoint(self) -> Path:
@@ -207,7 +232,7 @@ def remove_aborted_start(folder: Path) -> None:
 def open_run(folder: Path | None) -> Run:
     """A finished run: the folder given, or the latest one. Raises UsageError where there is none."""
     chosen = folder or RUNS / "latest"
-    if not (chosen / "recipe.toml").exists():
+    if not (chosen / RECIPE).exists():
         told = f"{chosen}: is no run folder." if folder else f"No run yet: {RUNS}/latest does not exist here."
         raise UsageError(f"{told} Make one with `augmentor fit --data ...`, or name one with --run.")
     if not Run(chosen).finished:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ from augmentor.model.blocks import Generator
 from augmentor.sampling import sample, seed_of
 
 REAL, SYNTHETIC, GAP = 4, 8, 4  # lesions of a row, and the pixels between both kinds
+
+_Image = TypeVar("_Image", Tensor, np.ndarray)
 
 
 def save_grid(
@@ -33,12 +37,12 @@ def save_grid(
     """
     rows = []
     for c in range(len(classes)):
-        real = _sections(images[labels == c][:REAL])
-        real = torch.cat([real, torch.ones(REAL - len(real), *real.shape[1:])])
         seeds = [seed_of(seed, c, i) for i in range(SYNTHETIC)]
-        synthetic = _sections(torch.stack(list(sample(generator, [c] * SYNTHETIC, seeds))))
-        gap = torch.ones(*real.shape[1:3], GAP)
-        rows.append(torch.cat([*real, gap, *synthetic], dim=2))
+        real = [_section(image) for image in images[labels == c][:REAL]]
+        synthetic = [_section(lesion) for lesion, _ in sample(generator, [c] * SYNTHETIC, seeds)]
+        white = torch.ones_like(synthetic[0])
+        missing, gap = [white] * (REAL - len(real)), white[..., :GAP]
+        rows.append(torch.cat([*real, *missing, gap, *synthetic], dim=2))
     grid = torch.cat(rows, dim=1)
     _save(file, grid[: len(grid) - masks], classes)
     if masks:
@@ -46,12 +50,17 @@ def save_grid(
         _save(file.parent / "masks" / file.name, (grid[len(grid) - masks :] > 0) * 2.0 - 1, classes)
 
 
-def _sections(images: Tensor) -> Tensor:
-    """(N, C, S, S) as they are; of volumes the middle ones."""
-    return images if images.dim() == 4 else images[:, :, images.shape[2] // 2]
-
-
 def _save(file: Path, grid: Tensor, classes: Sequence[str]) -> None:
     """(C, H, W) in [-1, 1]."""
-    pixels = ((grid + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    write_atomically(file, framed(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, classes))
+    write_atomically(file, framed(to_pixels(grid.numpy()), classes))
+
+
+def to_pixels(image: np.ndarray) -> np.ndarray:
+    """(C, H, W) float in [-1, 1] -> (H, W) or (H, W, 3) uint8; of a volume the middle section."""
+    eight = np.clip((_section(image) + 1) * 127.5, 0, 255).round().astype(np.uint8)
+    return eight[0] if len(eight) == 1 else np.moveaxis(eight, 0, -1)
+
+
+def _section(image: _Image) -> _Image:
+    """(C, H, W) as it is; of a volume the middle one."""
+    return image[:, image.shape[1] // 2] if image.ndim == 4 else image

@@ -42,12 +42,13 @@ def take_snapshot(under_way: UnderWay) -> None:
 
 def save_state(under_way: UnderWay) -> None:
     save_tensors(under_way.run.state, under_way.trainer.state())
-    write_atomically(under_way.run.state.with_suffix(".json"), json.dumps({"seconds": under_way.seconds}))
+    passed = {"seconds": under_way.seconds, "snapshots": len(under_way.snapshots)}
+    write_atomically(under_way.run.state.with_suffix(".json"), json.dumps(passed))
 
 
 def should_stop(under_way: UnderWay) -> bool:
     """Whether the last two snapshots know the training lesions by heart (see `Snapshot.by_heart`) before the end."""
-    last = [s.get("by_heart", False) for s in under_way.snapshots[-2:]]
+    last = [s["by_heart"] for s in under_way.snapshots[-2:]]
     return under_way.trainer.method.stop_early and under_way.share < 1 and last == [True, True]
 
 
@@ -64,11 +65,11 @@ def choose(snapshots: list[dict[str, Any]], by_heart_counts: bool) -> tuple[dict
     """The snapshot that is used, and why: the latest of those that are as near to the held-out lesions as the nearest.
 
     Training is to mend what no mmd sees, the seam of a graft: a smaller difference is not worth undoing it."""
-    able = [s for s in snapshots if not (by_heart_counts and s.get("by_heart", False))] or snapshots
+    able = [s for s in snapshots if not (by_heart_counts and s["by_heart"])] or snapshots
     of = "" if len(able) == len(snapshots) else " of those before the training lesions were known by heart"
     judged = [s for s in able if s["mmd"] is not None]
     if not judged:
-        compared = snapshots[-1].get("discrimination_held_out") is not None
+        compared = snapshots[-1]["discrimination_held_out"] is not None
         return able[-1], f"last{of} ({'no class has two held-out patients' if compared else 'nothing held out'})"
     nearest = min(s["mmd"] for s in judged)
     chosen = [s for s in judged if s["mmd"] <= nearest + _AS_NEAR * abs(nearest)][-1]  # an unbiased mmd may be below 0

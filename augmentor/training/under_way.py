@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,11 +62,14 @@ class UnderWay:
         return self.stopped or self.share >= 1
 
     def record(self, kind: str, values: dict[str, Any]) -> None:
-        """A line of metrics.jsonl; kind: "step" or "snapshot"."""
+        """A line of metrics.jsonl. kind: "step", or "snapshot", which is on the disk before its state is."""
         trainer = self.trainer
         where = {"kind": kind, "step": trainer.step, "kimg": trainer.kimg, "seconds": round(self.seconds, 2)}
-        with (self.run.folder / "metrics.jsonl").open("a") as file:
+        with self.run.metrics_file.open("a") as file:
             file.write(json.dumps(where | values) + "\n")
+            if kind == "snapshot":
+                file.flush()
+                os.fsync(file.fileno())
         if kind == "snapshot":
             self.snapshots.append(where | values)
 

@@ -80,7 +80,7 @@ def tell(name: str, lesions: Lesions, rounds: int = 3) -> None:
     check, drawn = make_copy_check(lesions.training, lesions.patients, lesions.held_out), np.random.default_rng(0)
 
     def refused(images: np.ndarray) -> str:
-        return f"{100 * (check.distances(images)[0] < check.threshold).mean():5.1f} % of {len(images)}"
+        return f"{100 * (check.originals.distances(images)[0] < check.threshold).mean():5.1f} % of {len(images)}"
 
     turns = (_TURN, 180.0) if lesions.training.ndim == 4 else (_TURN,)
     copies = [np.stack([moved(x, turn, drawn) for _ in range(rounds) for x in lesions.training]) for turn in turns]

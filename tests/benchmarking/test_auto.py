@@ -6,8 +6,20 @@ import pytest
 from scipy import special, stats
 
 from augmentor.benchmarking import auto
-from augmentor.benchmarking.auto import FACTORS, SCREENS, Plan, choose, count_trials
-from augmentor.errors import AugmentorError, UsageError
+from augmentor.benchmarking.arms import ARMS
+from augmentor.benchmarking.auto import (
+    FACTORS,
+    SCREENS,
+    Choice,
+    Plan,
+    Trial,
+    can_choose,
+    choose,
+    count_trials,
+    count_witnesses,
+    least_p,
+)
+from augmentor.errors import AugmentorError, DataError, UsageError
 from augmentor.progress import silent
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
@@ -17,6 +29,14 @@ from tests.lesion_sets import tiny_recipe, write_set
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("auto")
     return fit(write_set(folder / "lesions", patients=10), tiny_recipe(), folder / "run", latest=False)
+
+
+@pytest.mark.parametrize("use", ["mix", "only", "pretrain"])
+def test_the_arm_of_a_plan_uses_our_gans_lesions_as_the_plan_says(use):
+    arm = Plan(3.0, use).arm
+    assert arm is ARMS[arm.name]
+    assert (arm.gan, arm.use, arm.screened) == ("cgan", use, True)
+    assert Plan(1.0, use).arm is ARMS["classic"]
 
 
 PATIENTS = 20
@@ -290,4 +310,53 @@ def test_a_run_without_held_out_patients_can_not_choose(tmp_path):
     recipe = tiny_recipe(training={"holdout": 0})
     run = fit(write_set(tmp_path / "lesions"), recipe, tmp_path / "run", latest=False)
     with pytest.raises(UsageError, match="--holdout"):
+        choose(run, "svm", 1, 0, silent)
+
+
+@pytest.mark.parametrize("classifier", ["svm", "cnn"])
+@pytest.mark.parametrize("patients", range(1, 7))
+def test_no_gains_have_a_lower_p_than_the_least_there_is_and_equal_ones_have_it(classifier, patients):
+    rng, plans = np.random.default_rng(0), count_trials(classifier) - 1
+    for _ in range(200):
+        gains = np.append(rng.gamma(rng.uniform(0.1, 50), size=patients), -rng.choice([0, 0.01, 1]))
+        assert min(1, plans * auto._p_above_zero(gains)) >= least_p(patients, classifier) * (1 - 1e-6)
+    equal = np.append(np.full(patients, 0.3), 0)
+    assert least_p(patients, classifier) == pytest.approx(min(1, plans * auto._p_above_zero(equal)))
+
+
+@pytest.mark.parametrize(("classifier", "fewest"), [("svm", 4), ("logistic", 4), ("cnn", 5), ("paper-cnn", 5)])
+def test_so_many_patients_it_takes_for_any_plan_to_be_chosen(run, monkeypatch, classifier, fewest):
+    """Under every plan all are called right at once, nothing is lost on the one more: no gain could be surer."""
+    monkeypatch.setattr(auto, "_unseen_gain", lambda *_: 0.0)
+    for patients in range(1, 8):
+        with monkeypatch.context() as patch:
+            hold_out(patch, lambda plan: with_scores(np.full(patients, 1.0 * (plan.factor == 1))), patients)  # noqa: B023
+            choice = choose(run, classifier, 1, 0, silent)
+        assert choice.corrected(choice.best) == pytest.approx(least_p(patients, classifier))
+        assert (choice.plan.factor > 1) == can_choose(patients, classifier) == (patients >= fewest)
+
+
+def test_witnesses_are_patients_and_those_who_share_an_image_are_one(run):
+    held_out = run.held_out
+    assert count_witnesses(held_out) == held_out.table["patient"].nunique()
+    again = held_out.table.assign(patient="the second name").iloc[:1]
+    both = replace(held_out, table=pd.concat([held_out.table, again], ignore_index=True))
+    assert count_witnesses(both) == count_witnesses(held_out)
+    assert count_witnesses(held_out.rows([])) == 0
+
+
+def test_the_plan_that_is_put_to_the_test_is_the_one_that_gained_most():
+    none, lost = Trial(Plan(), 0.5), Trial(Plan(2.0), *[float("nan")] * 3)
+    some, most = Trial(Plan(3.0), 0.4, 0.1, 0.01, 0.001), Trial(Plan(5.0), 0.3, 0.2, 0.1, 0.3)
+    choice = Choice(Plan(), (none, lost, some, most))
+    assert choice.best is most
+    assert choice.corrected(most) == pytest.approx(0.9)
+    assert choice.corrected(lost) == 1
+    assert Choice(Plan(), (none, lost)).best is none
+
+
+def test_a_run_whose_images_are_gone_is_told_with_where_it_needs_them(run, monkeypatch):
+    held_out = replace(run.held_out, table=run.held_out.table.assign(path="/nowhere/1.png"))
+    monkeypatch.setattr(type(run), "held_out", property(lambda _: held_out))
+    with pytest.raises(DataError, match=f"/nowhere/1.png: no such file .*{run.folder} needs its images where"):
         choose(run, "svm", 1, 0, silent)

@@ -26,6 +26,7 @@ from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold
 from augmentor.errors import AugmentorError, DataError, LeakageError, UsageError
 from augmentor.progress import Progress
+from augmentor.report.sources import _OF_A_BENCHMARK
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
 
@@ -176,6 +177,7 @@ def test_only_the_gan_arm_has_synthetic_lesions_and_the_real_ones_are_the_same_e
 def test_the_summary_has_what_the_report_and_a_reader_need(finished):
     _, results = finished
     summary = json.loads((results.folder / "summary.json").read_text())
+    assert set(_OF_A_BENCHMARK) == set(summary) - {"command"}
     assert "2 folds x 1 seed" in summary["verdict"]
     assert {c["verdict"] for c in summary["comparisons"]} <= {"gain", "none", "harm"}
     assert len(summary["comparisons"]) == 2 * 2 * len(METRICS)

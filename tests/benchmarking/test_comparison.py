@@ -10,6 +10,7 @@ from augmentor.benchmarking.comparison import (
     mcnemar,
     pair,
     paired_scores,
+    step_down,
 )
 from augmentor.benchmarking.verdict import sentence
 from tests.benchmarking.compared import LABELS, concluded
@@ -58,7 +59,7 @@ def test_an_error_that_falls_is_a_gain_and_its_difference_stays_negative(metric)
     base, names = rng.normal(0.3, 0.02, 9), ("classic+gan", "svm", metric)
     better, worse = (concluded(base + shift + rng.normal(0, 0.01, 9), base, names=names) for shift in (-0.1, 0.1))
     assert (better.verdict, worse.verdict) == ("gain", "harm")
-    assert better.difference < 0 < better.benefit
+    assert better.difference < 0 < worse.difference
     assert better.low < better.high < 0
 
 
@@ -71,6 +72,13 @@ def test_holm_is_the_step_down_procedure_by_hand():
     after = holm([with_p(p) for p in (0.04, 0.005, 0.03, 0.015)])
     assert [c.p for c in after] == pytest.approx([0.06, 0.02, 0.06, 0.045])  # 0.04 x 1 may not fall under 0.03 x 2
     assert [c.verdict for c in after] == ["none", "gain", "none", "gain"]
+
+
+def test_corrected_ps_stay_in_their_order_and_under_1():
+    """By hand: 4 x 0.01, 3 x 0.02, 2 x 0.03 (no smaller than the one before), 0.9."""
+    assert step_down([0.03, 0.01, 0.9, 0.02]).tolist() == pytest.approx([0.06, 0.04, 0.9, 0.06])
+    assert step_down([0.02, 0.021]).tolist() == pytest.approx([0.04, 0.04])
+    assert step_down([0.7, 0.6]).tolist() == [1, 1]
 
 
 def test_holm_counts_a_comparison_that_could_not_be_judged_and_gives_it_no_verdict():

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from augmentor.benchmarking.design import make_design, more_test_sets
+from augmentor.benchmarking.design import design_warnings, make_design, more_test_sets
 from augmentor.data.check import require_usable
 from augmentor.errors import DataError, UsageError
 from tests.lesion_sets import tiny_recipe, write_set
@@ -189,3 +189,21 @@ def test_folds_with_the_same_test_lesions_are_one_test_set_whatever_they_are_cal
     design = design_of(found, arms=["classic"], classifiers=["svm"], seeds=12)
     assert len(design.test_sets) == 24
     assert len(set(design.test_sets.values())) == 6
+
+
+@pytest.mark.parametrize(
+    ("holdout", "blind"), [(0.2, ["paper-cnn", "logistic"]), (0.4, ["paper-cnn"]), (0.5, [])], ids=str
+)
+def test_where_auto_can_choose_nothing_it_is_told_for_whom(tmp_path, holdout, blind):
+    """Two folds of ten patients: inside each 2 patients are held out, or 4, or in some folds 5 and 6."""
+    found = require_usable(write_set(tmp_path / "lesions", patients=10)).lesions
+    asked = {"arms": ["classic", "auto"], "classifiers": ["paper-cnn", "logistic"], "seeds": 2}
+    recipe = tiny_recipe(training={"holdout": holdout}, benchmark=asked)
+    design = make_design(found, recipe, tmp_path)
+    told = design_warnings(design, found, recipe)
+    assert len(told) == bool(blind)
+    for line in told:
+        assert line.startswith(f"Arm auto can choose no synthetic lesions for {', '.join(blind)}: ")
+        assert f"on {4 if len(blind) == 1 else 2} held-out patients at most" in line
+    without = tiny_recipe(training={"holdout": holdout}, benchmark=asked | {"arms": ["classic", "classic+gan"]})
+    assert design_warnings(make_design(found, without, tmp_path), found, without) == []

@@ -8,6 +8,7 @@ import pytest
 from augmentor.benchmarking import gan_task
 from augmentor.benchmarking.fold import FoldData
 from augmentor.benchmarking.gan_task import GanTask, fit_gan
+from augmentor.data.preparing import prepare
 from augmentor.data.splits import outer_folds
 from augmentor.errors import InterruptedFitError
 from augmentor.progress import Progress
@@ -32,6 +33,19 @@ def test_ctrl_c_in_a_gan_ends_the_benchmark_as_it_ends_a_fit(tmp_path, monkeypat
     with pytest.raises(InterruptedFitError, match=r"in the GAN of cgan, fold 1, seed 0; nothing is lost") as told:
         fit_gan(task, Progress())
     assert str(told.value).endswith("Go on with the same command and the same --out.")
+
+
+@pytest.mark.parametrize("name", ["run.json", "splits.json", "lesions.csv"])
+def test_a_damaged_file_of_one_gan_is_that_gans_failure(tmp_path, name):
+    lesions = prepare(write_set(tmp_path / "lesions"), tiny_recipe()).lesions
+    task = GanTask(FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(), tmp_path / "out"), "cgan")
+    assert fit_gan(task, Progress()).error is None
+    assert {"kimg", "seconds", "discrimination"} <= set(fit_gan(task, Progress()).record)
+    file = task.data.gan_folder("cgan") / name
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    found = fit_gan(task, Progress())
+    assert f"{file}: is damaged" in str(found.error)
+    assert found.record["run"] == task.run
 
 
 def test_folds_with_a_dot_in_their_names_do_not_wait_for_each_other(tmp_path, monkeypatch):

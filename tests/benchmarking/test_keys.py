@@ -51,6 +51,7 @@ HARMLESS = {
     "benchmarking/cells.py",
     "benchmarking/failures.py",
     "benchmarking/keys.py",
+    "data/folders.py",
     "data/preparing.py",
     "data/readers.py",
     "data/secondary_capture.py",
@@ -62,6 +63,18 @@ HARMLESS = {
     "recipe.py",
     "version.py",
 }
+
+# What a simulated benchmark's modules import for a GAN, of which it has none, or to share out and keep rows.
+OF_NO_STUDY = {f"expansion/{name}.py" for name in ("mix", "screen")} | {"training/fit.py", "training/run.py"}
+OF_NO_STUDY |= {"model/checkpoint.py", "model/gan.py", "benchmarking/rows.py", "benchmarking/workers.py"}
+OF_NO_STUDY |= {"benchmarking/verdict.py"}  # names the metric, which each row holds
+
+
+def test_every_module_that_decides_about_a_simulated_benchmark_is_in_its_studys_key():
+    known = {file for pattern in keys.STUDY_CODE for file in keys._PACKAGE.glob(pattern)}
+    assert all(list(keys._PACKAGE.glob(pattern)) for pattern in keys.STUDY_CODE)
+    missing = {module for file in known for module in imported(file)} - known
+    assert {str(file.relative_to(keys._PACKAGE)) for file in missing} <= HARMLESS | OF_NO_STUDY
 
 
 @pytest.mark.parametrize("patterns", [keys.FIT_CODE, (*keys.CELL_CODE, *keys.SCREEN_CODE)], ids=["a GAN's", "a cell's"])

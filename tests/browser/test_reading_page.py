@@ -183,6 +183,138 @@ def test_a_browser_that_keeps_nothing_says_so(visit, folder):
     assert page.locator("#answered").text_content() == "1 answered"
 
 
+DEAF = "addEventListener('storage', (event) => event.stopImmediatePropagation())"  # as a tab that sleeps is
+
+
+def twice(visit, folder, deaf=False):
+    """The page in two tabs of one browser; deaf: neither hears at once what the other keeps."""
+    old = visit(folder / "anna.html").page
+    if deaf:
+        old.context.add_init_script(DEAF)
+        old.reload()
+    new = old.context.new_page()
+    new.goto(old.url)
+    return old, new
+
+
+def answer_all(page):
+    for _ in range(LESIONS):
+        press(page, "2", "2", "4", "ArrowRight")
+
+
+def told(page, text):
+    """Waits for what another tab keeps."""
+    page.wait_for_function("text => document.getElementById('answered').textContent === text", arg=text)
+    return True
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["told by the browser", "not told"])
+def test_a_tab_that_is_closed_or_left_keeps_what_another_was_told(visit, folder, deaf):
+    old, new = twice(visit, folder, deaf)
+    answer_all(new)
+    assert place(new) == "Lesion 10 of 10"
+    address = new.url
+    new.goto("about:blank")  # each is left, the one without answers last
+    old.goto("about:blank")
+    new.goto(address)
+    assert new.locator("#answered").text_content() == "10 answered"
+    assert place(new) == "Lesion 10 of 10"
+    assert set(saved(new, folder)["kind"]) == {"synthetic"}
+
+
+def test_a_tab_shows_what_another_was_told_and_keeps_its_own_place_and_answer(visit, folder):
+    old, new = twice(visit, folder)
+    press(old, "ArrowRight", "1", "2")  # two of three questions
+    for _ in range(5):
+        press(new, "2", "1", "5", "ArrowRight", *["ArrowRight"] * (place(new) == "Lesion 1 of 10"))
+    assert told(old, "5 answered")
+    assert place(old) == "Lesion 2 of 10"
+    assert old.locator("#kind [aria-pressed=true]").text_content() == "1Real"
+    assert old.locator("fieldset.marked").get_attribute("id") == "confidence"
+    press(old, "4")
+    assert told(new, "6 answered")
+    press(old, "ArrowLeft")
+    assert old.locator("#kind [aria-pressed=true]").text_content() == "2Synthetic"
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["told by the browser", "not told"])
+def test_answers_of_two_tabs_are_joined_and_the_last_change_counts(visit, folder, deaf):
+    old, new = twice(visit, folder, deaf)
+    for number in range(LESIONS):
+        press(old if number % 2 else new, "1", "1", "1")
+        press(old, "ArrowRight")
+        press(new, "ArrowRight")
+    press(old, *["ArrowLeft"] * 9, "2")  # the first lesion, whose kind is changed in one tab and then in the other
+    press(new, *["ArrowLeft"] * 9, "1", "ArrowUp", "ArrowUp", "2")
+    press(old, "ArrowUp", "ArrowUp", "ArrowUp", "1", "ArrowRight", "2")
+    rows = [saved(page, folder) for page in (old, new)]
+    assert rows[0].drop(columns="seconds").equals(rows[1].drop(columns="seconds"))
+    assert rows[0]["kind"].tolist() == ["real", "synthetic", *["real"] * 8]
+
+
+JOINS = """() => {
+  const drawn = [undefined, { seconds: 3 }];
+  for (const changes of [2, 7]) drawn.push({ kind: "real", seconds: 8 - changes, changes });
+  for (const changes of [undefined, 3, 4, 9]) {
+    drawn.push({ kind: "real", label: "cyst", confidence: "4", seconds: changes ?? 5, changes });
+  }
+  const flat = (answer) => JSON.stringify(Object.entries(answer ?? {}).sort());
+  const same = (one, other) => flat(one) === flat(other);
+  const wrong = [];
+  for (const a of drawn) {
+    if (!same(joined(a, a), a)) wrong.push([a]);
+    for (const b of drawn) {
+      const both = joined(a, b);
+      if (!same(both, joined(b, a))) wrong.push([a, b]);
+      if (both && whole(both) !== [a, b].some((x) => x && whole(x))) wrong.push([a, b, "whole"]);
+      if (both && both.seconds < Math.max(a?.seconds ?? 0, b?.seconds ?? 0)) wrong.push([a, b, "seconds"]);
+      for (const c of drawn) if (!same(joined(both, c), joined(a, joined(b, c)))) wrong.push([a, b, c]);
+    }
+  }
+  return wrong;
+}"""
+
+
+def test_answers_are_joined_alike_in_whatever_order_tabs_keep_them(visit, folder):
+    assert visit(folder / "anna.html").page.evaluate(JOINS) == []
+
+
+def test_answers_that_an_earlier_page_kept_are_taken_on(visit, folder):
+    page = visit(folder / "anna.html").page
+    given = "{ L00: { kind: 'real', label: 'cyst', confidence: '2', seconds: 3 }, L01: { seconds: 1 } }"
+    page.add_init_script(
+        "if (!sessionStorage.given) localStorage.setItem('augmentor-reading:abc123abc123:anna', "
+        f"JSON.stringify({{ position: 1, given: {given} }})); sessionStorage.given = 1;"
+    )
+    page.reload()
+    assert (place(page), page.locator("#answered").text_content()) == ("Lesion 2 of 10", "1 answered")
+    press(page, "ArrowLeft", "2")
+    assert page.get_by_role("button", name="Synthetic").get_attribute("aria-pressed") == "true"
+
+
+def test_a_key_that_is_held_answers_one_question(visit, folder):
+    page = visit(folder / "anna.html").page
+    for _ in range(5):  # the second and later ones are repeats
+        page.keyboard.down("1")
+    page.keyboard.up("1")
+    assert page.locator("#kind [aria-pressed=true]").count() == 1
+    assert page.locator("#label [aria-pressed=true], #confidence [aria-pressed=true]").count() == 0
+    press(page, "1", "1")
+    page.get_by_role("button", name="Next").focus()
+    for _ in range(5):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    assert place(page) == "Lesion 2 of 10"
+
+
+def test_an_arrow_that_is_held_goes_on(visit, folder):
+    page = visit(folder / "anna.html").page
+    for _ in range(5):
+        page.keyboard.down("ArrowRight")
+    page.keyboard.up("ArrowRight")
+    assert place(page) == "Lesion 6 of 10"
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_is_accessible_and_fits(visit, tmp_path, width, dark):

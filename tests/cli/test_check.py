@@ -6,6 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from augmentor.data.preparing import prepare
+from augmentor.data.splits import holdout
+from augmentor.errors import UsageError
 from tests.cli.files import noise, save
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -153,6 +156,55 @@ def test_check_tells_what_is_there(augmentor, lesion_folder):
     outcome = augmentor("check", "--data", lesion_folder, "--patient-pattern", "<patient>_<n>")
     assert outcome.code == 0
     assert outcome.says(lesion_folder, "sizes: 16x16: 24", "exact duplicates: 0 sets", "It can be fitted.")
+
+
+@pytest.mark.parametrize("most", [None, 1, 2, 6])
+@pytest.mark.parametrize("split", [(), ("val",), ("test", "test")])
+def test_check_refuses_so_many_lesions_a_class_where_a_fit_does(augmentor, tmp_path, monkeypatch, most, split):
+    """Of four patients of two lesions, of whom the data hold out none, one, or two; in the same words."""
+    rows = ["path,label,patient,split"]
+    for label in "ab":
+        for patient in range(4):
+            for number in range(2):
+                save(tmp_path / f"{label}{patient}{number}.png", noise(16, 15 + len(rows)))
+                side = dict(enumerate(split)).get(patient, "train")
+                rows.append(f"{label}{patient}{number}.png,{label},{label}{patient},{side if split else ''}")
+    (tmp_path / "set.csv").write_text("\n".join(rows))
+    fitted = []
+
+    def fit(lesions, recipe, *_arguments, **_options):
+        lesions, recipe, _ = prepare(lesions, recipe)
+        holdout(lesions, recipe.training.holdout, recipe.training.seed)
+        fitted.append(len(lesions))
+        raise UsageError("fitted")
+
+    monkeypatch.setattr("augmentor.training.fit.fit", fit)
+    options = ("--data", tmp_path / "set.csv", *(("--max-per-class", most) if most else ()))
+    checked, tried = augmentor("check", *options), augmentor("fit", *options)
+    assert checked.code == (0 if fitted else 2)
+    assert bool(fitted) == (most != 1 and (len(split) < 2 or most != 2))
+    if fitted:
+        assert tried.says("fitted")
+        assert checked.says(f"taken of them │ {fitted[0]} │" if most else "It can be fitted.")
+    else:
+        assert checked.says(f"Problem: With --max-per-class {most}: ", "Or raise --max-per-class.")
+        told = [line.removeprefix("Problem: ") for line in checked.out.splitlines() if line.startswith("Problem")]
+        assert tried.says("Error: " + "".join(told))
+
+
+@pytest.mark.parametrize("command", ["check", "fit"])
+def test_a_number_of_lesions_a_class_is_refused_alike(augmentor, lesion_folder, command):
+    outcome = augmentor(command, "--data", lesion_folder, "--max-per-class", "0")
+    assert outcome.code == 2
+    assert outcome.says("--max-per-class", "greater than or equal to 1", "0")
+
+
+def test_check_tells_how_many_lesions_are_taken(augmentor, lesion_folder):
+    arguments = ("check", "--data", lesion_folder, "--patient-pattern", "<patient>_<n>", "--max-per-class", 3)
+    content = json.loads(augmentor(*arguments, "--json").out)
+    assert content["taken"] == {"images": 9, "patients": 9}
+    assert content["lesions"]["images"] == 24
+    assert json.loads(augmentor(*arguments[:-2], "--json").out)["taken"] == {}
 
 
 def test_check_tells_how_volumes_are_fitted(augmentor, tmp_path):

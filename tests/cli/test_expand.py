@@ -4,10 +4,15 @@ import json
 import os
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from augmentor.benchmarking.auto import Choice, Plan, Trial
+from augmentor.cli import generator
+from augmentor.cli.console import err
 from augmentor.data.readers import read_lesions
+from augmentor.recipe import Recipe
 from augmentor.training.fit import fit
 from augmentor.training.run import Run, point_latest_to
 from tests.lesion_sets import tiny_recipe
@@ -123,6 +128,61 @@ def test_it_says_which_run_what_was_refused_and_what_comes_next(augmentor, lesio
     assert line.startswith(f"From {folder} (fitted on {lesion_folder}); refused: ")
     assert sum(int(word) for word in line.partition("refused")[2].split() if word.isdecimal()) == refused
     *_, following = outcome.out.splitlines()
-    assert shlex.split(following) == shlex.split(
-        f"Next: augmentor benchmark --data '{lesion_folder}' --patient-pattern '<patient>_<n>'"
-    )
+    told = f"Next: augmentor benchmark --data '{folder}/lesions.csv' --size {Run(folder).recipe.model.size}"
+    assert shlex.split(following) == shlex.split(told)
+
+
+# What `--factor auto` says of its evidence
+
+
+def asked_for_auto(monkeypatch, patients, classifier, *trials):
+    """What is set where so many patients of a lesion each are held out and these plans were tried."""
+    monkeypatch.setattr("augmentor.benchmarking.auto.count_witnesses", lambda _: patients)
+    tried = (Trial(Plan(), 0.6), *trials)
+    choice = Choice(Plan(), tried)
+
+    def choose(*_):
+        err.print("searched")
+        return choice
+
+    monkeypatch.setattr("augmentor.benchmarking.auto.choose", choose)
+    run = SimpleNamespace(held_out=[None] * 11, recipe=Recipe())
+    return generator._choose_factor(run, classifier)
+
+
+SURE_AS_IT_SEEMS = Trial(Plan(5.0), 0.366, 0.234, 0.039, 0.031)
+
+
+@pytest.mark.parametrize(("patients", "classifier", "least"), [(3, "logistic", "0.17"), (4, "cnn", "0.056")])
+def test_that_nothing_can_be_told_from_chance_is_said_before_the_search(
+    monkeypatch, capsys, patients, classifier, least
+):
+    asked_for_auto(monkeypatch, patients, classifier, SURE_AS_IT_SEEMS)
+    before, _, _ = " ".join(capsys.readouterr().err.split()).partition("searched")
+    assert f"Warning: the run holds {patients} patients out" in before
+    assert f"p is {least} or more, and must be below 0.05" in before
+
+
+@pytest.mark.parametrize(("patients", "classifier"), [(4, "logistic"), (5, "cnn"), (40, "cnn")])
+def test_where_something_can_be_told_nothing_is_said_before_the_search(monkeypatch, capsys, patients, classifier):
+    asked_for_auto(monkeypatch, patients, classifier, SURE_AS_IT_SEEMS)
+    assert "Warning" not in capsys.readouterr().err
+
+
+def test_why_no_plan_was_taken_does_not_contradict_the_table_above_it(monkeypatch, capsys):
+    trials = [SURE_AS_IT_SEEMS, Trial(Plan(10.0), 0.5, 0.1, 0.02, 0.04)]
+    assert asked_for_auto(monkeypatch, 3, "logistic", *trials)["factor"] == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "+0.234 +- 0.039" in told
+    assert "0.062" in told.partition("The best plan")[0]
+    assert (
+        "The best plan (factor 5, mix, screen light) helped logistic on the 3 held-out patients, but not beyond chance "
+        "(p = 0.062 after correction for 2 plans; it must be below 0.05): the real ones alone are written."
+    ) in told
+
+
+@pytest.mark.parametrize("trial", [Trial(Plan(5.0), 0.7, -0.1, 0.05, 0.9), Trial(Plan(5.0), *[float("nan")] * 3)])
+def test_where_no_plan_was_better_that_is_said(monkeypatch, capsys, trial):
+    asked_for_auto(monkeypatch, 1, "logistic", trial)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "No factor helped logistic on the 1 held-out patient: the real ones alone are written." in told

@@ -1,10 +1,14 @@
 """`run` and `demo`: what they print, and recipes held wrong."""
 
 import shlex
+import sys
+from inspect import signature
+from types import SimpleNamespace
 
 import pytest
 
-from augmentor.pipeline import Outcome
+from augmentor import evaluate
+from augmentor.pipeline import Outcome, run_recipe
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -75,6 +79,22 @@ def test_quick_judges_a_tenth_of_the_lesions(augmentor, tmp_path, monkeypatch):
     for options in ((), ("--quick",)):
         augmentor("run", tmp_path / "recipe.toml", *options)
     assert judged == [200, 20]
+
+
+def test_as_many_lesions_are_judged_as_is_said_in_one_place(augmentor, tmp_path, monkeypatch):
+    judged = []
+    monkeypatch.setattr("augmentor.evaluation.evaluate.JUDGED", 7)
+    monkeypatch.setattr("augmentor.pipeline.run_recipe", lambda *given: judged.append(given[3]) or Outcome(tmp_path))
+    (tmp_path / "recipe.toml").write_text('[data]\npath = "lesions"\n')
+    augmentor("run", tmp_path / "recipe.toml")
+    augmentor("demo", "--out", tmp_path / "demo")
+    assert judged == [7, 7]
+    monkeypatch.setattr("augmentor.training.run.open_run", lambda _: SimpleNamespace(folder=tmp_path))
+    monkeypatch.setattr("augmentor.evaluation.evaluate.evaluate", lambda _run, count, *_: judged.append(count))
+    monkeypatch.setattr("augmentor.report.html.report", lambda *_: sys.exit(0))
+    augmentor("evaluate", "--run", tmp_path)
+    assert judged == [7, 7, 7]
+    assert signature(run_recipe).parameters["judged"].default == signature(evaluate).parameters["per_class"].default
 
 
 def test_a_recipe_that_only_draws_says_what_it_drew_and_that_it_is_there(augmentor, tmp_path):

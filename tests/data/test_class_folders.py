@@ -86,7 +86,7 @@ _KINDS = [f"{kind}/{name}/{n}.png" for kind in ("roi64", "slices256") for name i
 
 def test_kinds_of_images_with_the_classes_in_each_are_no_classes(tmp_path):
     folder = touch(tmp_path / "my set", *_KINDS, "index.csv", "docs/notes.txt")
-    with pytest.raises(DataError, match=r"roi64/ and slices256/ hold the same folders \(glioma, grade 2\)") as told:
+    with pytest.raises(DataError, match=r"roi64/, slices256/ hold the same folders \(glioma, grade 2\)") as told:
         read_lesions(folder)
     assert f"Give --data '{folder / 'roi64'}'." in str(told.value)
     assert f"give it as --data: '{folder / 'index.csv'}'." in str(told.value)

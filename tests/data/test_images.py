@@ -1,6 +1,7 @@
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from augmentor.data.images import read_image, read_stored
+from augmentor.data.images import file_of, read_image, read_stored
 from augmentor.data.secondary_capture import write_secondary_capture
 from augmentor.errors import DataError
 from tests.data.made import same, save_nifti, save_picture, texture
@@ -339,3 +340,16 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(DataError, match=r"pipe\.png: is no file"):
         read_image(str(tmp_path / "pipe.png"))
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("/a/set.npz#train_images/3", "/a/set.npz"),
+        ("/a/SET.NPZ#x/0", "/a/SET.NPZ"),
+        ("/a/1#2/3.png", "/a/1#2/3.png"),
+        ("/a/series", "/a/series"),
+    ],
+)
+def test_the_file_of_an_image_is_the_archive_where_it_is_a_row_of_one(path, file):
+    assert file_of(path) == Path(file)

@@ -31,6 +31,11 @@ def test_a_row_that_stands_in_a_table_twice_counts_once(tmp_path, patients):
     assert len(apart) == 3
 
 
+def test_an_image_is_told_by_its_pixels_and_else_by_its_path():
+    columns = {"path": list("xyzx"), "label": list("abab"), "content": ["1", "1", "", ""]}
+    assert make_lesions(columns, Path("set")).images.tolist() == ["1", "1", "z", "x"]
+
+
 def test_targets_number_the_classes_in_their_order(tmp_path):
     lesions = make(tmp_path, "caba")
     assert lesions.classes == ["a", "b", "c"]

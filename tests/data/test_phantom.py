@@ -167,7 +167,7 @@ def test_files_hold_the_drawn_pixels(tmp_path, file_format, suffix, offset):
     table = pd.read_csv(table_path)
     assert table_path == tmp_path / "lesions.csv"
     assert list(table.columns) == ["path", "label", "patient", "mask"]
-    assert calls == [(i + 1, 15) for i in range(15)]
+    assert calls == [((i + 1) / 15, "") for i in range(15)]
     assert table.path.is_unique
     for row, lesion in zip(table.itertuples(), phantom_lesions(4, 5, 32, 1), strict=True):
         assert (row.label, row.patient) == (lesion.label, lesion.patient)

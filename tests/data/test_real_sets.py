@@ -63,7 +63,7 @@ def test_names_that_number_the_images_are_not_taken_for_several_of_a_patient(sha
 
 
 def test_a_set_with_a_folder_of_classes_for_each_kind_of_picture_is_refused(shared_data):
-    with pytest.raises(DataError, match=r"roi64/ and slices256/ hold the same .*--data /.*/roi64\. .*index\.csv"):
+    with pytest.raises(DataError, match=r"roi64/, slices256/ hold the same .*--data /.*/roi64\. .*index\.csv"):
         read_lesions(shared_data("brain-mri-cheng-3class"))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from augmentor.data import splits
 from augmentor.data.lesions import make_lesions
-from augmentor.data.splits import groups, guard, holdout, outer_folds
+from augmentor.data.splits import groups, guard, holdout, outer_folds, shared
 from augmentor.errors import DataError, LeakageError
 
 SEEDS = range(12)
@@ -331,6 +331,26 @@ def test_a_patient_of_two_spellings_is_on_one_side_of_every_split(seed):
         for train, test in [*folds, holdout(rows, 0.25, seed)]:
             sides = [{name.lower() for name in values(rows, "patient", side)} for side in (train, test)]
             assert not sides[0] & sides[1]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("column", ["patient", "path", "content"])
+def test_rows_with_a_value_of_the_others_are_shared_and_no_value_is_none(seed, column):
+    random = np.random.default_rng(seed)
+    names = np.array(["", "A", "a ", "b", "c", "d"])
+    sides = [names[random.integers(0, len(names), count)] for count in (4, 9)]
+    train, other = (
+        spelt(split_rows()[0].rows([0] * len(some)), some) if column == "patient" else with_cells(column, some)
+        for some in sides
+    )
+    key = (lambda text: text.strip().lower()) if column == "patient" else str
+    wanted = [text for text in sides[1] if text and key(text) in map(key, sides[0])]
+    assert shared(train, other, column).table[column].tolist() == wanted
+
+
+def with_cells(column, cells):
+    lesions = split_rows()[0].rows([0] * len(cells))
+    return replace(lesions, table=lesions.table.assign(**{column: cells}))
 
 
 def test_the_guard_lets_pass_what_shares_nothing_or_was_not_inspected():

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from augmentor.evaluation.gallery import STEPS, interpolate, save_mosaic, to_pixels
+from augmentor.evaluation.gallery import STEPS, interpolate, save_mosaic
 from augmentor.lettering import unframed
 from augmentor.sampling import latents_of, seed_of
 from tests.expansion.fake import FakeGenerator
@@ -30,8 +30,3 @@ def test_a_mosaic_holds_each_lesion_at_its_own_size_beside_the_names_of_rows_and
     assert Image.open(tmp_path / "m.png").height > 32
     save_mosaic([[np.repeat(grey, 3, 0)]], tmp_path / "c.png", ["cyst"])
     assert unframed(tmp_path / "c.png").shape == (16, 16, 3)
-
-
-def test_colours_stay():
-    image = np.stack([np.full((4, 4), value, np.float32) for value in (-1, 0, 1)])
-    assert to_pixels(image)[0, 0].tolist() == [0, 128, 255]

@@ -21,6 +21,7 @@ from augmentor.expansion.expand import expand
 from augmentor.extraction.extract import extract
 from augmentor.extraction.scans import Scan
 from augmentor.model.checkpoint import load_checkpoint
+from augmentor.model.memorisation import CopyCheck
 from augmentor.recipe import ExpandSection, ExtractSection
 from augmentor.sampling import draw
 from augmentor.training.fit import fit
@@ -61,7 +62,7 @@ def expanded(request, run, tmp_path_factory):
     """Format, the folder, and its manifest."""
     with pytest.MonkeyPatch.context() as patch:
         made = screening.make_copy_check
-        patch.setattr(screening, "make_copy_check", lambda *x: type(made(*x))(made(*x).bank, 0.0, 1.0))
+        patch.setattr(screening, "make_copy_check", lambda *x: CopyCheck(made(*x).originals, 0.0, 1.0, 0.0))
         out = tmp_path_factory.mktemp("expanded") / request.param
         expand(run, 1.5, out, ExpandSection(format=request.param, screen="off"))
     return request.param, out, pd.read_csv(out / "manifest.csv", keep_default_na=False)
@@ -221,7 +222,7 @@ def test_images_in_two_dimensions_are_written_as_dicom_files(tmp_path, monkeypat
         read_lesions(tmp_path / "lesions"), tiny_recipe(model={"with_mask": True}), tmp_path / "run", latest=False
     )
     made = screening.make_copy_check
-    monkeypatch.setattr(screening, "make_copy_check", lambda *x: type(made(*x))(made(*x).bank, 0.0, 1.0))
+    monkeypatch.setattr(screening, "make_copy_check", lambda *x: CopyCheck(made(*x).originals, 0.0, 1.0, 0.0))
     written = expand(run, 1.5, tmp_path / "x", ExpandSection(format="dicom", screen="off"))
     card = load_checkpoint(run.chosen_checkpoint)[1]
     for path, origin in zip(written.paths, written.table["origin"], strict=True):
@@ -258,7 +259,7 @@ def fitted(folder, model):
 def lenient(monkeypatch):
     """A screen that lets all pass."""
     made = screening.make_copy_check
-    monkeypatch.setattr(screening, "make_copy_check", lambda *x: type(made(*x))(made(*x).bank, 0.0, 1.0))
+    monkeypatch.setattr(screening, "make_copy_check", lambda *x: CopyCheck(made(*x).originals, 0.0, 1.0, 0.0))
 
 
 @pytest.mark.usefixtures("lenient")

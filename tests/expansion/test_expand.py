@@ -22,6 +22,7 @@ from augmentor.evaluation.evaluate import evaluate
 from augmentor.expansion.enlarged_set import SetWriter
 from augmentor.expansion.expand import expand
 from augmentor.expansion.rules import TextureRules
+from augmentor.model.originals import Originals
 from augmentor.recipe import ExpandSection, ModelSection
 from augmentor.sampling import Drawn
 from augmentor.training.fit import fit
@@ -45,7 +46,7 @@ def lenient(monkeypatch):
 def _lenient(make):
     def made(*arguments):
         check = make(*arguments)
-        return type(check)(check.bank, 0.0, check.typical)
+        return type(check)(Originals(check.originals.views), 0.0, check.typical, 0.0)
 
     return made
 
@@ -191,7 +192,7 @@ def test_a_larger_factor_begins_with_the_lesions_of_a_smaller_one(run, tmp_path,
 def _strict(make):
     def made(*arguments):
         check = make(*arguments)
-        return type(check)(check.bank, 10.0, check.typical)
+        return type(check)(Originals(check.originals.views), 10.0, check.typical, 10.0)
 
     return made
 

@@ -36,7 +36,7 @@ def _planted(seed):
 
 
 def near(check, images):
-    return check.distances(np.ascontiguousarray(images))[0] < check.threshold
+    return check.originals.distances(np.ascontiguousarray(images))[0] < check.threshold
 
 
 @pytest.mark.parametrize("kind", DISGUISES.values(), ids=DISGUISES.keys())

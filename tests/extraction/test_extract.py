@@ -1,5 +1,6 @@
 import gzip
 import io
+import re
 import tomllib
 import zlib
 from dataclasses import replace
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from augmentor.data.check import inspect
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, UsageError
 from augmentor.extraction import extract as module
@@ -264,6 +266,30 @@ def test_a_split_is_one_of_the_known_words_or_nothing_is_written(cases, tmp_path
 
 
 # What is doubted
+
+
+@pytest.mark.parametrize("column", ["split", "fold"])
+def test_what_checks_say_of_a_pseudonym_is_told_with_its_files(cases, tmp_path, column):
+    scans = [
+        replace(scan, patient="Doe^Jane", **{column: side})
+        for scan, side in zip(scans_in(cases), ("train", "test"), strict=True)
+    ]
+    cut = extract(scans, tmp_path / "out", ExtractSection(window="liver"))
+    (problem,) = [told for told in inspect(cut.lesions).problems if "must stay in one" in told]
+    (doubt,) = cut.doubts
+    assert re.findall("p-[0-9a-f]{12}", problem) == re.findall("p-[0-9a-f]{12}", doubt)
+    assert doubt.startswith(f"{cases / 'a_image.nii.gz'} and {cases / 'b_image.nii.gz'}: of one patient")
+    assert "Doe" not in doubt
+    written = b"".join(file.read_bytes() for file in (tmp_path / "out").rglob("*.*") if file.is_file())
+    assert b"a_image" not in written
+
+
+def test_a_scan_without_lesions_is_on_no_side(cases, tmp_path):
+    write_nifti(cases / "b_label.nii.gz", np.zeros((40, 36, 12), np.uint8))
+    scans = [
+        replace(scan, patient="Doe", split=side) for scan, side in zip(scans_in(cases), ("train", "test"), strict=True)
+    ]
+    assert not [d for d in extract(scans, tmp_path / "out", ExtractSection(window="liver")).doubts if "several" in d]
 
 
 @pytest.mark.parametrize("doubt", ["speck", "window", "note"])

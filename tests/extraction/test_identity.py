@@ -1,11 +1,12 @@
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from augmentor.errors import UsageError
-from augmentor.extraction.identity import key_of, nameless, patients_of, pseudonym
+from augmentor.extraction.identity import doubts_about_sides, key_of, nameless, patients_of, pseudonym
 from augmentor.extraction.scans import Scan
 
 KEY = b"k" * 32
@@ -78,6 +79,35 @@ def test_spellings_of_one_patient_and_numbers_that_may_be_one_are_told():
     assert patients == ["doe", "doe", "12", "012"]
     assert "'Doe' and 'doe'" in one
     assert "'12' and '012'" in several
+
+
+# Sides
+
+
+def sided(*places):
+    """Of (patient, split, fold): the doubts; the n-th scan is n.nii."""
+    scans = [(replace(scan("Doe", f"{n}.nii"), split=s, fold=f), own) for n, (own, s, f) in enumerate(places)]
+    return doubts_about_sides(scans)
+
+
+@pytest.mark.parametrize("column", ["split", "fold"])
+def test_of_a_patient_on_several_sides_two_files_are_told_and_no_name(column):
+    sides = [("p-1", "train"), ("p-2", "train"), ("p-1", ""), ("p-1", "train"), ("p-1", "test"), ("p-2", "train")]
+    (told,) = sided(*((own, side, "") if column == "split" else (own, "", side) for own, side in sides))
+    assert told.startswith(f"0.nii and 4.nii: of one patient (p-1), in several {column}s; a patient must stay in one.")
+    assert "Doe" not in told
+    assert "train" not in told, "a fold may be called as its only patient is"
+
+
+def test_two_rows_of_one_image_on_two_sides_are_told_by_that_file():
+    scans = [(replace(scan("", "a.nii"), split=split), "scan:p-1") for split in ("train", "test")]
+    assert doubts_about_sides(scans)[0].startswith("a.nii: of one patient")
+
+
+def test_of_many_patients_on_several_sides_the_first_are_told():
+    told = sided(*((f"p-{n % 9}", "train" if n < 9 else "test", "") for n in range(18)))
+    assert len(told) == 6
+    assert told[-1] == "... and 4 more such patients."
 
 
 # Keys

@@ -1,3 +1,4 @@
+import json
 import shlex
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 from augmentor.data.check import inspect
 from augmentor.data.images import read_image
 from augmentor.errors import DataError, UsageError
+from augmentor.extraction import scan_tables, sources
 from augmentor.extraction.sources import is_scan_table, open_lesions, read_scans
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
@@ -125,6 +127,39 @@ def test_a_bad_row_makes_no_table_of_lesions_of_a_table_of_scans(table):
     assert is_scan_table(table)
     with pytest.raises(DataError, match="row 4: has neither mask nor box"):
         open_lesions(table)
+
+
+@pytest.mark.parametrize("bad", [False, True])
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_to_tell_what_a_table_is_it_is_read_once(table, monkeypatch, suffix, bad):
+    parsed, file = [], table.with_name(f"once{suffix}")
+    for name in ("read_csv", "parse_json"):
+        original = getattr(scan_tables, name)
+        monkeypatch.setattr(scan_tables, name, lambda *given, own=original: parsed.append(given) or own(*given))
+        monkeypatch.setattr(sources, name, getattr(scan_tables, name))
+    rows = [("in/c0_image.nii.gz", "in/c0_label.nii.gz"), ("in/c1_image.nii.gz", "" if bad else "in/c1_label.nii.gz")]
+    if suffix == ".csv":
+        file.write_text("\n".join(["image,mask", *map(",".join, rows)]))
+    else:
+        file.write_text(json.dumps({"training": [{"image": image, "mask": mask} for image, mask in rows]}))
+    assert is_scan_table(file) == (suffix == ".csv" or not bad)
+    assert len(parsed) == 1
+
+
+def test_of_many_images_one_is_looked_into(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(scan_tables, "is_volume", lambda image: opened.append(image.name))
+    (tmp_path / "t.csv").write_text("image,mask,label\n,,a\n" + "".join(f"{n}.nii,{n}.nii,a\n" for n in range(9)))
+    assert not is_scan_table(tmp_path / "t.csv")
+    assert opened == ["0.nii"]
+
+
+def test_a_box_in_any_row_makes_a_table_of_scans(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text('image,mask,box,label\na.png,m.png,,x\nb.png,,"1,2,3,4",x\n')
+    assert is_scan_table(file)
+    file.write_text('image,mask,box,label\na.png,m.png,,x\nb.png,m.png,"1,2,3,4",x\n')
+    assert not is_scan_table(file), "a lesion's mask may stand beside the box of where it was"
 
 
 def test_a_lesion_set_is_read_as_ever(tmp_path):

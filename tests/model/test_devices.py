@@ -30,8 +30,8 @@ def test_a_gpu_is_called_by_its_own_name(monkeypatch):
 def test_the_precision_is_what_the_processor_is_fast_in(monkeypatch, native, precision):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    assert computes_in_bfloat16(torch.device("cpu")) == native
-    assert precision_of(TrainingSection(device="cpu")) == precision
+    assert computes_in_bfloat16(torch.device("cpu"), dims=2) == native
+    assert precision_of(TrainingSection(device="cpu"), dims=2) == precision
     resolved = resolve(Recipe(training=TrainingSection(device="cpu")))
     assert resolved.training.precision == precision
 
@@ -45,4 +45,4 @@ def test_volumes_are_not_computed_in_bfloat16_on_a_processor(monkeypatch):
 
 
 def test_a_precision_that_is_asked_for_is_kept():
-    assert precision_of(TrainingSection(device="cpu", precision="bf16-mixed")) == "bf16-mixed"
+    assert precision_of(TrainingSection(device="cpu", precision="bf16-mixed"), dims=2) == "bf16-mixed"

@@ -15,12 +15,11 @@ def weights():
     pytest.importorskip(features._WEIGHTS, reason="the extra `pretrained` is not installed")
 
 
-def test_texture_features_have_a_row_a_lesion_and_none_without_lesions():
+def test_texture_features_have_a_row_a_lesion():
     found = texture_features(np.concatenate([GREY, GREY[:1]]))
     assert found.shape == (4, 16 + 2 * 10 + 4 * 4 * 8 + 2)
     assert np.isfinite(found).all()
     assert (found[0] == found[3]).all()
-    assert texture_features(GREY[:0]).shape == (0, 0)
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 64), (3, 28)])
@@ -51,7 +50,6 @@ def test_pretrained_features_do_not_depend_on_the_batch():
     assert found.shape == (35, 1280)
     assert found.dtype == np.float32
     assert pretrained_features(many[33:]) == pytest.approx(found[33:], abs=1e-4)
-    assert pretrained_features(many[:0]).shape == (0, 1280)
 
 
 @pytest.mark.usefixtures("weights")

@@ -5,8 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
 from augmentor.errors import DataError
-from augmentor.model.memorisation import CopyCheck, chance_of_near, distance_of, make_copy_check
-from augmentor.model.thumbnails import fine_views, views
+from augmentor.model.memorisation import CopyCheck, chance_of_near, make_copy_check
+from augmentor.model.originals import Originals
 from tests.expansion.smuggled import moved, shifted
 
 
@@ -56,7 +56,7 @@ DISGUISES = {
 @pytest.mark.parametrize("size", [28, 64, 128])
 def test_a_planted_copy_is_found_and_its_origin_named(disguise, size):
     training, check = smooth_images(60, 0, size), check_of(size)
-    distances, rows = check.distances(np.ascontiguousarray(disguise(training)))
+    distances, rows = check.originals.distances(np.ascontiguousarray(disguise(training)))
     assert (distances < check.threshold).mean() >= 0.98
     assert (rows == np.arange(60)).mean() >= 0.98
 
@@ -64,16 +64,16 @@ def test_a_planted_copy_is_found_and_its_origin_named(disguise, size):
 def test_a_copy_in_colour_is_found():
     coloured = np.repeat(TRAINING, 3, axis=1) * np.array([0.9, 0.7, 0.5], np.float32)[:, None, None]
     check = make_copy_check(coloured, range(60), None)
-    assert (check.distances(coloured[:, ::-1])[0] < check.threshold).all()
+    assert (check.originals.distances(coloured[:, ::-1])[0] < check.threshold).all()
 
 
 def test_lesions_of_other_patients_pass():
-    distances, _ = check_of().distances(smooth_images(300, 3))
+    distances, _ = check_of().originals.distances(smooth_images(300, 3))
     assert (distances < check_of().threshold).mean() <= 0.05
 
 
 def test_a_typical_stranger_has_the_typical_distance():
-    distances, _ = check_of().distances(smooth_images(300, 3))
+    distances, _ = check_of().originals.distances(smooth_images(300, 3))
     assert np.median(distances) == pytest.approx(check_of().typical, rel=0.05)
 
 
@@ -87,7 +87,7 @@ def test_without_held_out_lesions_other_training_patients_calibrate():
 def test_a_set_full_of_doubles_still_refuses_an_exact_copy():
     doubles = np.concatenate([TRAINING, TRAINING])  # under another patient's name
     check = make_copy_check(doubles, range(120), None)
-    assert (check.distances(TRAINING)[0] < check.threshold).all()
+    assert (check.originals.distances(TRAINING)[0] < check.threshold).all()
     assert "hold doubles under several patients' names" in check.warning
     assert check_of().warning is None
 
@@ -95,42 +95,13 @@ def test_a_set_full_of_doubles_still_refuses_an_exact_copy():
 def test_of_fewer_lesions_than_the_window_twins_are_held_to_as_much_less_of_a_percentile():
     """Among 512 synthetic lesions the nearest is nearer by chance than among 60 training ones. They are compared with
     each other by coarse views alone, and so is what they are held to."""
-    apart = [check_of().distances(OTHERS)[0], check_of().distances(TRAINING, np.eye(60, dtype=bool))[0]]
+    originals, own = check_of().originals, np.eye(60, dtype=bool)
+    apart = [originals.distances(OTHERS)[0], originals.distances(TRAINING, own)[0]]
     assert check_of().threshold == pytest.approx(np.percentile(apart, 1))
-    coarse = CopyCheck(check_of().bank, 0.0, 1.0)
-    apart = [coarse.distances(OTHERS)[0], coarse.distances(TRAINING, np.eye(60, dtype=bool))[0]]
+    coarse = Originals(originals.views)
+    apart = [coarse.distances(OTHERS)[0], coarse.distances(TRAINING, own)[0]]
     assert check_of().twin_threshold == pytest.approx(np.percentile(apart, 60 / 512))
     assert 0 < check_of().twin_threshold < np.percentile(apart, 1)
-
-
-def test_chunks_do_not_change_the_distances(monkeypatch):
-    whole, _ = check_of().distances(OTHERS)
-    monkeypatch.setattr("augmentor.model.memorisation._CHUNK_NUMBERS", 8 * 32 * 60 * 7)
-    monkeypatch.setattr("augmentor.model.memorisation._TOGETHER", {2: 3})
-    monkeypatch.setattr("augmentor.model.thumbnails._CHUNK_NUMBERS", 25 * 120 * 256)
-    assert check_of().distances(OTHERS)[0] == pytest.approx(whole, abs=1e-6)
-    assert views(TRAINING) == pytest.approx(check_of().bank, abs=1e-6)
-    assert fine_views(TRAINING) == pytest.approx(check_of().fine, abs=1e-6)
-
-
-def test_the_fine_alignment_only_brings_the_nearest_nearer_and_by_half_and_more_where_it_is_a_copy():
-    copies = moved(TRAINING, degrees=-5, zoom=1.05, shift=(2, -1))
-    coarse, fine = (check.distances(copies)[0] for check in (CopyCheck(check_of().bank, 0.0, 1.0), check_of()))
-    assert (fine <= coarse + 1e-6).all()
-    assert np.median(fine) < 0.5 * np.median(coarse)
-
-
-def test_lesions_that_are_not_to_be_compared_stay_out_of_the_fine_alignment():
-    few = CopyCheck(check_of().bank[:3], 0.0, 1.0, fine=check_of().fine[:3])
-    distances, rows = few.distances(TRAINING[:3], np.eye(3, dtype=bool))
-    assert (rows != np.arange(3)).all()
-    assert distances.min() > 0.3
-    assert few.distances(TRAINING[:1], np.ones((1, 3), bool))[0] == pytest.approx(2)
-
-
-def test_likenesses_are_those_by_coarse_views():
-    likest = np.concatenate([found.max(1) for _, found in check_of().likenesses(OTHERS)])
-    assert distance_of(likest) == pytest.approx(CopyCheck(check_of().bank, 0.0, 1.0).distances(OTHERS)[0])
 
 
 @pytest.mark.parametrize("others", [None, OTHERS[:0]])
@@ -200,3 +171,12 @@ def test_lesions_of_which_fewer_than_two_patients_are_left_do_not_tell_what_a_ne
 @pytest.mark.parametrize("count", [8, 20, 60])
 def test_lesions_of_different_patients_are_no_doubles(count):
     assert not any(make_copy_check(smooth_images(count, seed), range(count), None).doubles for seed in range(3))
+
+
+@pytest.mark.parametrize("patients", [range(11), ["a"] * 10 + ["b"]], ids=["calibrated", "uncalibrated"])
+def test_the_way_out_of_doubles_holds_for_every_command_and_for_two_patients_who_look_alike(patients):
+    check = make_copy_check(np.concatenate([TRAINING[:10], recut([4])]), patients, None)
+    assert check.uncalibrated == (patients != range(11))
+    assert check.warning.endswith("and start anew.")
+    assert "expand" not in check.warning
+    assert check.uncalibrated or "If they are one patient's, give both that name" in check.warning

@@ -40,14 +40,14 @@ DISGUISES = {
 @pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES.keys())
 def test_a_planted_copy_is_found_and_its_origin_named(disguise):
     check = check_of_volumes()
-    distances, rows = check.distances(disguise(TRAINING))
+    distances, rows = check.originals.distances(disguise(TRAINING))
     assert (distances < check.threshold).mean() >= 0.95
     assert (rows == np.arange(30)).mean() >= 0.95
 
 
 def test_volumes_of_other_patients_pass():
     check = check_of_volumes()
-    distances, _ = check.distances(smooth_volumes(60, 3))
+    distances, _ = check.originals.distances(smooth_volumes(60, 3))
     assert (distances < check.threshold).mean() <= 0.1
 
 

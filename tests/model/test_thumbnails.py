@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from augmentor.model.memorisation import CopyCheck
 from augmentor.model.mirroring import both_ways, parities, within
+from augmentor.model.originals import Originals
 from augmentor.model.thumbnails import (
     as_fine,
     every_other,
@@ -59,7 +59,7 @@ def test_an_image_is_found_in_its_own_views_however_it_is_mirrored_or_turned(siz
     assert seen.shape == (2, 32, 256)
     assert seen[:, 0] == pytest.approx(thumbnails(images), abs=1e-6)
     for moved in (np.rot90(images, 1, (2, 3)), images[..., ::-1], np.rot90(images[..., ::-1], 3, (2, 3))):
-        again, _ = CopyCheck(seen, 0.0, 1.0).distances(np.ascontiguousarray(moved))
+        again, _ = Originals(seen).distances(np.ascontiguousarray(moved))
         assert again == pytest.approx(0, abs=3e-3)
 
 

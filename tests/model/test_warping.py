@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from augmentor.model import warping
-from augmentor.model.warping import enlarge, resample, resample_finely, rotation
+from augmentor.model.warping import enlarge, resample, resample_finely, rotation, sampling_matrices
 from tests.torch_modes import odd_torch
 
 
@@ -59,6 +59,18 @@ def test_a_rotation_keeps_lengths_and_handedness():
     assert torch.allclose(turned @ turned.mT, torch.eye(3).expand(20, 3, 3), atol=1e-5)
     assert torch.allclose(torch.linalg.det(turned), torch.ones(20), atol=1e-5)
     assert torch.allclose(rotation(torch.zeros(1, 3)), torch.eye(3))
+    one, none = torch.rand(20, 1) * 2 * math.pi, torch.zeros(20, 2)
+    about_the_last = rotation(torch.cat([none, one], 1))  # leaves the plane of the first two axes
+    assert torch.allclose(about_the_last[:, :2, :2], rotation(one), atol=1e-6)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_place_is_scaled_then_turned_then_shifted(dims):
+    angles, scale, shift = (torch.rand(5, n) + 0.5 for n in (1 if dims == 2 else 3, dims, dims))
+    place = torch.rand(5, dims, 1)
+    expected = rotation(angles) @ (scale[..., None] * place) + shift[..., None]
+    found = sampling_matrices(angles, scale, shift) @ torch.cat([place, torch.ones(5, 1, 1)], 1)
+    assert torch.allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("dims", [2, 3])

@@ -1,5 +1,6 @@
 """Readings and answers for tests: made once a process, or written by hand."""
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -67,3 +68,9 @@ def save(folder: Path, reader: str, answers: pd.DataFrame) -> Path:
     file = answers_file(folder, reader)
     save_answers(answers, file)
     return file
+
+
+def lose_images(monkeypatch, run: Run) -> None:
+    """The run's training images are no longer where they were."""
+    gone = replace(run.training, table=run.training.table.assign(path="/nowhere/1.png"))
+    monkeypatch.setattr(Run, "training", property(lambda _: gone))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from augmentor.reading.key import order_of
+from augmentor.reading.key import order_of, spelt_alike
 
 IDS = [f"L{number:02d}" for number in range(60)]
 
@@ -30,3 +30,8 @@ def test_a_lesion_may_stand_anywhere():
     orders = [order_of("abc123abc123", f"reader{number}", IDS) for number in range(400)]
     places = np.array([[order.index(name) for name in IDS] for order in orders])
     assert np.abs(places.mean(0) - 29.5).max() < 4 * 17.32 / 20  # four standard errors of a uniform place
+
+
+def test_a_letter_and_its_accent_are_one_letter():
+    assert spelt_alike("Zoe\u0308") == spelt_alike(" Zo\u00eb ") == "Zo\u00eb"
+    assert spelt_alike("Zoe") != spelt_alike("Zo\u00eb")

@@ -1,5 +1,6 @@
 import json
 import re
+import unicodedata
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from augmentor.reading.kit import make_reading
 from augmentor.reading.page import read_page
 from augmentor.training.run import Run
 from tests.lesion_sets import draw_phantom, tiny_recipe, write_set
-from tests.reading.kits import phantom_run
+from tests.reading.kits import lose_images, phantom_run
 from tests.reading.properties import file_properties, hits
 
 READERS = ["anna", "ben"]
@@ -183,12 +184,36 @@ def test_too_few_real_lesions_are_told_with_what_fits(tmp_path):
         (["anna", "Model"], "'Model' is the name of the classifier"),
         (["report"], "report.html. Give this reader another"),
         (["REPORT", "ben"], "report.html"),
+        (["Zoe\u0308", "Zo\u00eb"], "Zo\u00eb is named more than once"),
+        (["Zoe\u0308", "ZO\u00cb"], "ZO\u00cb, Zo\u00eb are one name"),
+        (["\u0308anna"], "Letters may be of any script, with their accents and vowel signs"),
+        (["an\u200bna"], "no characters that can't be seen"),
+        (["\u0308"], "letters, digits, - and _"),
         (["anna", "All"], "'All' is the name of the row that tells all readers together"),
     ],
 )
 def test_names_that_cannot_be_files_are_refused(tmp_path, readers, told):
     with pytest.raises(UsageError, match=told):
         make_reading(phantom_run(), readers, tmp_path / "reading", 12)
+
+
+NAMES = {
+    "Devanagari": "\u092a\u094d\u0930\u093f\u092f\u093e",
+    "Arabic": "\u0645\u062d\u0645\u0651\u062f",
+    "Tamil": "\u0b95\u0bb5\u0bbf\u0ba4\u0bbe",
+    "Hebrew": "\ufb2a\u05b8\u05e8\u05b8\u05d4",  # a letter that NFC takes apart
+    "Latin": "Zoe\u0308_2-b",
+}
+
+
+def test_names_of_any_script_name_files_pages_and_orders(tmp_path):
+    wanted = [unicodedata.normalize("NFC", name) for name in NAMES.values()]
+    key = make_reading(phantom_run(), list(NAMES.values()), tmp_path / "reading", 12, screen="off")
+    assert list(load_key(tmp_path / "reading").orders) == wanted
+    assert {file.name for file in (tmp_path / "reading").glob("*.html")} == {f"{name}.html" for name in wanted}
+    assert [read_page(tmp_path / "reading" / f"{name}.html")[0]["reader"] for name in wanted] == wanted
+    once = make_reading(phantom_run(), ["Zo\u00eb_2-b"], tmp_path / "once", 12, screen="off")
+    assert once.orders["Zo\u00eb_2-b"] == key.orders["Zo\u00eb_2-b"]
 
 
 @pytest.mark.parametrize("count", [7, 4, 0, -2])
@@ -258,3 +283,12 @@ def test_a_damaged_key_is_told(tmp_path):
             load_key(tmp_path)
     with pytest.raises(UsageError, match="read make"):
         load_key(tmp_path / "none")
+
+
+@pytest.mark.parametrize("brought", [False, True])
+def test_without_the_runs_images_it_says_where_they_have_to_be(tmp_path, monkeypatch, brought):
+    real = phantom_run().held_out if brought else None
+    lose_images(monkeypatch, phantom_run())
+    with pytest.raises(DataError, match=rf"1\.png: no such file .*{phantom_run().folder} needs its images where"):
+        make_reading(phantom_run(), READERS, tmp_path / "reading", 12, real=real)
+    assert not (tmp_path / "reading").exists()

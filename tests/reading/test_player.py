@@ -1,13 +1,13 @@
 import pandas as pd
 import pytest
 
-from augmentor.errors import UsageError
+from augmentor.errors import DataError, UsageError
 from augmentor.reading.kit import make_reading
 from augmentor.reading.player import play
 from augmentor.reading.score import score_reading
 from augmentor.training.fit import fit
 from tests.lesion_sets import tiny_recipe, write_set
-from tests.reading.kits import phantom_run
+from tests.reading.kits import lose_images, phantom_run
 
 
 def test_the_classifier_answers_as_a_reader_does_and_the_same_each_time(tmp_path):
@@ -36,3 +36,10 @@ def test_it_sees_the_classes(tmp_path):
     play(tmp_path / "reading")
     label = score_reading(tmp_path / "reading")["all"]["label"]
     assert label["real"]["accuracy"] == 1
+
+
+def test_without_the_runs_images_it_says_where_they_have_to_be(tmp_path, monkeypatch):
+    make_reading(phantom_run(), ["anna"], tmp_path / "reading", 12, screen="off")
+    lose_images(monkeypatch, phantom_run())
+    with pytest.raises(DataError, match=rf"1\.png: no such file .*{phantom_run().folder} needs its images where"):
+        play(tmp_path / "reading")

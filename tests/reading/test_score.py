@@ -62,6 +62,52 @@ def test_who_is_misled_is_not_praised(tmp_path):
     assert result["readers"][0]["dprime"] < 0
 
 
+def turned(answers):
+    """The buttons taken for each other."""
+    return answers.assign(kind=answers["kind"].map({"real": "synthetic", "synthetic": "real"}))
+
+
+def test_two_readers_who_cancel_each_other_are_named(tmp_path):
+    key = plain_key(6)
+    result = score(tmp_path, key, {"anna": true_answers(key, "anna"), "ben": turned(true_answers(key, "ben"))})
+    assert result["all"]["kind"]["p"] == 1
+    anna, ben = "100 % right (74 % to 100 %", "0 % right (0 % to 26 %"
+    right = (
+        f"anna told real from synthetic lesions beyond chance: {anna}, chance 50 %), p < 0.001 corrected for 2 readers."
+    )
+    wrong = (
+        f"ben took real for synthetic lesions beyond chance: {ben}, chance 50 %), p < 0.001 corrected for 2 readers."
+    )
+    turn = "They were told apart, but called the other way round."
+    together = "Taken together, the 2 readers did not tell real from synthetic lesions beyond chance: 50 % right"
+    assert result["verdict"].startswith(f"{right} {wrong} {turn} {together} (")
+    assert "With 12 lesions, a reader who" in result["verdict"]
+
+
+def test_one_reader_of_several_is_named_if_beyond_chance_after_correction():
+    """0.02 of three readers is 0.06 after it, 0.01 is 0.03; the classifier is no reader to be corrected for."""
+    kind = {"accuracy": 0.5, "low": 0.4, "high": 0.6, "p": 0.5}
+    result = {"all": {"kind": kind}, "lesions": {"real": 30, "synthetic": 30}, "detectable": 0.69}
+
+    def verdict(*ps):
+        own = [
+            {"reader": f"r{i}", "kind": {"accuracy": 0.7, "low": 0.6, "high": 0.8, "p": p}} for i, p in enumerate(ps)
+        ]
+        model = {"reader": "model", "kind": kind | {"accuracy": 1.0, "p": 1e-9}}
+        return scoring._verdict(result | {"readers": [*own, model]})
+
+    assert verdict(0.4, 0.02, 0.3).startswith("3 readers did not tell real from synthetic lesions beyond chance")
+    assert verdict(0.4, 0.01, 0.3).startswith("r1 told real from synthetic lesions beyond chance: 70 % right")
+    assert "p = 0.03 corrected for 3 readers. Taken together, the 3 readers did not" in verdict(0.4, 0.01, 0.3)
+    assert "r0 told" in (both := verdict(0.03, 0.01))  # the second is held against the whole limit
+    assert "r1 told" in both
+    assert verdict(0.01).startswith("r0 did not tell")  # whoever reads alone has one p, and no other
+    found = result["all"] | {"kind": kind | {"p": 0.01, "accuracy": 0.6}}
+    assert scoring._verdict(result | {"all": found, "readers": [{"reader": "r0"}, {"reader": "r1"}]}).startswith(
+        "2 readers told"
+    )
+
+
 def test_classes_that_only_real_lesions_show(tmp_path):
     key = plain_key(20)
     answers = {}

@@ -123,7 +123,7 @@ def fake_summary(
             "name": "liver",
             "classes": CLASSES,
             "training": {"total_kimg": 200, "seed": None, "amp": True},
-            "benchmark": {"classifiers": list(classifiers)},
+            "benchmark": {"arms": list(arms), "classifiers": list(classifiers)},
         },
         "versions": {"augmentor": "0.1.0", "torch": "2.13.0"},
         "machine": {"cores": 2, "device": "cpu", "load": 0.1, "platform": "Linux-6.18.44-x86_64-with-glibc2.36"},

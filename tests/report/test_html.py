@@ -366,15 +366,6 @@ def test_a_curve_without_cells_of_its_own_is_read_from_the_results(tmp_path):
     assert pd.read_csv(out / "figures" / "curve-synthetic.csv")["lesions"].tolist() == [240]
 
 
-def test_a_summary_of_an_earlier_version_makes_a_page(tmp_path):
-    out = write_benchmark(tmp_path, ("classic",), ("logistic",), gans=False)
-    summary = json.loads((out / "summary.json").read_text())
-    for name in ("classes", "by_patient", "mcnemar", "curves", "choices", "failed", "cell_seconds"):
-        del summary[name]
-    (out / "summary.json").write_text(json.dumps(summary))
-    assert report([out], out).exists()
-
-
 def test_a_report_is_replaced_and_no_other_file_is(tmp_path):
     run, out = write_run(tmp_path / "run", np.random.default_rng(0), steps=10), tmp_path / "report"
     for _ in range(2):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from augmentor.data.readers import read_lesions
 from augmentor.errors import UsageError
 from augmentor.model.gan import resolve
 from augmentor.recipe import make_recipe
@@ -16,6 +18,7 @@ from augmentor.report.blocks import Code, Part, Text
 from augmentor.report.html import report
 from augmentor.report.sections.made import made
 from augmentor.report.sources import find_sources
+from augmentor.training.run import Run
 from tests.report.fake import write_benchmark, write_run
 from tests.report.page import Page
 
@@ -67,6 +70,17 @@ def test_a_command_is_said_to_repeat_a_fit_where_typing_it_begins_the_same_one(
     monkeypatch.setattr("augmentor.training.fit.fit", lambda _, typed, *__, **___: begun.append(typed) or _stop())
     augmentor(*shlex.split(command)[1:])
     assert (told == "This repeats it:") == (resolve(begun[0]).hash() == resolve(recipe).hash())
+
+
+def test_a_fit_from_python_is_repeated_with_its_own_table(tmp_path):
+    """Which patients its lesions are of was told in Python: a table has it, and the folder that they came from not."""
+    run = write_run(tmp_path / "run", np.random.default_rng(0), steps=10)
+    part = next(block for block in made(find_sources([run]), run).blocks if isinstance(block, Part))
+    words = shlex.split(next(b for b in part.blocks if isinstance(b, Code)).text)
+    given = words[words.index("--data") + 1]
+    assert "lesions/liver" not in words
+    assert "--patient-pattern" not in words
+    assert read_lesions(Path(given)).table["patient"].tolist() == Run(run).lesions.table["patient"].tolist()
 
 
 def _stop():

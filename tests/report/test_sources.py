@@ -10,9 +10,10 @@ import pytest
 
 from augmentor.errors import UsageError
 from augmentor.report.html import report
-from augmentor.report.sources import find_sources
+from augmentor.report.sources import _OF_A_BENCHMARK, find_sources
 from tests.report.fake import write_benchmark, write_enlarged, write_judged, write_reading, write_run
 from tests.report.page import Page
+from tests.report.undrawn import undrawn_figures
 
 
 def test_the_folders_below_one_that_is_no_source_are_found(tmp_path):
@@ -79,6 +80,21 @@ def test_a_benchmark_that_holds_something_else_is_named(tmp_path, name, content)
         _ = benchmark.summary, benchmark.results
 
 
+@pytest.mark.parametrize("name", ["run.json", "splits.json", "lesions.csv", "recipe.toml", "metrics.jsonl"])
+def test_a_gan_that_cant_be_read_is_left_out_of_its_benchmarks_page_which_says_so(tmp_path, name):
+    folder = write_benchmark(tmp_path / "benchmark")
+    file = folder / "gans" / "fold1-seed0" / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[: whole.rindex(b"\n") // 2 + 10] if name == "lesions.csv" else b"[}\n")
+    (benchmark,) = find_sources([folder]).benchmarks
+    assert [gan.folder.name for gan in benchmark.gans] == ["fold2-seed0"]
+    (told,) = benchmark.left_out
+    assert str(file) in told
+    with undrawn_figures():
+        page = report([folder], folder).read_text()
+    assert "The GAN that it belongs to is left out" in page
+
+
 FOREIGN = {
     "metrics.jsonl": '{"loss": 0.9}\n{"loss": 0.8}\n',
     "score.json": '{"accuracy": 0.9}',
@@ -140,6 +156,16 @@ def test_another_programs_folder_beside_ours_is_left_out_with_a_warning(study, t
     assert "Synthetic lesions of expanded" in [text for tag, text in page.texts if tag == "h1"]
 
 
+def test_a_run_whose_recipe_is_another_programs_is_left_out_with_a_warning(study):
+    folder = study("metrics.jsonl")
+    (folder / "other" / "metrics.jsonl").write_text('{"kind": "step", "kimg": 0.1}\n')
+    (folder / "other" / "recipe.toml").write_text("[flour]\ngrams = 500\n")
+    found = find_sources([folder])
+    assert (len(found.enlarged), found.fits) == (1, [])
+    (warning,) = found.left_out
+    assert "other/recipe.toml" in warning
+
+
 @pytest.mark.parametrize("name", OF_OUR_NAMES)
 def test_another_programs_folder_that_was_given_itself_is_an_error(study, tmp_path, name):
     with pytest.raises(UsageError, match=rf"{name}: is damaged"):
@@ -173,7 +199,7 @@ def test_a_file_that_lacks_what_a_page_tells_is_named(tmp_path, name, left):
         report([home], tmp_path / "report")
 
 
-@pytest.mark.parametrize("name", ["arms", "comparisons", "data", "metric", "recipe", "seconds", "verdict"])
+@pytest.mark.parametrize("name", _OF_A_BENCHMARK)
 def test_a_summary_that_lacks_a_part_is_told_by_name(tmp_path, name):
     folder = write_benchmark(tmp_path, ("classic",), ("logistic",), gans=False)
     summary = json.loads((folder / "summary.json").read_text())

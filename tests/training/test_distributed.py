@@ -36,7 +36,7 @@ def gradients_of_a_step() -> dict[str, torch.Tensor]:
 def work(out: Path) -> None:
     """What each of the processes does."""
     atexit.register(write_whether_connected, out)  # what is registered last is called first
-    fabric = start_fabric(TrainingSection(device="cpu"))
+    fabric = start_fabric(TrainingSection(device="cpu"), dims=2)
     gradients = gradients_of_a_step()
     if is_first():
         save_tensors(out / "gradients.safetensors", gradients)

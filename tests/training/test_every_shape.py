@@ -73,7 +73,7 @@ def test_the_default_does_not_collapse(tmp_path, shape, capsys):
     found = []
     for kind in range(shape.classes):
         real = others(shape, kind).astype(np.float32)
-        made = np.stack([x.numpy() for x in sample(generator, [kind] * _JUDGED, list(range(_JUDGED)))])
+        made = np.stack([x.numpy() for x, _ in sample(generator, [kind] * _JUDGED, list(range(_JUDGED)))])
         found.append(coverage(*standardise(texture_features(real), texture_features(made))))
     with capsys.disabled():
         print(f"\n{shape} after {kimg:g} kimg: coverage {np.mean(found):.2f}, lowest class {min(found):.2f}")

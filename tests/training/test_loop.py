@@ -6,14 +6,23 @@ from typing import get_args
 import pytest
 import torch
 
+from augmentor.errors import UsageError
 from augmentor.model import graft
-from augmentor.model.gan import build_gan
+from augmentor.model.gan import Gan, build_gan, resolve
 from augmentor.model.lesions import TrainingLesions
-from augmentor.recipe import ModelName, ModelSection, TrainingSection
+from augmentor.recipe import ModelName, ModelSection, Recipe, TrainingSection
 from augmentor.training import loop
+from augmentor.training.distributed import start_fabric
 from augmentor.training.loop import Trainer
 
 MODELS = get_args(ModelName)
+
+
+def trainer_of(section: ModelSection, lesions: TrainingLesions, seed: int = 0, **training) -> Trainer:
+    """As a fit makes it; training: settings of the recipe's section [training]."""
+    asked = TrainingSection(**({"device": "cpu", "seed": seed} | training))
+    recipe = resolve(Recipe(model=section, training=asked))
+    return Trainer(build_gan(recipe.model, lesions, seed), lesions, recipe.training)
 
 
 def make_trainer(name: str = "cgan", seed: int = 0, device: str = "cpu", precision: str = "bf16-mixed") -> Trainer:
@@ -21,8 +30,7 @@ def make_trainer(name: str = "cgan", seed: int = 0, device: str = "cpu", precisi
     randomness = torch.Generator().manual_seed(1)
     images, labels = torch.rand(12, 1, 16, 16, generator=randomness) * 2 - 1, torch.arange(12) % 3
     lesions = TrainingLesions(images, labels, 3)
-    training = TrainingSection(batch=6, seed=seed, device=device, precision=precision)
-    return Trainer(build_gan(section, lesions, seed), lesions, training)
+    return trainer_of(section, lesions, seed, batch=6, device=device, precision=precision)
 
 
 def make_volume_trainer(name: str = "cgan") -> Trainer:
@@ -41,8 +49,19 @@ def make_volume_trainer(name: str = "cgan") -> Trainer:
     images, labels = torch.rand(8, 2, 16, 16, 16, generator=randomness) * 2 - 1, torch.arange(8) % 2
     sides = torch.rand(8, generator=randomness) * 20 + 10 if sizes else None
     lesions = TrainingLesions(images, labels, 2, sides)
-    training = TrainingSection(batch=4, device="cpu", precision="32-true")
-    return Trainer(build_gan(section, lesions, 0), lesions, training)
+    return trainer_of(section, lesions, batch=4, precision="32-true")
+
+
+def test_volumes_are_trained_in_full_precision_where_images_are_in_bfloat16(monkeypatch):
+    """A processor's gradients for volumes are wrong in bfloat16 (see `computes_in_bfloat16`)."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    for trainer, precision in ((make_trainer(), "bf16-mixed"), (make_volume_trainer(), "32-true")):
+        section = trainer.section.model_copy(update={"precision": "auto"})
+        lesions = TrainingLesions(trainer.images, trainer.labels, len(trainer.count), trainer.sides_mm)
+        gan = Gan(trainer.generator.module, trainer.discriminator.module, trainer.method, trainer.masks)
+        assert Trainer(gan, lesions, section).fabric._precision.precision == precision
+    with pytest.raises(UsageError, match="gradients for volumes are wrong"):
+        start_fabric(section.model_copy(update={"precision": "bf16-mixed"}), dims=3)
 
 
 def run(trainer: Trainer, steps: int) -> Trainer:
@@ -200,7 +219,7 @@ def test_every_lesion_of_a_class_is_drawn_and_none_of_another_whatever_their_num
     labels = torch.tensor([1, 0, 1, 1, 2, 1, 1, 2])
     images = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 1, 16, 16)  # a lesion says its row
     lesions = TrainingLesions(images, labels, 3)
-    trainer = Trainer(build_gan(section, lesions, 0), lesions, TrainingSection(batch=6, device="cpu"))
+    trainer = trainer_of(section, lesions, batch=6)
     drawn = [trainer._draw_real(torch.Generator().manual_seed(seed)) for seed in range(20)]
     rows = torch.cat([lesions[:, 0, 0, 0] for _, lesions, _ in drawn]).long()
     assert torch.equal(labels[rows], torch.cat([told for told, _, _ in drawn]))
@@ -248,7 +267,7 @@ def test_an_acgans_class_head_learns_and_its_generator_is_told():
     noise = 0.2 * torch.randn(24, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     images = (noise + (labels * 1.2 - 0.6).view(-1, 1, 1, 1)).clamp(-1, 1)
     lesions = TrainingLesions(images, labels, 2)
-    trainer = run(Trainer(build_gan(section, lesions, 0), lesions, TrainingSection(device="cpu")), 100)
+    trainer = run(trainer_of(section, lesions), 100)
     discriminator, generator = trainer.discriminator.module.eval(), trainer.ema.eval()
     assert (discriminator.judge(images, labels).classes.argmax(1) == labels).all()
     lesions, _ = generator(torch.randn(24, 100, generator=torch.Generator().manual_seed(2)), labels)
@@ -277,8 +296,7 @@ def test_every_lesion_of_a_large_class_is_started_from_in_training(monkeypatch, 
     """As `expand` does. Numbers of 8 bits, as bfloat16 has, leave out every second one from the 257th on."""
     lesions = TrainingLesions(torch.rand(600, 1, 16, 16) * 2 - 1, torch.zeros(600, dtype=torch.long), 1)
     section = ModelSection(name="cgan", size=16, generator_channels=8, discriminator_channels=8)
-    training = TrainingSection(batch=6, device="cpu", precision=precision)
-    trainer = Trainer(build_gan(section, lesions, 0), lesions, training)
+    trainer = trainer_of(section, lesions, batch=6, precision=precision)
     started: list[torch.Tensor] = []
     pick = graft.pick_rows
     monkeypatch.setattr(graft, "pick_rows", lambda *given: started.append(pick(*given)[0]) or pick(*given))

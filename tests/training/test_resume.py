@@ -1,5 +1,6 @@
 """`fit_or_resume`: what a benchmark that was killed does with the fold it was in."""
 
+import json
 from dataclasses import replace
 
 import nibabel
@@ -218,8 +219,73 @@ def test_a_run_begun_by_another_version_is_refused_and_kept(tmp_path, lesions, m
     assert run.state.read_bytes() == before
 
 
-def test_a_damaged_state_is_told_with_what_leads_on(tmp_path, lesions, monkeypatch):
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+def test_a_damaged_state_is_told_with_what_leads_on(tmp_path, lesions, monkeypatch, suffix):
     killed = kill_at(6, lesions, tmp_path / "run", monkeypatch)
-    killed.state.write_bytes(killed.state.read_bytes()[:1000])
+    file = killed.state.with_suffix(suffix)
+    file.write_bytes(file.read_bytes()[:10])
     with pytest.raises(UsageError, match=r"state to go on from is damaged\. Remove the folder .*run and start again"):
         resume_fit(killed.folder)
+
+
+@pytest.mark.parametrize(
+    ("lost", "held"),
+    [
+        (lambda _: b"", 0),
+        (lambda lines: lines[0][:40], 0),
+        (lambda lines: b"\0" * len(lines[0]) + b"}\n" + lines[-1], 0),
+        (lambda lines: b"".join(line for line in lines if b"snapshot" not in line), 0),
+        (lambda lines: b"".join(lines[: max(at for at, line in enumerate(lines) if b"snapshot" in line)]), 1),
+        (None, 0),
+    ],
+    ids=["empty", "cut in its first line", "zeros", "no snapshot", "without the last one", "no file"],
+)
+def test_a_fit_does_not_go_on_where_the_record_of_a_snapshot_is_lost(tmp_path, lesions, monkeypatch, lost, held):
+    run = kill_at(6, lesions, tmp_path / "run", monkeypatch)
+    if lost:
+        run.metrics_file.write_bytes(lost(run.metrics_file.read_bytes().splitlines(keepends=True)))
+    else:
+        run.metrics_file.unlink()
+    before = {f: f.read_bytes() for f in run.folder.rglob("*") if f.is_file()}
+    told = (
+        rf"metrics\.jsonl: is damaged \(it holds the records of {held} of the 2 snapshots.*Remove the folder .*run and"
+    )
+    with pytest.raises(UsageError, match=told):
+        resume_fit(run.folder)
+    assert {f: f.read_bytes() for f in run.folder.rglob("*") if f.is_file()} == before
+
+
+def test_a_checkpoint_that_no_state_has_passed_is_no_sign_of_damage(tmp_path, lesions, monkeypatch):
+    """That of a snapshot in which the fit was killed; by the clock the next one can come at a later step."""
+    run = kill_at(6, lesions, tmp_path / "run", monkeypatch)
+    for suffix in (".safetensors", ".json"):
+        (run.checkpoints / f"0000001{suffix}").write_bytes((run.checkpoints / f"0000000{suffix}").read_bytes())
+    with run.metrics_file.open("a") as file:
+        file.write('{"kind": "snap')  # cut as it was written
+    assert resume_fit(run.folder).finished
+
+
+def test_a_fit_whose_state_does_not_count_its_snapshots_goes_on_if_the_first_is_on_record(
+    tmp_path, lesions, monkeypatch
+):
+    """As those that an earlier version began."""
+    run = kill_at(6, lesions, tmp_path / "run", monkeypatch)
+    state = run.state.with_suffix(".json")
+    state.write_text(json.dumps({"seconds": json.loads(state.read_text())["seconds"]}))
+    metrics = run.metrics_file.read_text()
+    run.metrics_file.write_text("")
+    with pytest.raises(UsageError, match="the records of 0 of the 1 snapshots"):
+        resume_fit(run.folder)
+    run.metrics_file.write_text(metrics)
+    assert resume_fit(run.folder).finished
+
+
+def test_a_fit_does_not_go_on_without_its_images_and_says_where_it_needs_them(tmp_path, monkeypatch):
+    lesions = write_set(tmp_path / "lesions")
+    run = kill_at(6, lesions, tmp_path / "run", monkeypatch)
+    (tmp_path / "lesions").rename(tmp_path / "elsewhere")
+    told = rf"{lesions.paths[0]}: no such file .*{run.folder} needs its images where they were when it was fitted"
+    with pytest.raises(DataError, match=told):
+        resume_fit(run.folder)
+    (tmp_path / "lesions").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert resume_fit(run.folder).finished

@@ -221,3 +221,46 @@ def test_the_advice_for_a_folder_that_holds_a_run_can_be_followed():
         UsageError, match=r"already holds files, and nothing is overwritten \(recipe.toml is there\)\. Empty it"
     ):
         new_folder(folder_with(Path("ended"), *ENDED))
+
+
+def holding(folder, lesions, **splits):
+    """A run of these lesions, the last two of them held out."""
+    run = Run(folder_with(folder))
+    lesions.save(run.lesions_file)
+    run.splits_file.write_text(json.dumps({"train": lesions.paths[:-2], "held_out": lesions.paths[-2:]} | splits))
+    return run
+
+
+def test_images_that_are_gone_are_told_with_the_run_that_needs_them(tmp_path):
+    lesions = write_set(tmp_path / "lesions")
+    run = holding(tmp_path / "run", lesions)
+    run.require_unchanged()
+    for count, path in enumerate((lesions.paths[-1], lesions.paths[0]), 1):
+        Path(path).unlink()
+        told = rf"{path}: no such file \({count} of {len(lesions)} are missing\)\. {run.folder} needs its images where"
+        for needed in (run.require_images, run.require_unchanged):
+            with pytest.raises(DataError, match=told):
+                needed()
+
+
+def test_masks_that_are_gone_are_told_where_the_run_makes_masks(tmp_path):
+    lesions = write_set(tmp_path / "lesions", patients=2)
+    masks = [*lesions.paths[1:], str(tmp_path / "mask.png")]
+    masked = replace(lesions, table=lesions.table.assign(mask=masks))
+    holding(tmp_path / "plain", masked).require_images()
+    run = holding(tmp_path / "run", masked, masks=dict.fromkeys(lesions.paths, "hash"))
+    with pytest.raises(DataError, match=rf"mask.png: no such file \(1 of {2 * len(lesions)} are missing\)"):
+        run.require_images()
+
+
+def test_the_archive_of_rows_is_what_has_to_be_there(tmp_path):
+    table = write_set(tmp_path / "lesions").table
+    rows = replace(
+        lesions := write_set(tmp_path / "others"),
+        table=table.assign(path=[f"{tmp_path}/set.npz#train_images/{row}" for row in range(len(lesions))]),
+    )
+    run = holding(tmp_path / "run", rows)
+    with pytest.raises(DataError, match=r"set.npz#train_images/0: no such file"):
+        run.require_images()
+    (tmp_path / "set.npz").touch()
+    run.require_images()

@@ -2,12 +2,13 @@
 
 import errno
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from augmentor.lettering import unframed
-from augmentor.training.samples import GAP, REAL, SYNTHETIC, save_grid
+from augmentor.training.samples import GAP, REAL, SYNTHETIC, save_grid, to_pixels
 from tests.report.drawing.test_tiles import Flat
 
 SIDE = 16
@@ -42,3 +43,13 @@ def test_a_picture_that_can_not_be_written_leaves_the_one_of_before(tmp_path, mo
         save_grid(tmp_path / "grid.png", Flat(), images, torch.tensor([0, 1]), ["cyst", "nevus"], seed=0)
     assert (unframed(tmp_path / "grid.png") == before).all()
     assert [file.name for file in tmp_path.iterdir()] == ["grid.png"]
+
+
+def test_colours_stay():
+    image = np.stack([np.full((4, 4), value, np.float32) for value in (-1, 0, 1)])
+    assert to_pixels(image)[0, 0].tolist() == [0, 128, 255]
+
+
+def test_a_volume_is_shown_by_its_middle_section():
+    volume = np.random.default_rng(0).uniform(-1, 1, (1, 6, 5, 4)).astype(np.float32)
+    assert (to_pixels(volume) == to_pixels(volume[:, 3])).all()

@@ -103,7 +103,7 @@ def test_a_snapshot_that_knows_the_lesions_by_heart_is_chosen_where_there_is_no_
 
 @pytest.mark.parametrize(("held_out", "why"), [(0.6, "no class has two held-out patients"), (None, "nothing held out")])
 def test_without_an_mmd_the_last_is_chosen_and_it_is_said_why(held_out, why):
-    snapshots = [{"mmd": None, "discrimination_held_out": held_out, "step": step} for step in (1, 2)]
+    snapshots = [{"mmd": None, "discrimination_held_out": held_out, "step": step, "by_heart": False} for step in (1, 2)]
     chosen, told = choose(snapshots, True)
     assert chosen["step"] == 2
     assert told == f"last ({why})"

@@ -72,3 +72,13 @@ def test_the_monitor_is_told_whose_the_lesions_of_both_sides_are(tmp_path, monke
     monkeypatch.setattr(module, "Monitor", monitor)
     with pytest.raises(KeyboardInterrupt, match="seen"):
         fit(write_set(tmp_path / "lesions", patients=9, per_patient=3), tiny_recipe(), tmp_path / "run")
+
+
+def test_the_record_of_a_snapshot_is_on_the_disk_before_its_state(tmp_path, monkeypatch):
+    synced = []
+    begun = under_way(tmp_path, 1.0, 1.0, kimg=8.0)
+    monkeypatch.setattr("os.fsync", lambda _: synced.append(begun.run.metrics))
+    begun.record("step", {"loss_d": 1.0})
+    assert synced == []
+    begun.record("snapshot", {"mmd": 0.1})
+    assert [[record["kind"] for record in seen] for seen in synced] == [["step", "snapshot"]]

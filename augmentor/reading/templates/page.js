@@ -13,15 +13,15 @@ let since = performance.now();
 
 // --- time
 
-function count() {
+function count(seen = !document.hidden) {
   const now = performance.now();
-  if (!document.hidden) answers.current.seconds += (now - since) / 1000;
+  if (seen) answers.current.seconds += (now - since) / 1000;
   since = now;
 }
 
 function keep() {
   count();
-  if (!answers.keep()) notice("This browser keeps no answers across a reload: save them before you close the page.");
+  if (!answers.keep(true)) notice("This browser keeps no answers across a reload: save them before you close the page.");
 }
 
 function notice(text) {
@@ -54,8 +54,8 @@ function showAnswers() {
       button.setAttribute("aria-pressed", String(answers.current[question.id] === button.dataset.value));
     }
   });
-  const whole = answers.complete(answers.lesion);
-  element("next").classList.toggle("primary", whole && open.length > 0);
+  const complete = answers.complete(answers.lesion);
+  element("next").classList.toggle("primary", complete && open.length > 0);
   element("save").classList.toggle("primary", open.length === 0);
 }
 
@@ -64,9 +64,14 @@ function say(text) { element("said").textContent = text; } // to a screen reader
 
 // --- doing
 
+function takeIn() {
+  answers.join();
+  showAnswers();
+}
+
 function answer(number, value) {
   const question = QUESTIONS[number];
-  answers.current[question] = value;
+  answers.set(question, value);
   // On to the first question of this lesion that is still open.
   const open = QUESTIONS.findIndex((name) => answers.current[name] === undefined);
   marked = open < 0 ? QUESTIONS.length : open;
@@ -95,13 +100,13 @@ function next() {
 }
 
 function save() {
+  keep();
   const open = answers.open;
   if (open.length) {
     go(open[0]);
     const more = open.length - 1 ? ` (and ${open.length - 1} more)` : "";
     return tell(`Lesion ${open[0] + 1}${more} still lacks an answer; a file is saved when none does.`);
   }
-  keep();
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([answers.csv()], { type: "text/csv" }));
   link.download = `answers-${reading.reader}.csv`;
@@ -132,6 +137,10 @@ const STEPS = { ArrowUp: -1, ArrowDown: 1 };
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.repeat && !event.key.startsWith("Arrow")) { // a key that is held answers once
+    if (event.key === "Enter") event.preventDefault(); // which would press a button again
+    return;
+  }
   const onButton = event.target.matches("button, summary");
   if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
   if (event.key === "ArrowLeft") go(answers.position - 1);
@@ -197,14 +206,17 @@ element("next").addEventListener("click", next);
 element("save").addEventListener("click", save);
 element("smooth").addEventListener("change", (event) => smooth(event.target.checked));
 document.addEventListener("keydown", onKey);
+// Other tabs may have this page open, too: what they keep is taken in, and a tab that is left keeps its time alone.
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    answers.current.seconds += (performance.now() - since) / 1000;
-    answers.keep();
-  }
-  since = performance.now();
+  count(document.hidden); // until it was hidden
+  if (document.hidden) answers.keep(false);
+  else takeIn();
 });
-window.addEventListener("pagehide", keep);
+window.addEventListener("pagehide", () => {
+  count();
+  answers.keep(false);
+});
+window.addEventListener("storage", takeIn);
 element("help").open = answers.open.length === reading.lesions.length;
 setWindow((first + last) / 2, last - first);
 go(Math.min(answers.position, reading.lesions.length - 1));

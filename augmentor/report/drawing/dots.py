@@ -82,4 +82,5 @@ def readers_plot(readers: list[dict[str, Any]]) -> Figure:
     (axes,) = figure.axes
     axes.set_yticks(range(len(rows)), [shortened(name, LONGEST) for name in rows["arm"]])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g} %"))
+    figure.supxlabel("Told right, 95 % interval; dashed: chance", fontsize=10)
     return figure

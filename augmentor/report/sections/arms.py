@@ -72,16 +72,13 @@ def _numbers(benchmark: Benchmark) -> list[Block]:
     """The metric of the verdict and its comparisons open, the rest folded."""
     summary = benchmark.summary
     compared = comparison_tables(pd.DataFrame(summary["comparisons"]), summary["metric"])
-    by_class = class_tables(summary.get("classes") or [])
-    second = [
-        by_patient_table(summary.get("by_patient") or [], summary["metric"]),
-        mcnemar_table(summary.get("mcnemar") or []),
-    ]
+    by_class = class_tables(summary["classes"])
+    second = [by_patient_table(summary["by_patient"], summary["metric"]), mcnemar_table(summary["mcnemar"])]
     folded: list[tuple[str, list[TextTable | None]]] = [
         ("Comparisons in the other metrics", [*compared[1:]]),
         ("Sensitivity and specificity of each class", [*by_class]),
         ("Second opinions", second),
-        ("What arm auto chose", [choices_table(summary.get("choices") or [])]),
+        ("What arm auto chose", [choices_table(summary["choices"])]),
     ]
     found: list[Block] = [arms_table(_arms(benchmark)), *compared[:1]]
     if not compared:
@@ -95,7 +92,7 @@ def _numbers(benchmark: Benchmark) -> list[Block]:
 
 def _why_not(benchmark: Benchmark) -> str:
     """Why no arm was compared to classic: one of the two was not run, or what failed left no pair."""
-    run = {*benchmark.summary["recipe"]["benchmark"].get("arms", ()), *_arms(benchmark)["arm"]}
+    run = {*benchmark.summary["recipe"]["benchmark"]["arms"], *_arms(benchmark)["arm"]}
     if BASELINE not in run:
         return f"the arm {BASELINE} was not run"
     if run == {BASELINE}:

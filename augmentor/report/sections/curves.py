@@ -20,7 +20,7 @@ def curves(sources: Sources, out: Path) -> Section | None:
 def _of(benchmark: Benchmark, out: Path) -> list[Block]:
     """The curves that were asked for; curve_cells.csv is there where they have cells beside the compared ones."""
     summary = benchmark.summary
-    found = summary.get("curves") or {}
+    found = summary["curves"]
     if not any(found.values()):
         return []
     file, classifier = benchmark.folder / "curve_cells.csv", summary["recipe"]["benchmark"]["classifiers"][0]

@@ -27,7 +27,7 @@ def data(sources: Sources, _: Path) -> Section | None:
 def _warnings(sources: Sources) -> list[str]:
     """Each once, whichever command gave it; then what the report leaves out."""
     told: list[list[Any]] = [benchmark.summary["data"]["warnings"] for benchmark in sources.benchmarks]
-    told += [*(check.warnings for check in sources.checks), sources.left_out]
+    told += [*(check.warnings for check in sources.checks), *(b.left_out for b in sources.benchmarks), sources.left_out]
     return list(dict.fromkeys(str(line) for lines in told for line in lines))
 
 

@@ -15,7 +15,7 @@ MAX_SHOWN = 8  # rows of a benchmark before the rest is folded away
 def failures(sources: Sources, _: Path) -> Section | None:
     """A table a benchmark; what failed there is told in the summary."""
     blocks = [block for benchmark in sources.benchmarks for block in _of(benchmark)]
-    count = sum(len(_failed(benchmark)) for benchmark in sources.benchmarks)
+    count = sum(len(benchmark.summary["failed"]) for benchmark in sources.benchmarks)
     if not count:
         return None
     told = Text(
@@ -25,12 +25,9 @@ def failures(sources: Sources, _: Path) -> Section | None:
     return Section(f"{count} cell{'' if count == 1 else 's'} failed", [told, *blocks])
 
 
-def _failed(benchmark: Benchmark) -> list[dict[str, Any]]:
-    return benchmark.summary.get("failed") or []
-
-
 def _of(benchmark: Benchmark) -> list[Block]:
-    shown, rest = _failed(benchmark)[:MAX_SHOWN], _failed(benchmark)[MAX_SHOWN:]
+    failed = benchmark.summary["failed"]
+    shown, rest = failed[:MAX_SHOWN], failed[MAX_SHOWN:]
     caption = benchmark.titled("Cells that failed, each with the first line of its error")
     blocks: list[Block] = [failed_table(shown, caption)] if shown else []
     if rest:

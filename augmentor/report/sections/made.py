@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from augmentor.errors import UsageError
 from augmentor.model.gan import resolve
 from augmentor.recipe import Recipe
 from augmentor.report import numbers
@@ -23,13 +22,13 @@ FILES = (
 
 def made(sources: Sources, _: Path) -> Section | None:
     parts: list[Block] = [Part(b.titled("The benchmark"), _benchmark(b)) for b in sources.benchmarks]
-    parts += [Part(fit.titled("The fit"), _fit(fit)) for fit in sources.fits if fit.recipe]
+    parts += [Part(fit.titled("The fit"), _fit(fit)) for fit in sources.fits]
     return Section("How it was made", [*parts, Part("Files", [Text(FILES)])]) if parts else None
 
 
 def _benchmark(benchmark: Benchmark) -> list[Block]:
     summary = benchmark.summary
-    seeds = sorted({*benchmark.results["seed"], *(fit["seed"] for fit in summary.get("fits") or [])})
+    seeds = sorted({*benchmark.results["seed"], *(fit["seed"] for fit in summary["fits"])})
     return [
         *_repeated(summary.get("command")),
         facts_table(summary, seeds),
@@ -49,12 +48,9 @@ def _fit(fit: Fit) -> list[Block]:
 
 
 def _command(fit: Fit) -> list[Block]:
-    """The `augmentor fit` of its recipe; nothing for a recipe of old."""
-    try:
-        recipe = fit.run.recipe
-    except UsageError:
-        return []
-    options = _options(recipe, fit.summary.get("source"))
+    """The `augmentor fit` of its recipe."""
+    recipe = fit.run.recipe
+    options = _options(recipe, fit.run.lesions_file)
     words = [word for name, value in options.items() if value not in (None, "") for word in (name, str(value))]
     command = shlex.join(["augmentor", "fit", *words, *(["--with-mask"] if recipe.model.with_mask else [])])
     repeated = _with_options_alone(recipe)
@@ -73,10 +69,11 @@ def _with_options_alone(recipe: Recipe) -> bool:
     return resolve(plain).hash() == resolve(recipe).hash()
 
 
-def _options(recipe: Recipe, source: str | None) -> dict[str, Any]:
+def _options(recipe: Recipe, lesions: Path) -> dict[str, Any]:
+    """lesions: the run's table, which a fit from Python is repeated with: how its lesions were read is not known."""
     data, training, extract = recipe.data, recipe.training, recipe.extract
     return {
-        "--data": data.path or source,
+        "--data": data.path or lesions,
         "--columns": ",".join(f"{ours}={theirs}" for ours, theirs in data.columns.items()),
         "--patient-pattern": data.patient_pattern,
         "--max-per-class": data.max_per_class,
@@ -104,26 +101,20 @@ def fit_table(summary: dict[str, Any]) -> TextTable:
     ]
     if moved := summary.get("lesions_moved"):
         rows.append(["Training lesions are moved", moved])
-    return TextTable("How the fit ended", ["What", "Value"], {"": rows + _circumstances(summary)})
+    return TextTable("How the fit ended", ["What", "Value"], {"": rows})
 
 
 def facts_table(summary: dict[str, Any], seeds: Iterable[int]) -> TextTable:
+    machine = summary["machine"]
+    load = numbers.number(machine["load"], ".1f")
     rows = [
         ["Seeds", ", ".join(map(str, seeds))],
         ["Time", numbers.duration(summary["seconds"])],
-        ["Time of all cells together", numbers.duration(summary.get("cell_seconds"))],
+        ["Time of all cells together", numbers.duration(summary["cell_seconds"])],
+        ["Machine", f"{machine['platform']}, {machine['cores']} cores, {machine['device']}, load {load}"],
+        *([f"{name} version", version] for name, version in summary["versions"].items()),
     ]
-    return TextTable("Seeds, machine and versions", ["What", "Value"], {"": rows + _circumstances(summary)})
-
-
-def _circumstances(summary: dict[str, Any]) -> list[list[str]]:
-    machine = summary.get("machine")
-    told = [[f"{name} version", version] for name, version in (summary.get("versions") or {}).items()]
-    if machine:
-        load = numbers.number(machine["load"], ".1f")
-        device = f", {machine['device']}" if "device" in machine else ""  # an earlier version's summary has none
-        told.insert(0, ["Machine", f"{machine['platform']}, {machine['cores']} cores{device}, load {load}"])
-    return told
+    return TextTable("Seeds, machine and versions", ["What", "Value"], {"": rows})
 
 
 def _toml(recipe: dict[str, Any], section: str = "") -> str:

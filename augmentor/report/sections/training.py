@@ -25,7 +25,7 @@ def training(sources: Sources, out: Path) -> Section | None:
     if undrawn := len(every) - len(drawn):
         blocks.append(Text(f"Not drawn: {undrawn} of the GANs; metrics.jsonl in each one's folder holds its numbers."))
     title = "The GANs that were trained"
-    fits = (fits_table(b.summary.get("fits") or [], b.titled(title)) for b in sources.benchmarks)
+    fits = (fits_table(b.summary["fits"], b.titled(title)) for b in sources.benchmarks)
     blocks += [table for table in fits if table]
     return Section("Training of the GANs", blocks) if blocks else None
 

@@ -70,3 +70,12 @@ def test_a_reader_of_forty_letters_leaves_the_axis_its_place():
     assert overlapping_texts(figure) == []
     assert axes.get_position().width > 0.5
     assert len({label.get_text() for label in axes.get_yticklabels()}) == len(names)
+
+
+def test_the_axis_of_every_plot_says_what_is_on_it(arms):
+    readers = [{"reader": "anna", "accuracy": 0.6, "low": 0.5, "high": 0.7}]
+    plots = {
+        "Balanced accuracy, 95 % interval; dashed: classic": dots.arms_plot(arms, "balanced_accuracy"),
+        "Told right, 95 % interval; dashed: chance": dots.readers_plot(readers),
+    }
+    assert {figure.get_supxlabel().lower() for figure in plots.values()} == {told.lower() for told in plots}

@@ -9,11 +9,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from augmentor.model.blocks import Generator
 from augmentor.report.drawing import tiles
 from augmentor.training.samples import save_grid
 
 
-class Flat(nn.Module):
+class Flat(Generator):
     """A generator whose every lesion is its class's grey."""
 
     latent_dim = 2
