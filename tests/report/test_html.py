@@ -249,7 +249,7 @@ def test_the_page_says_how_to_repeat_it(joined, fit_page, summary):
     assert summary["command"] in texts
     assert {"0.1.0", "1 h 15 min", summary["data"]["warnings"][0], "2 images are the same."} <= set(texts)
     assert "[training]\ntotal_kimg = 200\namp = true" in joined.source
-    assert any("--data lesions/liver" in text and "--seed 4" in text for tag, text in fit_page.texts if tag == "code")
+    assert any("--data run/lesions.csv" in text and "--seed 4" in text for tag, text in fit_page.texts if tag == "code")
 
 
 def test_every_figure_has_its_png_and_its_numbers(out, summary):

@@ -72,7 +72,7 @@ def test_a_command_is_said_to_repeat_a_fit_where_typing_it_begins_the_same_one(
     assert (told == "This repeats it:") == (resolve(begun[0]).hash() == resolve(recipe).hash())
 
 
-def test_a_fit_from_python_is_repeated_with_its_own_table(tmp_path):
+def test_a_fit_from_python_is_repeated_with_its_own_table_from_beside_the_run(tmp_path, monkeypatch):
     """Which patients its lesions are of was told in Python: a table has it, and the folder that they came from not."""
     run = write_run(tmp_path / "run", np.random.default_rng(0), steps=10)
     part = next(block for block in made(find_sources([run]), run).blocks if isinstance(block, Part))
@@ -80,6 +80,8 @@ def test_a_fit_from_python_is_repeated_with_its_own_table(tmp_path):
     given = words[words.index("--data") + 1]
     assert "lesions/liver" not in words
     assert "--patient-pattern" not in words
+    monkeypatch.chdir(run.parent)
+    assert not Path(given).is_absolute()
     assert read_lesions(Path(given)).table["patient"].tolist() == Run(run).lesions.table["patient"].tolist()
 
 

@@ -50,7 +50,7 @@ def _fit(fit: Fit) -> list[Block]:
 def _command(fit: Fit) -> list[Block]:
     """The `augmentor fit` of its recipe."""
     recipe = fit.run.recipe
-    options = _options(recipe, fit.run.lesions_file)
+    options = _options(recipe, fit.run.lesions_file.resolve())
     words = [word for name, value in options.items() if value not in (None, "") for word in (name, str(value))]
     command = shlex.join(["augmentor", "fit", *words, *(["--with-mask"] if recipe.model.with_mask else [])])
     repeated = _with_options_alone(recipe)
@@ -70,10 +70,11 @@ def _with_options_alone(recipe: Recipe) -> bool:
 
 
 def _options(recipe: Recipe, lesions: Path) -> dict[str, Any]:
-    """lesions: the run's table, which a fit from Python is repeated with: how its lesions were read is not known."""
+    """lesions: the run's table, which a fit from Python is repeated with: how its lesions were read is not known. It is
+    named from the folder that the run lies in; where that lies is nobody's who is sent the page."""
     data, training, extract = recipe.data, recipe.training, recipe.extract
     return {
-        "--data": data.path or lesions,
+        "--data": data.path or lesions.relative_to(lesions.parents[1]),
         "--columns": ",".join(f"{ours}={theirs}" for ours, theirs in data.columns.items()),
         "--patient-pattern": data.patient_pattern,
         "--max-per-class": data.max_per_class,
