@@ -98,8 +98,16 @@ def _however_far(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
     return fit(lesions, recipe, out, latest=False, progress=progress)
 
 
+def _require_whole(run: Run) -> None:
+    """Raise UsageError where a file is damaged by which the run is known, with what leads on."""
+    try:
+        _ = run.recipe, run.training, run.held_out, run.finished and run.summary
+    except UsageError as error:
+        raise UsageError(f"{error} To make it anew, remove the folder {run.folder} and start again.") from error
+
+
 def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:
-    _ = run.training, run.held_out  # so that a damaged table is not called one of other lesions
+    _require_whole(run)  # so that a damaged table is not called one of other lesions
     lesions, recipe, _ = prepare(lesions, recipe)
     asked, theirs = resolve(recipe), run.recipe
     if recipe.training.precision == "auto":  # on another machine it may have stood for another one

@@ -42,10 +42,13 @@ def test_a_damaged_file_of_one_gan_is_that_gans_failure(tmp_path, name):
     assert fit_gan(task, Progress()).error is None
     assert {"kimg", "seconds", "discrimination"} <= set(fit_gan(task, Progress()).record)
     file = task.data.gan_folder("cgan") / name
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    found = fit_gan(task, Progress())
-    assert f"{file}: is damaged" in str(found.error)
-    assert found.record["run"] == task.run
+    whole = file.read_bytes()
+    for content in (whole[: len(whole) // 2], b"{}"):
+        file.write_bytes(content)
+        found = fit_gan(task, Progress())
+        assert f"{file}: is damaged" in str(found.error)
+        assert f"remove the folder {file.parent} and start again" in str(found.error)
+        assert found.record["run"] == task.run
 
 
 def test_folds_with_a_dot_in_their_names_do_not_wait_for_each_other(tmp_path, monkeypatch):
