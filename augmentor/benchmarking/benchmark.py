@@ -23,7 +23,7 @@ from augmentor.benchmarking.embedding import embed
 from augmentor.benchmarking.gan_task import Fitted, fit_gan
 from augmentor.benchmarking.summary import summarise
 from augmentor.benchmarking.workers import run_tasks
-from augmentor.data import folders
+from augmentor.data.folders import BENCHMARK
 from augmentor.data.inspection import class_counts
 from augmentor.data.lesions import Lesions
 from augmentor.data.preparing import prepare
@@ -35,8 +35,6 @@ from augmentor.model.devices import find_device, name_of
 from augmentor.progress import Progress
 from augmentor.recipe import Recipe
 from augmentor.version import VERSION
-
-_RECIPE = folders.BENCHMARK  # says that a folder holds a benchmark
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ def benchmark(
         lesions, recipe, warnings = prepare(lesions, recipe, update, fitted=False)
     out = (out or Path("benchmark")).resolve()
     design = make_design(lesions, recipe, out)
-    if not (out / _RECIPE).exists():
-        require_empty(out, but=(".lock", _RECIPE))  # all that one leaves which is killed as it begins
+    if not (out / BENCHMARK).exists():
+        require_empty(out, but=(".lock", BENCHMARK))  # all that one leaves which is killed as it begins
     warnings += _warnings(design, lesions, recipe)
     for line in warnings:
         progress.say(f"Warning: {line}")
@@ -95,7 +93,7 @@ class _Started:
 def _complete(started: _Started, progress: Progress) -> Results:
     """Compute what is open, and write down what all of it says."""
     design, lesions, recipe, out = started.design, started.lesions, started.recipe, started.out
-    write_atomically(out / _RECIPE, recipe.to_toml())
+    write_atomically(out / BENCHMARK, recipe.to_toml())
     fits, cells = _run(design, recipe, out, progress)
     main, curves = [cells[t.key] for t in design.cells], [cells[t.key] for t in design.curves]
     _require_some(main)

@@ -8,7 +8,7 @@ from augmentor.data.windows import DESCRIPTION, RECORD
 
 RECIPE = "recipe.toml"  # of a run, and of all that `augmentor run` makes
 METRICS = "metrics.jsonl"  # of a run, a line a record
-BENCHMARK = "benchmark.toml"
+BENCHMARK = "benchmark.toml"  # of a benchmark: its recipe
 EVALUATION = "evaluation.json"
 KEY = "key.json"  # of a blind reading
 PAGE, FIGURES, TABLES = "report.html", "figures", "tables"  # of a report

@@ -111,8 +111,8 @@ def write_phantom(
 
     section: how many, how large and in which format.
     NIfTI holds int16 HU on 0.8 mm pixels or voxels; PNG holds HU + 1024 as uint16; masks are 0 or 1 as uint8.
-    Files of the same name are overwritten, others are left. `update` is told the share that
-    is drawn after each lesion.
+    Files of the same name are overwritten, others are left. `update` is told the share that is drawn after each
+    lesion.
 
     Returns:
         The path of `out/lesions.csv` (path, label, patient, mask; paths relative to `out`), written last.

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from augmentor.data import folders
+from augmentor.data.folders import KEY
 from augmentor.errors import DataError, UsageError
 from augmentor.files import to_json, write_atomically
 
-FILE = folders.KEY
 KINDS = ("real", "synthetic")
 
 
@@ -40,14 +39,14 @@ class Key:
         return [lesion["id"] for lesion in self.lesions]
 
     def save(self, folder: Path) -> None:
-        write_atomically(folder / FILE, to_json(asdict(self)))
+        write_atomically(folder / KEY, to_json(asdict(self)))
 
 
 def load_key(folder: Path) -> Key:
     """Raises UsageError where `folder` holds no key, and DataError where it is damaged."""
-    file = folder / FILE
+    file = folder / KEY
     if not file.exists():
-        raise UsageError(f"{folder}: has no {FILE}. Give the folder that `augmentor read make` wrote.")
+        raise UsageError(f"{folder}: has no {KEY}. Give the folder that `augmentor read make` wrote.")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         Key(**content)  # a name too many or too few
