@@ -6,7 +6,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -26,13 +26,15 @@ _HINTS = {
     "scans": "Give the first of the two things that read_scans gives",
 }
 _IN_SECTIONS = ("recipe", "section")
+_CASTING = ("cpu", "cuda", "mps")  # devices whose operations a caller may have autocast
 
 
 def checked(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """The function, with its arguments made what its annotations say; UsageError tells all that fit none of them.
 
     A path may begin with ~, the user's home. Whatever the caller's torch does by default, the function computes in
-    float32, with gradients where it asks for them, and leaves torch's random state as it was.
+    float32 without autocast, on the device that it asks for, with gradients where it asks for them, and leaves torch's
+    random state as it was.
     """
     signature = inspect.signature(function)
 
@@ -76,7 +78,13 @@ def _usual_torch() -> Iterator[None]:
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng([]):
+        with ExitStack() as held:
+            if torch.get_default_device().type != "cpu":  # where it is, this would cost time at every operation
+                held.enter_context(torch.device("cpu"))
+            for kind in filter(torch.is_autocast_enabled, _CASTING):
+                held.enter_context(torch.autocast(kind, enabled=False))
+            for mode in (torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng([])):
+                held.enter_context(mode)
             yield
     finally:
         torch.set_default_dtype(default)

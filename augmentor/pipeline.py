@@ -8,7 +8,7 @@ from pathlib import Path
 
 from augmentor.arguments import expand_home
 from augmentor.benchmarking.benchmark import Results, benchmark
-from augmentor.data.check import require_usable
+from augmentor.data.check import inspect
 from augmentor.data.inspection import Inspection
 from augmentor.data.lesions import Lesions
 from augmentor.data.phantom import write_phantom
@@ -85,9 +85,9 @@ def run_recipe(recipe: Recipe, progress: Progress, command: str | None = None, j
         lesions = outcome.drawn = _draw(recipe, out / "lesions", progress)
     if lesions is not None and "check" in recipe.steps:
         fitted = "fit" in recipe.steps or "benchmark" not in recipe.steps
-        outcome.inspection = require_usable(
+        outcome.inspection = inspect(
             lesions, training=recipe.training, fitted=fitted, per_class=recipe.data.max_per_class
-        )
+        ).require_usable()
         outcome.inspection.warnings += shrinking(outcome.inspection, recipe)
         write_atomically(out / "check.json", json.dumps(outcome.inspection.as_dict(), indent=1))
     if lesions is not None and "fit" in recipe.steps:

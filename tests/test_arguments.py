@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +112,35 @@ def test_a_function_finds_torch_as_a_process_does_that_has_set_nothing():
             assert torch.get_default_dtype() == default
             assert not torch.is_grad_enabled()
         assert torch.equal(torch.get_rng_state(), before)
+
+
+@contextmanager
+def default_device(name: str):
+    torch.set_default_device(name)
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        partial(torch.autocast, "cpu", torch.bfloat16),
+        partial(default_device, "meta"),  # whose tensors hold nothing
+        partial(torch.device, "meta"),
+    ],
+)
+def test_a_function_finds_neither_autocast_nor_another_default_device(mode):
+    @checked
+    def look(size: int) -> tuple:
+        found = torch.ones(size, size) @ torch.ones(size, size)
+        return found.tolist(), found.dtype
+
+    with mode():
+        before = torch.get_default_device(), torch.is_autocast_enabled("cpu")
+        assert look(2) == ([[2.0, 2.0], [2.0, 2.0]], torch.float32)
+        assert (torch.get_default_device(), torch.is_autocast_enabled("cpu")) == before
 
 
 @pytest.mark.usefixtures("few_augmented")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import groups
+from augmentor.evaluation.intervals import percentile_interval
 from augmentor.measures import weighted_auc
 
 METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc", "brier", "ece")
@@ -17,7 +18,6 @@ ALPHA = 0.05  # a smaller p is more than chance; intervals leave out as much
 POWER = 0.8  # the probability with which an effect that is called detectable is shown
 _MACRO = ("balanced_accuracy", "sensitivity", "specificity", "auc")  # means over the classes that occur
 _DRAWS, _BINS = 2000, 10
-_LEAST_KNOWN = 0.2  # of the draws: of fewer, no percentile is told
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -164,7 +164,7 @@ def intervals(rows: pd.DataFrame, classes: list[str]) -> dict[str, tuple[float, 
     class.
     """
     found, spread = _spread(rows, classes)
-    bounds = {metric: _bounds(values) for metric, values in spread.items()}
+    bounds = {metric: percentile_interval(values) for metric, values in spread.items()}
     reach = max(0.0, bounds["ece"][1] - float(found["ece"]))
     bounds["ece"] = (max(0.0, float(found["ece"]) - reach), float(found["ece"]) + reach)
     return {metric: (float(found[metric]), *bounds[metric]) for metric in METRICS}
@@ -186,7 +186,7 @@ def differences(arm: pd.DataFrame, baseline: pd.DataFrame, classes: list[str]) -
         _spread(rows[[cell in both for cell in zip(rows["fold"], rows["seed"], strict=True)]], classes)
         for rows in (arm, baseline)
     )
-    return {m: (float(ours[m] - theirs[m]), *_bounds(our_draws[m] - their_draws[m])) for m in METRICS}
+    return {m: (float(ours[m] - theirs[m]), *percentile_interval(our_draws[m] - their_draws[m])) for m in METRICS}
 
 
 def class_intervals(rows: pd.DataFrame, classes: list[str]) -> list[dict[str, Any]]:
@@ -201,15 +201,6 @@ def class_intervals(rows: pd.DataFrame, classes: list[str]) -> list[dict[str, An
     made = []
     for i, name in enumerate(classes):
         for metric, means, draws in zip(("sensitivity", "specificity"), found, spread, strict=True):
-            low, high = _bounds(draws[:, i])
+            low, high = percentile_interval(draws[:, i])
             made.append({"class": name, "metric": metric, "mean": float(means[i]), "low": low, "high": high})
     return made
-
-
-def _bounds(draws: np.ndarray) -> tuple[float, float]:
-    """2.5th and 97.5th percentile of the draws that are known; NaN where these are too few."""
-    known = draws[~np.isnan(draws)]
-    if len(known) < _LEAST_KNOWN * len(draws):
-        return float("nan"), float("nan")
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)

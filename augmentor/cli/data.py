@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
 import typer
 
 from augmentor.cli.console import err
-from augmentor.cli.options import Columns, Data, Fov, Pattern, PerClass, Window, data_section, read_data, recipe_with
+from augmentor.cli.options import (
+    AsJson,
+    Columns,
+    Data,
+    Fov,
+    Pattern,
+    PerClass,
+    Window,
+    data_section,
+    read_data,
+    recipe_with,
+)
 from augmentor.cli.show import show_inspection
 from augmentor.progress import TerminalProgress
 
@@ -20,7 +30,7 @@ def check(
     max_per_class: PerClass = None,
     window: Window = None,
     fov: Fov = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is in a lesion set and everything that is wrong with it.
 

@@ -11,6 +11,7 @@ import typer
 from augmentor.cli.console import PLAIN, err
 from augmentor.cli.options import (
     LARGEST_SEED,
+    AsJson,
     Columns,
     ConditionOn,
     Device,
@@ -230,7 +231,7 @@ def evaluate(
     patient_pattern: Pattern = None,
     window: Window = None,
     fov: Fov = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Judge synthetic lesions against held-out patients, beside what real lesions score, and look for copies.
 

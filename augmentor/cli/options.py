@@ -58,6 +58,12 @@ Screen = Annotated[
         show_default=False,
     ),
 ]
+Folds = Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")]
+Factor = Annotated[
+    float, typer.Option(parser=number, help="Enlarge training sets to this many times their real lesions.")
+]
+Workers = Annotated[int, typer.Option(help="Processes that share the work.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
 Steps = Annotated[int | None, typer.Option(help="Optimiser steps of a network, in every arm. Default: 900.")]
 Minutes = Annotated[
     float | None,

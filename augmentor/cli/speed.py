@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from augmentor.cli.console import err, out
-from augmentor.cli.options import Device, Size
+from augmentor.cli.options import AsJson, Device, Size
 from augmentor.progress import TerminalProgress
 
 
@@ -18,7 +18,7 @@ def bench(
     size: Size = 64,
     rounds: Annotated[int, typer.Option(help="Each figure is the mean of this many rounds.", min=1)] = 9,
     device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Time training and sampling on made-up lesions, beside a textbook DCGAN and bare convolutions in the same run.
 

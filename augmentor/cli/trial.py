@@ -12,6 +12,8 @@ from augmentor.cli.options import (
     Columns,
     Data,
     Device,
+    Factor,
+    Folds,
     Fov,
     Kimg,
     Minutes,
@@ -23,6 +25,7 @@ from augmentor.cli.options import (
     SpatialDims,
     Steps,
     Window,
+    Workers,
     data_section,
     names_of,
     number,
@@ -52,11 +55,9 @@ def benchmark(
             "`svm`, `forest`."
         ),
     ] = "paper-cnn,densenet,logistic,svm",
-    folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
+    folds: Folds = None,
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.")] = 1,
-    factor: Annotated[
-        float, typer.Option(parser=number, help="Enlarge training sets to this many times their real lesions.")
-    ] = 3.0,
+    factor: Factor = 3.0,
     minutes: Minutes = None,
     kimg: Kimg = None,
     steps: Steps = None,
@@ -64,7 +65,7 @@ def benchmark(
     curves: Annotated[
         bool, typer.Option("--curves", help="Also the gain against the number of synthetic and of real lesions.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    workers: Workers = 1,
     scheduler: Annotated[
         str | None, typer.Option(help="`tcp://HOST:PORT` of a Dask scheduler whose workers do the work.")
     ] = None,
@@ -144,7 +145,7 @@ def calibrate(
     ] = "logistic,svm",
     size: Size = 32,
     steps: Steps = None,
-    workers: Annotated[int, typer.Option(help="Processes that share the work.", min=1)] = 1,
+    workers: Workers = 1,
     out_file: Annotated[
         Path | None,
         typer.Option("--out", help="CSV with a row a simulation and classifier. An interrupted one is continued."),
@@ -174,11 +175,9 @@ def calibrate(
 def screens(
     data: Data,
     classifiers: Annotated[str, typer.Option(help="As for `augmentor benchmark`.")] = "logistic,svm",
-    folds: Annotated[int | None, typer.Option(help="Folds by patient. Default: the data's own, or 3.")] = None,
+    folds: Folds = None,
     seeds: Annotated[int, typer.Option(help="Repeats with other seeds.", min=1)] = 3,
-    factor: Annotated[
-        float, typer.Option(parser=number, help="Enlarge training sets to this many times their real lesions.")
-    ] = 3.0,
+    factor: Factor = 3.0,
     minutes: Minutes = None,
     kimg: Kimg = None,
     steps: Steps = None,

@@ -87,21 +87,6 @@ def inspect(
     return found
 
 
-def require_usable(
-    lesions: Lesions,
-    update: Update | None = None,
-    masks: bool = True,
-    training: TrainingSection = _USUAL,
-    fitted: bool = True,
-    per_class: int | None = None,
-) -> Inspection:
-    """Inspect, and raise DataError with every reason if the lesions can't be used."""
-    found = inspect(lesions, update, masks, training, fitted, per_class)
-    if found.problems:
-        raise DataError(found.problems)
-    return found
-
-
 def _undivided(taken: Lesions, training: TrainingSection, per_class: int) -> list[str]:
     """Why no patients can be held out of the lesions that are left of a set that can be fitted."""
     try:

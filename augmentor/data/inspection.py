@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from augmentor.data.lesions import Lesions
+from augmentor.errors import DataError
 
 
 @dataclass
@@ -38,6 +39,12 @@ class Inspection:
     def largest(self) -> int:
         """The longest side of any image, in pixels or voxels; 0 where none can be read."""
         return max((int(side) for size in self.sizes for side in size.split("x")), default=0)
+
+    def require_usable(self) -> Inspection:
+        """Itself; raises DataError with every reason if the lesions can't be used."""
+        if self.problems:
+            raise DataError(self.problems)
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the table, ready for JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from augmentor.data.check import require_usable
+from augmentor.data.check import inspect
 from augmentor.data.inspection import Inspection
 from augmentor.data.lesions import Lesions
 from augmentor.data.masks import without_masks_in_fit
@@ -35,8 +35,8 @@ def prepare(lesions: Lesions, recipe: Recipe, update: Update | None = None, fitt
     """
     # (A fit reads masks where it needs them, and names all that it refuses.)
     most = recipe.data.max_per_class
-    found = require_usable(lesions, update, masks=False, training=recipe.training, fitted=fitted, per_class=most)
-    _require_dims(found, recipe.model.spatial_dims)
+    found = inspect(lesions, update, masks=False, training=recipe.training, fitted=fitted, per_class=most)
+    _require_dims(found.require_usable(), recipe.model.spatial_dims)
     kept = found.lesions.at_most(most)
     if fitted and recipe.model.with_mask and (missing := without_masks_in_fit(kept)):
         raise DataError(missing)

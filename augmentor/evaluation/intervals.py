@@ -10,7 +10,7 @@ from scipy.stats import binomtest, t
 from augmentor.measures import chunks, weighted_auc
 
 _DRAWS = 500
-_LEAST_KNOWN = 0.2  # of the draws: of fewer, no percentile is told
+_LEAST_KNOWN = 0.2  # of the draws
 Bounded = dict[str, float | None]  # value, low, high; None where it can't be told
 UNKNOWN: Bounded = {"value": None, "low": None, "high": None}
 _Measure = Callable[[np.ndarray], np.ndarray]  # (N, D), how often each row is drawn -> (D,), NaN where it is unknown
@@ -50,6 +50,15 @@ def auc(positive: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> Bounded
     return _no_surer(drawn, len(np.unique(groups)))
 
 
+def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
+    """2.5th and 97.5th percentile of the draws that are known; NaN where these are fewer than a fifth."""
+    known = draws[~np.isnan(draws)]
+    if len(known) < _LEAST_KNOWN * len(draws):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
+
+
 def _wilson(hits: int, count: int) -> Bounded:
     low, high = binomtest(hits, count).proportion_ci(0.95, "wilson")
     return {"low": float(low), "high": float(high)}
@@ -85,10 +94,10 @@ def _bootstrap(
     fewest = min(len(m) for m in members) if fewest is None else fewest
     drawn = _draw(members)
     found = np.concatenate([measure(drawn[rows][:, number].T) for rows in chunks(_DRAWS, len(groups))])
-    found = found[~np.isnan(found)]
-    if fewest < 2 or len(found) < _LEAST_KNOWN * _DRAWS:
+    bounds = np.array(percentile_interval(found))
+    if fewest < 2 or np.isnan(bounds).any():
         return {"value": value, "low": None, "high": None}
-    low, high = value + _stretch(fewest) * (np.percentile(found, [2.5, 97.5]) - value)
+    low, high = value + _stretch(fewest) * (bounds - value)
     return {"value": value, "low": max(0.0, float(low)), "high": min(1.0, float(high))}
 
 

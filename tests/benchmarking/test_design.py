@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from augmentor.benchmarking.design import design_warnings, make_design, more_test_sets
-from augmentor.data.check import require_usable
+from augmentor.data.check import inspect
 from augmentor.errors import DataError, UsageError
 from tests.lesion_sets import tiny_recipe, write_set
 
 
 @pytest.fixture(scope="module")
 def lesions(tmp_path_factory):
-    return require_usable(write_set(tmp_path_factory.mktemp("design") / "lesions", patients=8)).lesions
+    return inspect(write_set(tmp_path_factory.mktemp("design") / "lesions", patients=8)).require_usable().lesions
 
 
 def design_of(lesions, **benchmark):
@@ -69,7 +69,7 @@ def test_the_way_to_more_test_sets_leads_there(lesions, columns, asked, dropped,
 
 
 def test_more_folds_than_a_class_has_patients_are_not_advised(tmp_path):
-    few = require_usable(write_set(tmp_path / "lesions", patients=2)).lesions
+    few = inspect(write_set(tmp_path / "lesions", patients=2)).require_usable().lesions
     advice = more_test_sets(few, 3)
     assert "add patients (a class has 2" in advice
     assert "--folds" not in advice
@@ -140,14 +140,14 @@ def test_a_point_of_a_curve_that_would_get_no_synthetic_lesion_is_named(lesions)
 
 
 def test_a_class_that_no_gan_could_hold_out_is_told_at_once(tmp_path):
-    found = require_usable(write_set(tmp_path / "lesions", patients=2, per_patient=4)).lesions
+    found = inspect(write_set(tmp_path / "lesions", patients=2, per_patient=4)).require_usable().lesions
     with pytest.raises(DataError, match=r"training side of fold 1: Class 'a' .*holds patients out"):
         design_of(found, arms=["classic+gan"], folds=2)
 
 
 @pytest.mark.parametrize("patients", [2, 3])
 def test_a_class_of_one_training_patient_is_told_at_once_where_nothing_is_held_out_too(tmp_path, patients):
-    found = require_usable(write_set(tmp_path / "lesions", patients=patients, per_patient=4)).lesions
+    found = inspect(write_set(tmp_path / "lesions", patients=patients, per_patient=4)).require_usable().lesions
     recipe = tiny_recipe(training={"holdout": 0}, benchmark={"arms": ["classic+gan"]})
     with pytest.raises(DataError, match=r"training side of fold [123]: Class 'a' has 1 patient;"):
         make_design(found, recipe, tmp_path)
@@ -185,7 +185,7 @@ def test_folds_with_the_same_test_lesions_are_one_test_set_whatever_they_are_cal
     """Four brought folds can be merged into two in three ways only."""
     brought = write_set(tmp_path / "lesions", patients=8)
     brought.table["fold"] = [str(int(p.split("p")[1]) % 4) for p in brought.table["patient"]]
-    found = require_usable(brought).lesions
+    found = inspect(brought).require_usable().lesions
     design = design_of(found, arms=["classic"], classifiers=["svm"], seeds=12)
     assert len(design.test_sets) == 24
     assert len(set(design.test_sets.values())) == 6
@@ -196,7 +196,7 @@ def test_folds_with_the_same_test_lesions_are_one_test_set_whatever_they_are_cal
 )
 def test_where_auto_can_choose_nothing_it_is_told_for_whom(tmp_path, holdout, blind):
     """Two folds of ten patients: inside each 2 patients are held out, or 4, or in some folds 5 and 6."""
-    found = require_usable(write_set(tmp_path / "lesions", patients=10)).lesions
+    found = inspect(write_set(tmp_path / "lesions", patients=10)).require_usable().lesions
     asked = {"arms": ["classic", "auto"], "classifiers": ["paper-cnn", "logistic"], "seeds": 2}
     recipe = tiny_recipe(training={"holdout": holdout}, benchmark=asked)
     design = make_design(found, recipe, tmp_path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augmentor.data.check import inspect, require_usable
+from augmentor.data.check import inspect
 from augmentor.data.lesions import make_lesions
 from augmentor.data.preparing import prepare
 from augmentor.data.readers import read_lesions
@@ -111,12 +111,12 @@ def test_images_of_a_few_pixels_bring_a_warning(tmp_path):
 def test_every_reason_is_raised_at_once(tmp_path):
     colour = np.stack([picture(i) for i in range(3)], -1)
     with pytest.raises(DataError) as told:
-        require_usable(write(tmp_path, ("a", "p", picture(1)), ("a", "p", colour), ("a", "p", None)))
+        inspect(write(tmp_path, ("a", "p", picture(1)), ("a", "p", colour), ("a", "p", None))).require_usable()
     assert len(told.value.problems) == 4  # the broken file, one class, one patient, mixed channels
 
 
 def test_a_usable_set_comes_back_inspected(lesion_folder):
-    found = require_usable(read_lesions(lesion_folder))
+    found = inspect(read_lesions(lesion_folder)).require_usable()
     assert (found.lesions.table["content"] != "").all()
 
 
