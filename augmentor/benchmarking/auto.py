@@ -12,9 +12,10 @@ from scipy import stats
 
 from augmentor.benchmarking.arms import ARMS, BASELINE, GAN_ARM, Arm, Labelled, Use, build_training_set
 from augmentor.benchmarking.classifiers import can_pretrain, diverged, train_classifier
+from augmentor.benchmarking.limits import ALPHA
 from augmentor.benchmarking.pool import pool
-from augmentor.benchmarking.statistics import ALPHA, independent_patients
 from augmentor.data.lesions import Lesions, class_numbers
+from augmentor.data.splits import independent_patients
 from augmentor.data.squares import load_images
 from augmentor.errors import AugmentorError, UsageError
 from augmentor.expansion.mix import wanted_counts

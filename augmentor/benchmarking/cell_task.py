@@ -15,7 +15,7 @@ from augmentor.benchmarking.failures import require_disk, tell_failure
 from augmentor.benchmarking.fold import FoldData
 from augmentor.benchmarking.gan_task import GanTask
 from augmentor.benchmarking.keys import CELL_CODE, SCREEN_CODE, data_of, result_key
-from augmentor.benchmarking.statistics import measure
+from augmentor.benchmarking.scores import measure
 from augmentor.errors import AugmentorError, LeakageError
 from augmentor.progress import Progress, Update
 from augmentor.recipe import ScreenLevel

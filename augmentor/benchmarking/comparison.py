@@ -12,7 +12,8 @@ import pandas as pd
 from scipy import optimize, stats
 
 from augmentor.benchmarking.arms import BASELINE
-from augmentor.benchmarking.statistics import ALPHA, LOWER_IS_BETTER, POWER
+from augmentor.benchmarking.limits import ALPHA, POWER
+from augmentor.benchmarking.scores import LOWER_IS_BETTER
 
 LEAST_PAIRS = 3
 Verdict = Literal["gain", "none", "harm"]

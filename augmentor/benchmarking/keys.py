@@ -24,18 +24,20 @@ _READ = tuple(f"data/{name}.py" for name in _READING)
 _DATA = (*_READ, *(f"data/{name}.py" for name in ("masks", "placing", "sizes", "soft_masks", "splits")))
 FIT_CODE = ("model/*.py", "training/*.py", *_DATA, "measures.py", "sampling.py")
 SCREEN_CODE = (*FIT_CODE, "expansion/*.py", "data/windows.py", "data/writing.py")
-_COMPUTING = ("arms", "auto", "cell_task", "classifiers", "fold", "gan_task", "networks", "pool", "statistics")
+_COMPUTING = ("arms", "auto", "cell_task", "classifiers", "fold", "gan_task", "limits", "networks", "pool", "scores")
 _OURS = tuple(f"benchmarking/{name}.py" for name in _COMPUTING)
-_SEEN = ("blocks", "devices", "features", "texture", "volume_features", "warping")
+_SEEN = ("blocks", "convolution", "devices", "features", "texture", "volume_features", "warping")
 CELL_CODE = (
     *_OURS,
     *(f"model/{name}.py" for name in _SEEN),
     *_READ,
+    "data/splits.py",
+    "measures.py",
     "training/classic.py",
 )
-_SIMULATING = tuple(f"benchmarking/{name}.py" for name in ("comparison", "design", "simulation"))
-_PHANTOM = ("data/phantom*.py", "data/splits.py")
-STUDY_CODE = (*CELL_CODE, *_SIMULATING, *_PHANTOM, "measures.py", "model/convolution.py")
+_SIMULATING = tuple(f"benchmarking/{name}.py" for name in ("comparison", "design", "simulation", "statistics"))
+_PHANTOM = ("data/phantom*.py",)
+STUDY_CODE = (*CELL_CODE, *_SIMULATING, *_PHANTOM, "evaluation/intervals.py")
 _LIBRARIES = ("monai", "numpy", "pydicom", "scikit-learn", "scipy", "torch")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from augmentor.benchmarking.statistics import ALPHA
+from augmentor.benchmarking.limits import ALPHA
 
 _SAME = 1e-9  # nearer to a limit, a number differs from it by what arithmetic leaves
 

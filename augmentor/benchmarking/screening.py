@@ -16,7 +16,7 @@ from augmentor.benchmarking.design import design_warnings, make_design
 from augmentor.benchmarking.fold import FoldData
 from augmentor.benchmarking.gan_task import GanTask, fit_gan
 from augmentor.benchmarking.keys import CELL_CODE, SCREEN_CODE, data_of, result_key
-from augmentor.benchmarking.statistics import measure
+from augmentor.benchmarking.scores import measure
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.preparing import prepare
 from augmentor.data.splits import groups

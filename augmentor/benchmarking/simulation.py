@@ -17,8 +17,10 @@ from augmentor.benchmarking.classifiers import require_classifier, train_classif
 from augmentor.benchmarking.comparison import LEAST_PAIRS, compare, mcnemar
 from augmentor.benchmarking.design import name_test_sets
 from augmentor.benchmarking.keys import STUDY_CODE, result_key
+from augmentor.benchmarking.limits import ALPHA
 from augmentor.benchmarking.rows import CODE, StudyFile, in_order
-from augmentor.benchmarking.statistics import ALPHA, differences, measure
+from augmentor.benchmarking.scores import measure
+from augmentor.benchmarking.statistics import differences
 from augmentor.benchmarking.verdict import VERDICT_METRIC
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions, make_lesions

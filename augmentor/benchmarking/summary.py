@@ -14,9 +14,11 @@ from augmentor.benchmarking.arms import ARMS, BASELINE, CURVE_ARM
 from augmentor.benchmarking.cells import Cell
 from augmentor.benchmarking.comparison import Comparison, compare, mcnemar, paired_scores
 from augmentor.benchmarking.design import Design
-from augmentor.benchmarking.statistics import METRICS, class_intervals, differences, independent_patients, intervals
+from augmentor.benchmarking.scores import METRICS
+from augmentor.benchmarking.statistics import class_intervals, differences, intervals
 from augmentor.benchmarking.verdict import VERDICT_METRIC, sentence
 from augmentor.data.lesions import Lesions
+from augmentor.data.splits import independent_patients
 from augmentor.recipe import BenchmarkSection, Recipe
 
 

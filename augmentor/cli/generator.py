@@ -327,7 +327,7 @@ def _choose_factor(run: Any, classifier: str) -> dict[str, Any]:
 def _warn_of_few(patients: int, classifier: Any) -> None:
     """Before the search, which takes minutes, that it can find nothing. (Where nobody is held out it is refused.)"""
     from augmentor.benchmarking.auto import can_choose, count_trials, least_p
-    from augmentor.benchmarking.statistics import ALPHA
+    from augmentor.benchmarking.limits import ALPHA
 
     if patients and not can_choose(patients, classifier):
         err.print(

@@ -109,7 +109,7 @@ def _table_of(choice: Any) -> Table:
 
 def _why_none(choice: Any, classifier: str, patients: int) -> str:
     """Why no plan was taken: none was better, or the best one not beyond chance."""
-    from augmentor.benchmarking.statistics import ALPHA
+    from augmentor.benchmarking.limits import ALPHA
 
     best = choice.best
     on = f"{patients} held-out patient{'s' * (patients != 1)}"

@@ -44,6 +44,12 @@ def groups(lesions: Lesions) -> np.ndarray:
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
+def independent_patients(lesions: Lesions) -> np.ndarray:
+    """(N,) the patient of each row as statistics count them: patients who share an image are one, under the first of
+    their names."""
+    return lesions.table["patient"].groupby(groups(lesions)).transform("min").to_numpy()
+
+
 def _links(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Each row with the first row of the same value."""
     codes, _ = pd.factorize(column)

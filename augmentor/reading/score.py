@@ -10,8 +10,8 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from augmentor.benchmarking.comparison import step_down
+from augmentor.benchmarking.limits import ALPHA
 from augmentor.benchmarking.rounding import clear_form, tell_p
-from augmentor.benchmarking.statistics import ALPHA
 from augmentor.files import to_json, write_atomically, write_table
 from augmentor.reading.answers import ALL, MODEL, load_answers
 from augmentor.reading.key import KINDS, Key, load_key

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.stats import beta, binom, binomtest, norm
 from sklearn.metrics import cohen_kappa_score
 
-from augmentor.benchmarking.statistics import ALPHA, POWER
+from augmentor.benchmarking.limits import ALPHA, POWER
 
 _SHUFFLES = 9999
 

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from augmentor.benchmarking.arms import ARMS
 from augmentor.benchmarking.rounding import clear_form, tell_p
-from augmentor.benchmarking.statistics import LOWER_IS_BETTER as NO_SHARES  # told as numbers, not in percent
+from augmentor.benchmarking.scores import LOWER_IS_BETTER as NO_SHARES  # told as numbers, not in percent
 
 UNKNOWN = "not measured"
 NAMES = {"auc": "AUC", "brier": "Brier score", "ece": "Calibration error", "kid": "KID", "mmd": "MMD", "fid": "FID"}

@@ -20,7 +20,7 @@ from augmentor.benchmarking import cell_task, gan_task, summary
 from augmentor.benchmarking.benchmark import benchmark
 from augmentor.benchmarking.design import Design
 from augmentor.benchmarking.networks import NETWORKS
-from augmentor.benchmarking.statistics import METRICS
+from augmentor.benchmarking.scores import METRICS
 from augmentor.benchmarking.workers import run_tasks
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import Fold

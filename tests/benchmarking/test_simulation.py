@@ -9,8 +9,8 @@ from rich.console import Console
 
 from augmentor.benchmarking import simulation
 from augmentor.benchmarking.comparison import McNemar, compare
+from augmentor.benchmarking.scores import METRICS
 from augmentor.benchmarking.simulation import Study, describe, simulate
-from augmentor.benchmarking.statistics import METRICS
 from augmentor.cli import show, trial
 from augmentor.cli.options import Steps
 from augmentor.data.splits import outer_folds

@@ -8,7 +8,7 @@ import pytest
 
 from augmentor.benchmarking.cells import Cell, Spec
 from augmentor.benchmarking.design import Design
-from augmentor.benchmarking.statistics import METRICS
+from augmentor.benchmarking.scores import METRICS
 from augmentor.benchmarking.summary import summarise
 from augmentor.data.lesions import make_lesions
 from augmentor.data.splits import Fold

@@ -6,7 +6,7 @@ import pytest
 
 from augmentor.data import splits
 from augmentor.data.lesions import make_lesions
-from augmentor.data.splits import groups, guard, holdout, outer_folds, shared
+from augmentor.data.splits import groups, guard, holdout, independent_patients, outer_folds, shared
 from augmentor.errors import DataError, LeakageError
 
 SEEDS = range(12)
@@ -366,3 +366,15 @@ def test_a_rare_class_does_not_make_the_others_hold_out_half():
     counts = lesions.table["label"].iloc[held].value_counts()
     assert 15 <= counts["a"] <= 25
     assert counts["c"] == 1
+
+
+def test_patients_who_share_an_image_are_one_and_all_others_keep_their_names():
+    columns = {
+        "path": [f"{i}.png" for i in range(6)],
+        "label": ["a", "b"] * 3,
+        "patient": ["p", "p", "q", "r", "r", "s"],
+        "content": ["one", "two", "two", "three", "four", "four"],
+    }
+    assert independent_patients(make_lesions(columns, "set")).tolist() == ["p", "p", "p", "r", "r", "r"]
+    apart = columns | {"content": list("uvwxyz")}
+    assert independent_patients(make_lesions(apart, "set")).tolist() == columns["patient"]

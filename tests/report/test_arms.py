@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from augmentor.benchmarking.statistics import METRICS
+from augmentor.benchmarking.scores import METRICS
 from augmentor.report.html import report
 from augmentor.report.sections.arms import METRICS as TOLD
 from augmentor.report.sections.arms import (
