@@ -21,7 +21,7 @@ from augmentor.progress import Update
 from augmentor.sampling import draw, seed_of
 from augmentor.training.run import Run
 
-_SEED = 2_000  # of the lesions that are judged: `expand` writes others, unless it is asked for this seed
+_FIRST = 2**31  # the number of the first lesion that is judged: no fit looks at, and no `expand` writes, so many
 _KINDS = {2: "images", 3: "volumes"}
 _LARGEST = 256  # pixels a side at which two sets are compared
 _UNKNOWN = (
@@ -102,7 +102,7 @@ def sides_of_run(run: Run, per_class: int, update: Update) -> Sides:
     run.require_unchanged()
     generator, card = load_checkpoint(run.chosen_checkpoint)
     numbers = [(c, i) for c in range(len(card.classes)) for i in range(per_class)]
-    seeds, drawn = [seed_of(_SEED, c, i) for c, i in numbers], []
+    seeds, drawn = [seed_of(0, c, _FIRST + i) for c, i in numbers], []
     for lesion in draw(generator, card, [c for c, _ in numbers], seeds):
         drawn.append(lesion)
         update(len(drawn) / len(numbers), f"{len(drawn)} drawn")

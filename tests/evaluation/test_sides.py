@@ -8,8 +8,11 @@ from augmentor.data.readers import read_lesions
 from augmentor.data.splits import holdout
 from augmentor.errors import DataError, LeakageError, UsageError
 from augmentor.evaluation.audit import audit
-from augmentor.evaluation.sides import require_two_of_a_class, sides_of_sets
-from tests.lesion_sets import write_set
+from augmentor.evaluation.sides import require_two_of_a_class, sides_of_run, sides_of_sets
+from augmentor.sampling import sample
+from augmentor.training import monitor
+from augmentor.training.fit import fit
+from tests.lesion_sets import tiny_recipe, write_set
 
 
 @pytest.fixture
@@ -45,6 +48,16 @@ def test_a_split_tells_the_training_lesions(real, made):
     assert sides.known
     assert not sides.notes
     assert sides.training.paths == real.table["path"][training].tolist() == sides.seen.paths
+
+
+def test_no_lesion_is_judged_that_chose_the_snapshot(real, tmp_path, monkeypatch):
+    seen = set()
+    monkeypatch.setattr(monitor, "sample", lambda *given: seen.update(given[2]) or sample(*given))
+    run = fit(real, tiny_recipe(training={"seed": 1000}), tmp_path / "run", latest=False)
+    judged = sides_of_run(run, 5, lambda *_: None).synthetic.seeds
+    assert len(judged) == len(set(judged)) == 10
+    assert seen
+    assert not seen & set(judged)
 
 
 @pytest.mark.parametrize("held_out", ["test", "val"])
