@@ -51,3 +51,10 @@ def test_without_an_evaluated_distance_that_of_training_is_told_for_what_it_is(r
 
 def test_a_floor_that_was_not_measured_is_left_out(run):
     assert "is 0.031 in trained features and 0.014 in texture features." in evaluated(run, spaces=SPACES)
+
+
+def test_a_run_that_held_nobody_out_says_that_nothing_tells_how_near_its_lesions_are(run):
+    assert "No patients were held out" not in lead(run)
+    summary = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(summary | {"discrimination_held_out": None, "mmd": None, "floor": {}}))
+    assert lead(run).startswith("No patients were held out, so that nothing tells how near these lesions come")

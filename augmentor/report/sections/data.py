@@ -67,7 +67,8 @@ def sides_table(run: Run) -> TextTable:
         [label, *(str(counts[what].get(label, 0)) for counts in sides.values() for what in ("images", "patients"))]
         for label in labels
     ]
-    return TextTable("No patient is on both sides", heads, {"": rows})
+    caption = "No patient is on both sides" if len(run.held_out) else "No patient was held out"
+    return TextTable(caption, heads, {"": rows})
 
 
 def sets_table(results: pd.DataFrame) -> TextTable:

@@ -26,13 +26,23 @@ def reading(sources: Sources, out: Path) -> Section | None:
 def _of(one: Reading, out: Path) -> list[Block]:
     score = one.score
     readers = [*score["readers"], *([score["all"]] if several_people(score) else [])]
-    blocks: list[Block] = [Text(score["verdict"]), Text(score["class_verdict"]), _picture(one, out, readers)]
+    blocks: list[Block] = [Text(score["verdict"]), Text(score["class_verdict"]), *_whose(score)]
+    blocks.append(_picture(one, out, readers))
     blocks += [_readers_table(readers), _classes_table(score)]
     if agreement := agreement_sentence(score):
         blocks.append(Text(agreement))
     if score["awaited"]:
         blocks.append(Notes([f"No answers yet of {', '.join(score['awaited'])}."]))
     return blocks
+
+
+def _whose(score: dict[str, Any]) -> list[Block]:
+    """Which lesions were shown: of what run, and by what screen; nothing where the score does not say."""
+    made = score.get("made") or {}
+    if not {"run", "checkpoint", "seed", "screen"} <= made.keys():
+        return []
+    run = f"run {Path(made['run']).name}, checkpoint {made['checkpoint']}"
+    return [Text(f"Synthetic lesions of {run}, seed {made['seed']}, screen {made['screen']}.")]
 
 
 def _picture(one: Reading, out: Path, readers: list[dict[str, Any]]) -> Picture:

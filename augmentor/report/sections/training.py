@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from augmentor.report import numbers
 from augmentor.report.blocks import Beside, Block, Folded, Picture, Section, Text, TextTable
 from augmentor.report.drawing.pictures import single
@@ -38,10 +40,16 @@ def _picture(fit: Fit, out: Path) -> Picture:
         fit.metrics,
         alt=f"Training curves of {name}: how well the discriminator tells real from synthetic, and both losses."
         f"{_last(fit)}",
-        caption=f"{name}. Above: how well the discriminator tells real from synthetic; 0.5 is the equilibrium, and "
-        "training lesions far above held-out ones mean that it learns them by heart, and so do more near-copies of "
-        "training lesions than at the start. Below: the losses.",
+        caption=f"{name}. Above: how well the discriminator tells real from synthetic; 0.5 is the equilibrium. "
+        f"{_signs(fit)} Below: the losses.",
     )
+
+
+def _signs(fit: Fit) -> str:
+    """What says that training lesions are learned by heart: their curve only where there is another to compare."""
+    judged = fit.metrics.get("discrimination_held_out", pd.Series(dtype=float)).notna().any()
+    above = "their curve is far above that of held-out lesions, or where " if judged else ""
+    return f"It learns the training lesions by heart where {above}there are more near-copies of them than at the start."
 
 
 def _last(fit: Fit) -> str:

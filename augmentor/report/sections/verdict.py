@@ -11,6 +11,10 @@ from augmentor.report.numbers import known
 from augmentor.report.sources import Evaluated, Fit, Sources
 
 MMD = "MMD; lower is nearer"
+NOBODY_JUDGED = (
+    "No patients were held out, so that nothing tells how near these lesions come to other patients' lesions; fit with "
+    "--holdout 0.2 to know it."
+)
 NOTHING_SEEN = "About 0 or below means that no difference was seen."
 
 
@@ -29,7 +33,7 @@ def _of_fit(fit: Fit) -> str:
         return "This fit has not ended; no snapshot is chosen yet."
     question = "Whether these lesions help a classifier is not measured here; augmentor benchmark asks that."
     distance = _distance(fit) or _distance_in_training(fit.summary)
-    return " ".join(filter(None, (distance, _discrimination(fit), question)))
+    return " ".join(filter(None, (distance, _discrimination(fit) or NOBODY_JUDGED, question)))
 
 
 def _distance(fit: Fit) -> str:
