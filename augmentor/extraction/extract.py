@@ -24,7 +24,7 @@ from augmentor.extraction.cut_scan import CUT_COLUMN, Found, cut_scan
 from augmentor.extraction.identity import doubts_about_sides, key_of, nameless, patients_of, pseudonym
 from augmentor.extraction.scans import Scan
 from augmentor.extraction.sheet import write_sheet
-from augmentor.files import require_empty, whole_folder
+from augmentor.files import require_empty, whole_folder, write_table
 from augmentor.progress import Progress
 from augmentor.recipe import ExtractSection
 from augmentor.version import VERSION
@@ -81,7 +81,7 @@ def extract(
             folds = _numbered([scan.fold for scan in scans])
             hidden = [{"patient": own, "fold": folds[scan.fold]} for own, scan in zip(named, scans, strict=True)]
             rows = [row | own for one, own in zip(found, hidden, strict=True) for row in one.rows]
-            pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(part / "lesions.csv", index=False)
+            write_table(part / "lesions.csv", pd.DataFrame(rows, columns=list(_COLUMNS)))
             (part / RECORD).write_text(tomli_w.dumps(_record(section, window, len(doubts))), encoding="utf-8")
             write_sheet(part, rows, part / "extracted.png", window)
     except OSError as error:

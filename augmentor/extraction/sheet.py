@@ -16,6 +16,7 @@ from scipy import ndimage
 from augmentor.data.formats import stem
 from augmentor.data.windows import DEEPEST, Window
 from augmentor.lettering import fitting, font_of
+from augmentor.measures import spread_rows
 
 _CELL, _GAP, _COLUMNS, _MOST = 96, 4, 10, 60
 _HEAD, _CAPTION, _SMALL = 24, 14, 11  # pixels: above a class, below a lesion, letters
@@ -26,7 +27,7 @@ def write_sheet(folder: Path, rows: Sequence[dict[str, Any]], file: Path, window
     """At most 60 lesions, evenly from all of `rows` (path, label, mask), class by class, each over the name of its
     file, the mask's edge drawn in; volumes by their middle. With a window all are shown on its one scale of greys, so
     that a wrong one is seen; without one each on its own."""
-    chosen = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, min(_MOST, len(rows))).astype(int))]
+    chosen = [rows[i] for i in spread_rows(len(rows), _MOST)]
     classes = [(label, list(of)) for label, of in groupby(sorted(chosen, key=_label), key=_label)]
     columns, counts = min(_COLUMNS, max(len(of) for _, of in classes)), Counter(map(_label, rows))
     parts = [_of_class(folder, f"{c}: {len(of)} of {counts[c]}", of, columns, window) for c, of in classes]
