@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from augmentor.data.inspection import Inspection
-from augmentor.data.patients import shown
+from augmentor.data.patients import means_unknown, shown
 from augmentor.data.splits import groups, holdout
 from augmentor.data.tables import advice_on_files
 from augmentor.data.windows import RECORD, units_of
@@ -18,6 +18,7 @@ from augmentor.errors import SHOWN, DataError, first_of, listed
 from augmentor.recipe import TrainingSection
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last ones turn the writing round
+_WHOLE_NUMBER = re.compile(r"0*(\d+?)(?:\.0*)?")
 
 
 def find_faults(found: Inspection, training: TrainingSection, fitted: bool) -> None:
@@ -31,7 +32,7 @@ def find_faults(found: Inspection, training: TrainingSection, fitted: bool) -> N
     _find_units(found)
     found.problems += [*_unlike(found), *_named_twice(found), *_torn(found, "split"), *_torn(found, "fold")]
     found.problems += _undivided(found, sides, training) if fitted else []
-    found.warnings += _lone_patients(sides, training)
+    found.warnings += [*_unlabelled(found), *_lone_patients(sides, training)]
 
 
 def require_readable(found: Inspection) -> None:
@@ -197,12 +198,27 @@ def _written(text: str) -> str:
 def _classes_spelt_twice(found: Inspection) -> list[str]:
     spelt: dict[str, list[str]] = {}
     for name in found.classes:
-        spelt.setdefault(" ".join(unicodedata.normalize("NFC", name).casefold().split()), []).append(name)
+        spelt.setdefault(_class_key(name), []).append(name)
     return [
-        f"Classes {' and '.join(map(shown, names))} in {found.lesions.source} differ in case, spaces or the encoding "
-        "of letters alone. Spell them alike if they are one, else give them other names."
+        f"Classes {' and '.join(map(shown, names))} in {found.lesions.source} differ in case, spaces, the encoding "
+        "of letters or the zeros of a number alone. Spell them alike if they are one, else give them other names."
         for names in spelt.values()
         if len(names) > 1
+    ]
+
+
+def _class_key(name: str) -> str:
+    key = " ".join(unicodedata.normalize("NFC", name).casefold().split())
+    number = _WHOLE_NUMBER.fullmatch(key)
+    return number[1] if number else key
+
+
+def _unlabelled(found: Inspection) -> list[str]:
+    return [
+        f"Class {shown(name)} in {found.lesions.source} reads as if nothing were known, and counts as a class. Leave "
+        "its lesions out if they have none."
+        for name in found.classes
+        if means_unknown(name)
     ]
 
 

@@ -15,6 +15,7 @@ _FEWEST = 6  # images in which a cut can be doubted
 _WHOLE = re.compile(r"(?<=\d)\.0+$")  # as spreadsheets leave whole numbers
 _DECIMAL = re.compile(r"\d+\.\d+")
 _NUMBERED = re.compile(r"(\D*)0*(\d+)")
+_UNKNOWN = re.compile(r"#?n/?a|<na>|nan|nat|null|none|nil|unknown|missing|[?.-]+")  # as programs and people write it
 
 
 def is_known_by_file_alone(patient: str) -> bool:
@@ -60,7 +61,17 @@ def doubts_about(names: Iterable[str]) -> list[str]:
             f"{len(near)} such, for example {_listed([patients[key][0] for key in near[0]])}. If they are one patient, "
             "spell them alike, or no split keeps their lesions together."
         )
+    if unknown := [name for name in named if means_unknown(name)]:
+        told.append(
+            f"What is called {' or '.join(map(shown, unknown))} counts as one patient, with all lesions that have this "
+            "name. Where the patient is not known, leave the cell empty."
+        )
     return told
+
+
+def means_unknown(name: str) -> bool:
+    """Whether a name is what programs write where nothing is known."""
+    return bool(_UNKNOWN.fullmatch(name.strip().casefold()))
 
 
 def doubts_about_cut(patients: Sequence[str], names: Sequence[str], classes: int, pattern: str) -> list[str]:

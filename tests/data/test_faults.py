@@ -117,6 +117,23 @@ def test_classes_that_differ_in_case_or_spaces_alone_are_a_problem(tmp_path, oth
     assert "Spell them alike" in problem
 
 
+@pytest.mark.parametrize(("one", "other"), [("1", "01"), ("1", "1.0"), ("0", "00"), ("10", "010.")])
+def test_classes_that_are_one_number_are_a_problem(tmp_path, one, other):
+    rows = [(label, f"{label}{p}", picture(n * 10 + p)) for n, label in enumerate((one, other, "100")) for p in (1, 2)]
+    (problem,) = inspect(write(tmp_path, *rows)).problems
+    assert f"{one!r} and {other!r}" in problem.replace(f"{other!r} and {one!r}", f"{one!r} and {other!r}")
+    assert "'100'" not in problem
+
+
+@pytest.mark.parametrize("name", ["NA", "n/a", "NaN", "null", "None", "?", "unknown"])
+def test_a_class_that_reads_as_if_nothing_were_known_brings_a_warning(tmp_path, name):
+    rows = [(label, f"{label}{p}", picture(n * 10 + p)) for n, label in enumerate(("nanus", name)) for p in (1, 2)]
+    found = inspect(write(tmp_path, *rows))
+    (told,) = [told for told in found.warnings if "as if nothing were known" in told]
+    assert told.startswith(f"Class {name!r} in")
+    assert not found.problems
+
+
 def test_classes_that_differ_in_the_encoding_of_letters_alone_are_a_problem(tmp_path):
     names = ("Zyste", "Hämangiom", "Ha\u0308mangiom")
     rows = [(label, f"{label}{p}", picture(number * 10 + p)) for number, label in enumerate(names) for p in (1, 2)]

@@ -62,6 +62,13 @@ def test_letters_of_another_encoding_can_be_told_apart_in_the_warning():
     assert r"'é' and 'e\u0301'" in told
 
 
+@pytest.mark.parametrize("name", ["NA", "#N/A", "nan", "<NA>", "NULL", "None", "?", "--", "Unknown"])
+def test_a_patient_called_as_if_nobody_were_known_is_doubted(name):
+    (told,) = lesions_of([name, name, "Nanni", "p.1"]).warnings
+    assert told.startswith(f"What is called {name!r} counts as one patient")
+    assert "leave the cell empty" in told
+
+
 def test_names_without_such_spellings_stay_as_they_are_and_nothing_is_told():
     names = ["p1", "P2", "p 3", "Müller", "0x1f", "", "p1"]
     lesions = make_lesions({"path": list("abcdefg"), "label": list("aaaaaaa"), "patient": names}, "set")
