@@ -8,6 +8,7 @@ import pandas as pd
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from augmentor.data.grids import Grid
 from augmentor.extraction.sources import read_scans
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -20,6 +21,19 @@ def ball(shape, centre, radius_mm, spacing=SPACING):
     index = np.indices(shape).reshape(3, -1).T
     apart = np.linalg.norm((index - centre) * spacing, axis=1)
     return (apart <= radius_mm).reshape(shape)
+
+
+def tilted(degrees, axes, centre=(30, 30, 20), radius_mm=12.0):
+    """A grid of 60x60x40 voxels of 1x1x2 mm whose sections are shifted against each other, as by a gantry that is
+    tilted by so many degrees, counted towards `axes`; and a sphere on it, bool."""
+    affine = CT_AFFINE.copy()
+    affine[:3, :3] = [[-1, 0, 0], [0, -1, 2 * np.tan(np.deg2rad(degrees))], [0, 0, 2]]
+    grid = Grid((60, 60, 40), affine)
+    apart = grid.world(np.indices(grid.shape).reshape(3, -1).T) - grid.world(np.array(centre))
+    sphere = (np.linalg.norm(apart, axis=1) <= radius_mm).reshape(grid.shape)
+    turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(affine), nibabel.orientations.axcodes2ornt(axes))
+    turned = nibabel.apply_orientation(sphere, turn)
+    return Grid(turned.shape, affine @ nibabel.orientations.inv_ornt_aff(turn, grid.shape)), turned
 
 
 def scan_array(mask, dtype=np.int16):
@@ -98,8 +112,9 @@ def write_series(folder: Path, array, affine=LPS_TO_RAS @ CT_AFFINE, slope=1, in
     return files
 
 
-def write_segmentation(file: Path, series: list[Path], masks: list[np.ndarray]):
-    """A DICOM SEG of one segment a mask (I, J, K), drawn on the series (its files in any order)."""
+def write_segmentation(file: Path, series: list[Path], masks: list[np.ndarray], **options):
+    """A DICOM SEG of one segment a mask (I, J, K), drawn on the series (its files in any order); `options` of
+    highdicom, for one that is fractional."""
     import highdicom
     from pydicom import dcmread
     from pydicom.sr.codedict import codes
@@ -115,11 +130,11 @@ def write_segmentation(file: Path, series: list[Path], masks: list[np.ndarray]):
         )
         for n in range(1, len(masks) + 1)
     ]
-    pixels = np.stack([m.transpose(2, 1, 0) for m in masks], axis=-1).astype(np.uint8)
+    pixels = np.stack([m.transpose(2, 1, 0) for m in masks], axis=-1)
     made = highdicom.seg.Segmentation(
         source_images=sources,
-        pixel_array=pixels,
-        segmentation_type="BINARY",
+        pixel_array=pixels if options else pixels.astype(np.uint8),
+        **({"segmentation_type": "BINARY"} | options),
         segment_descriptions=described,
         series_instance_uid=generate_uid(),
         series_number=2,

@@ -16,10 +16,18 @@ from augmentor.data.formats import SUFFIX, file_name
 from augmentor.data.grids import Volume
 from augmentor.data.placing import EmptyMaskError, place
 from augmentor.data.windows import DEEPEST, Window, parse_window
-from augmentor.errors import DataError
+from augmentor.errors import DataError, listed
 from augmentor.extraction.cutting import Cut, box_of, cut
-from augmentor.extraction.regions import Region, leaves, region_of_box, regions_of, touches
-from augmentor.extraction.scans import Box, Scan
+from augmentor.extraction.regions import (
+    Region,
+    is_thin,
+    leaves,
+    numbers_joined,
+    region_of_box,
+    regions_of,
+    touches,
+)
+from augmentor.extraction.scans import Scan
 from augmentor.extraction.views import View, views_of
 from augmentor.extraction.volumes import read_mask, read_volume
 from augmentor.recipe import ExtractSection
@@ -31,13 +39,14 @@ _SIZE = 64
 @dataclass
 class Found:
     """What one scan gave: rows of the table (without the patient), doubts, what is wrong, the PatientID of its header,
-    and how many lesions were left out as too small."""
+    how many lesions were left out as too small, and {mask: its numbers} where several became one kind of lesion."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     header: str = ""
     specks: int = 0
+    joined: dict[str, list[int]] = field(default_factory=dict)
     eight_bit: bool = False
 
 
@@ -98,11 +107,12 @@ def _measures(made: Cut, view: View, read: _Read) -> dict[str, str]:
 
 def _regions(scan: Scan, volume: Volume, section: ExtractSection, found: Found) -> list[Region]:
     if scan.boxes:
-        found.notes += [_leaves(scan, box) for box in scan.boxes if leaves(box, volume.grid)]
-        return [region_of_box(box, volume.grid) for box in scan.boxes]
+        return _boxed(scan, volume, section, found)
     voxels, grid, notes = read_mask(scan.mask)
     placed = place(voxels, grid, volume.grid, str(scan.mask[0]), section.by_voxel)
     found.notes += [*notes, *placed.notes]
+    if not section.values and section.per == "component" and (numbers := numbers_joined(placed)):
+        found.joined[str(scan.mask[0])] = numbers
     regions = regions_of(placed, tuple(section.values), section.per == "value")
     if not regions:
         there = ", ".join(map(str, np.unique(placed.labels[placed.labels != 0])[:8]))
@@ -110,17 +120,44 @@ def _regions(scan: Scan, volume: Volume, section: ExtractSection, found: Found) 
     kept = [r for r in regions if r.mask is not None and np.count_nonzero(r.mask) >= section.min_voxels]
     found.specks = len(regions) - len(kept)
     if ends := sum(touches(region, volume.grid, section.dims) for region in kept):
-        found.notes.append(_ends(scan, ends))
+        found.notes.append(_ends(scan, ends) + " and the mask is 0.")
     return kept
+
+
+def _boxed(scan: Scan, volume: Volume, section: ExtractSection, found: Found) -> list[Region]:
+    regions = [region_of_box(box, volume.grid) for box in scan.boxes]
+    ends = 0
+    for box, region in zip(scan.boxes, regions, strict=True):
+        told = f"{scan.image[0]}: the box {', '.join(f'{v:g}' for v in box)}"
+        if is_thin(region):
+            found.notes.append(f"{told} holds less than a voxel along an axis. Are its numbers voxels?")
+        if leaves(box, volume.grid):
+            found.notes.append(f"{told} leaves the scan; it was cut at the border.")
+        elif touches(region, volume.grid, section.dims):
+            ends += 1
+    if ends:
+        found.notes.append(_ends(scan, ends) + ".")
+    return regions
 
 
 def _ends(scan: Scan, count: int) -> str:
     told = "a lesion reaches" if count == 1 else f"{count} lesions reach"
-    return f"{scan.image[0]}: {told} the scan's border, beyond which the image was mirrored and the mask is 0."
+    return f"{scan.image[0]}: {told} the scan's border, beyond which the image was mirrored"
 
 
-def _leaves(scan: Scan, box: Box) -> str:
-    return f"{scan.image[0]}: the box {', '.join(f'{v:g}' for v in box)} leaves the scan; it was cut at the border."
+def doubts_about_numbers(found: Sequence[Found]) -> list[str]:
+    """One doubt about all masks whose numbers were taken as one kind of lesion; none where there is none."""
+    joined = {mask: numbers for one in found for mask, numbers in one.joined.items()}
+    if not joined:
+        return []
+    masks, first = len(joined), next(iter(joined))
+    told = f"{first}: holds" if masks == 1 else f"{masks} masks, for example {first}, hold"
+    numbers = sorted({number for own in joined.values() for number in own})
+    return [
+        f"{told} {'the numbers' if len(numbers) > 1 else 'the number'} {listed([*map(str, numbers)])}: all were taken "
+        "as one kind of lesion, and joined where they touch. Say which are lesions with --values, as in 2 or "
+        "1=cyst,2=mass, or take each number for one with --per value."
+    ]
 
 
 def _views(region: Region, volume: Volume, section: ExtractSection) -> list[View]:

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from augmentor.data.grids import Grid
 from augmentor.extraction.regions import Region
+from augmentor.extraction.shear import skew
 from augmentor.extraction.views import View
 
 _SPLINE = 3  # cubic, as for every other picture here
@@ -32,8 +33,9 @@ class Cut:
 
 def box_of(view: View, grid: Grid, size: int) -> tuple[np.ndarray, np.ndarray]:
     """First voxel and the one after the last of what `cut` looks at, within the image."""
-    step = view.side / size
-    reach = view.side / 2 / grid.spacing + _SPLINE_REACH * np.maximum(1, step / grid.spacing) + 1
+    step, turn = view.side / size / grid.spacing, _skew(view, grid)
+    half = view.side / 2 / grid.spacing * np.abs(turn).sum(axis=1)
+    reach = half + _SPLINE_REACH * np.maximum(1, step * np.linalg.norm(turn, axis=1)) + 1
     if view.section is not None:
         reach[grid.section_axis] = 0
     first = np.clip(np.floor(view.centre - reach).astype(int), 0, np.array(grid.shape) - 1)
@@ -47,21 +49,31 @@ def cut(voxels: np.ndarray, first: np.ndarray, grid: Grid, region: Region, view:
     voxels: (a, b, c[, 3]), the part of the image that `box_of` asks for, from the voxel `first` on. Beyond the image's
     border its voxels are mirrored, and its mask is empty. In 2-D columns run to the patient's left and rows to the back
     (or feet), as radiologists hang pictures, whatever the header's order; a picture's grid is such that it stays as it
-    is. Values are interpolated by cubic splines, smoothed before where the pixels become larger, and never leave their
-    range.
+    is. A cube's axes are orthogonal even where those of the voxels are not. Values are interpolated by cubic splines,
+    smoothed before where the pixels become larger, and never leave their range.
     """
     axes = "LPS" if view.section is not None else "RAS"
     affine = grid.affine @ _shift(first)
     mask = None if region.mask is None else _fitted(region.mask, region.start - first, voxels.shape[:3])
     turn = _turn_to(axes, affine[:3, :3].tobytes())
-    affine = affine @ nibabel.orientations.inv_ornt_aff(turn, voxels.shape[:3])
+    back = nibabel.orientations.inv_ornt_aff(turn, voxels.shape[:3])
+    affine = affine @ back
     axis = int(turn[grid.section_axis, 0])
     voxels = nibabel.apply_orientation(voxels, turn)
     mask = None if mask is None else nibabel.apply_orientation(mask, turn)
     centre = np.linalg.solve(affine, np.append(grid.world(view.centre), 1))[:3]
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    place = _Place(affine, centre, view.side / size / spacing, size, view.side / size)
+    step = view.side / size / spacing
+    skewed = back[:3, :3].T @ _skew(view, grid) @ back[:3, :3]
+    if not np.array_equal(skewed, np.eye(3)):
+        step = step[:, None] * skewed
+    place = _Place(affine, centre, step, size, view.side / size)
     return _cube(voxels, mask, place) if view.section is None else _square(voxels, mask, place, axis)
+
+
+def _skew(view: View, grid: Grid) -> np.ndarray:
+    """As `skew`, of a cube; a square lies along its section's axes as they are."""
+    return skew(grid) if view.section is None else np.eye(3)
 
 
 @lru_cache(maxsize=64)  # all lesions of a scan are turned alike
@@ -76,7 +88,9 @@ def _turn_to(axes: str, directions: bytes) -> np.ndarray:
 class _Place:
     """Of a cut among the voxels: `size` pixels of `spacing` mm along each axis, `step` voxels apart, around `centre`.
 
-    affine: of the voxels. centre and step: (3,) float64."""
+    affine: of the voxels. centre: (3,) float64. step: (3,) float64, or (3, 3) from a pixel's index where the voxels'
+    axes are not the pixels', as `ndimage.affine_transform` takes either.
+    """
 
     affine: np.ndarray
     centre: np.ndarray
@@ -87,14 +101,16 @@ class _Place:
     @property
     def origin(self) -> np.ndarray:
         """The voxel of the first pixel."""
-        return self.centre - self.step * (self.size - 1) / 2
+        return self.centre - _matrix(self.step) @ np.full(3, (self.size - 1) / 2)
 
 
 def _cube(voxels: np.ndarray, mask: np.ndarray | None, place: _Place) -> Cut:
     origin, step, size = place.origin, place.step, place.size
     image = _sampled(voxels, origin, step, size)
     inside = None if mask is None else _mask_sampled(mask, origin, step, size)
-    return Cut(image, inside, place.affine @ _shift(origin) @ np.diag([*step, 1.0]), place.spacing)
+    way = _shift(origin)
+    way[:3, :3] = _matrix(step)
+    return Cut(image, inside, place.affine @ way, place.spacing)
 
 
 def _square(voxels: np.ndarray, mask: np.ndarray | None, place: _Place, axis: int) -> Cut:
@@ -139,18 +155,30 @@ def _mask_sampled(mask: np.ndarray, origin: np.ndarray, step: np.ndarray, size: 
     share = ndimage.affine_transform(
         _smoothed(mask.astype(np.float32), step), step, origin, (size,) * mask.ndim, order=1, mode="reflect"
     )
-    for axis, count in enumerate(mask.shape):
-        place = origin[axis] + step[axis] * np.arange(size)
-        beyond = (place < -0.5) | (place > count - 0.5)
-        share[(slice(None),) * axis + (beyond,)] = 0
+    share[_beyond(mask.shape, origin, step, size)] = 0
     # A lesion thinner than a pixel would vanish at one half.
     return share >= min(0.5, share.max()) if share.max() > 0 else np.zeros_like(share, bool)
 
 
+def _beyond(shape: tuple[int, ...], origin: np.ndarray, step: np.ndarray, size: int) -> np.ndarray:
+    """(size, ...) bool: the pixels whose centres lie off the voxels."""
+    index = np.ogrid[(slice(size),) * len(shape)]
+    beyond = np.zeros((size,) * len(shape), bool)
+    for axis, count in enumerate(shape):
+        place = origin[axis] + sum(s * i for s, i in zip(_matrix(step)[axis], index, strict=True) if s)
+        beyond |= (place < -0.5) | (place > count - 0.5)
+    return beyond
+
+
 def _smoothed(values: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Low-pass before pixels become larger, so that nothing is folded into coarser patterns."""
-    sigma = np.maximum(0, (step - 1) / 2)
+    sigma = np.maximum(0, (np.linalg.norm(_matrix(step), axis=1) - 1) / 2)
     return ndimage.gaussian_filter(values, sigma, mode="reflect", truncate=3) if sigma.any() else values
+
+
+def _matrix(step: np.ndarray) -> np.ndarray:
+    """From a pixel's index to voxels; `step` as in `_Place`, of as many axes as there are."""
+    return step if step.ndim == 2 else np.diag(step)
 
 
 def _shift(origin: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from augmentor.data.readers import read_lesions
 from augmentor.data.tables import split_name
 from augmentor.data.windows import DEEPEST, RECORD, Window, parse_window
 from augmentor.errors import AugmentorError, DataError, UsageError
-from augmentor.extraction.cut_scan import CUT_COLUMN, Found, cut_scan
+from augmentor.extraction.cut_scan import CUT_COLUMN, Found, cut_scan, doubts_about_numbers
 from augmentor.extraction.identity import doubts_about_sides, key_of, nameless, patients_of, pseudonym
 from augmentor.extraction.scans import Scan
 from augmentor.extraction.sheet import write_sheet
@@ -143,7 +143,7 @@ def _judged(
     """All doubts, the earlier ones first. Raises DataError where a scan can't be used, where doubts are errors, and
     where nothing was cut."""
     problems = [p for one in found for p in one.problems]
-    doubts = [*earlier, *(n for one in found for n in one.notes)]
+    doubts = [*earlier, *(n for one in found for n in one.notes), *doubts_about_numbers(found)]
     if specks := sum(one.specks for one in found):
         doubts.append(f"{specks} lesions of fewer than {section.min_voxels} voxels were left out (--min-voxels).")
     if window is None and any(one.rows and not one.eight_bit for one in found):

@@ -13,6 +13,7 @@ from augmentor.data.placing import Placed
 from augmentor.errors import DataError
 
 _TOUCHING = np.ones((3, 3, 3))  # voxels that share a corner are one lesion
+_ONE_VOXEL = 1 - 1e-6  # with what rounding takes away
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,42 @@ def _parts(mask: np.ndarray, start: np.ndarray, value: int, joined: bool) -> Ite
 
 
 def region_of_box(box: Sequence[float], grid: Grid) -> Region:
-    """A box of 4 or 6 numbers, counted from the edge of the first voxel; see `Scan`. Raises DataError."""
+    """A box of 4 or 6 numbers, counted from the edge of the first voxel; see `Scan`. Raises DataError.
+
+    Numbers that all lie in 0..1 are shares of the scan's sides; six of 0 and 1 alone are the corners of a voxel.
+    """
     if len(box) == 4:
         if grid.shape[2] != 1:
             raise DataError(
                 f"The box {_told(box)} has 4 numbers and the scan {grid.shape[2]} sections; give x0,y0,z0,x1,y1,z1."
             )
+        shares = _are_shares(box)
         box = (box[0], box[1], 0.0, box[2], box[3], 1.0)
-        if min(box) >= 0 and max(box) <= 1:
-            box = tuple(v * n for v, n in zip(box, (*grid.shape[:2], 1) * 2, strict=True))
+    else:
+        shares = _are_shares(box) and not {0, 1}.issuperset(box)
+    if shares:
+        box = tuple(v * n for v, n in zip(box, grid.shape * 2, strict=True))
     lower, upper = np.array(box[:3]), np.array(box[3:])
     if not np.isfinite(box).all() or not (lower < upper).all():
         raise DataError(f"The box {_told(box)} has no extent; it is x0, y0 (, z0), x1, y1 (, z1) with x0 < x1.")
     if (upper <= 0).any() or (lower >= grid.shape).any():
         raise DataError(f"The box {_told(box)} lies outside of the scan ({_told(grid.shape)} voxels).")
     return Region(np.maximum(lower, 0) - 0.5, np.minimum(upper, grid.shape) - 0.5)
+
+
+def _are_shares(box: Sequence[float]) -> bool:
+    return min(box) >= 0 and max(box) <= 1
+
+
+def is_thin(region: Region) -> bool:
+    """Whether a box holds less than a voxel along an axis."""
+    return bool((region.upper - region.lower < _ONE_VOXEL).any())
+
+
+def numbers_joined(placed: Placed) -> list[int]:
+    """The numbers of a mask whose components would join what may be several things: of several, or of one below 0."""
+    numbers = [int(number) for number in np.unique(placed.labels) if number]
+    return numbers if len(numbers) > 1 or min(numbers, default=0) < 0 else []
 
 
 def leaves(box: Sequence[float], grid: Grid) -> bool:

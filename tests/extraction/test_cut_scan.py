@@ -165,6 +165,41 @@ def test_classes_come_from_the_masks_numbers(tmp_path):
         extract(scans_in(tmp_path / "in", label=None), tmp_path / "two", ExtractSection(values={1: "cyst", 2: ""}))
 
 
+def _with_a_second_number(cases, number, *names):
+    for name in names:
+        image = nibabel.load(cases / f"{name}_label.nii.gz")
+        labels = np.asarray(image.dataobj).astype(np.int16)
+        labels[20:22, 17:20, 5] = number
+        write_nifti(cases / f"{name}_label.nii.gz", labels, image.affine)
+
+
+@pytest.mark.parametrize("number", [2, 255, -1])
+def test_numbers_that_are_joined_are_told_once_for_all_masks(cases, tmp_path, number):
+    shown = ", ".join(map(str, sorted([1, number])))
+    section = ExtractSection(window="liver")
+    for names, told in (("b", "holds"), ("ab", "2 masks, for example")):
+        _with_a_second_number(cases, number, *names)
+        doubts = [d for d in extract(scans_in(cases), tmp_path / names, section).doubts if "--per value" in d]
+        assert len(doubts) == 1
+        assert told in doubts[0]
+        assert f"{names[0]}_label.nii.gz" in doubts[0]
+        assert f"the numbers {shown}: all were taken as one kind of lesion, and joined where they touch" in doubts[0]
+    with pytest.raises(DataError, match=f"the numbers {shown}: all were taken as one kind of lesion"):
+        extract(scans_in(cases), tmp_path / "strict", section.model_copy(update={"strict": True}))
+
+
+@pytest.mark.parametrize("settings", [{"values": {1: ""}}, {"per": "value", "min_voxels": 1}])
+def test_numbers_that_are_told_apart_are_no_doubt(cases, tmp_path, settings):
+    _with_a_second_number(cases, 2, "a", "b")
+    doubts = extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver", **settings)).doubts
+    assert not any("one kind of lesion" in d for d in doubts)
+
+
+def test_one_number_is_no_doubt(cases, tmp_path):
+    doubts = extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver")).doubts
+    assert not any("one kind of lesion" in d for d in doubts)
+
+
 def test_values_that_no_mask_holds_are_told_with_those_that_it_holds(cases, tmp_path):
     with pytest.raises(DataError, match=r"a_label\.nii\.gz: holds none of --values; it holds 1"):
         extract(scans_in(cases), tmp_path / "out", ExtractSection(values={5: "cyst"}))
@@ -211,6 +246,23 @@ def test_a_box_that_leaves_the_scan_is_told(tmp_path):
         scan = Scan((tmp_path / "slice.png",), boxes=(box,), label="cyst", patient="p")
         doubts = extract([scan], tmp_path / f"out{box[2]}").doubts
         assert any("leaves the scan; it was cut at the border" in d for d in doubts) is (box[2] != 1)
+
+
+@pytest.mark.parametrize(
+    ("box", "told"),
+    [
+        ((0, 8, 20, 30), "a lesion reaches the scan's border, beyond which the image was mirrored."),
+        ((8, 8, 20, 40), "a lesion reaches the scan's border, beyond which the image was mirrored."),
+        ((8, 8, 41, 30), "the box 8, 8, 41, 30 leaves the scan; it was cut at the border."),
+        ((8, 8, 20.4, 8.7), "the box 8, 8, 20.4, 8.7 holds less than a voxel along an axis. Are its numbers voxels?"),
+        ((1, 1, 39, 39), None),
+    ],
+)
+def test_what_is_doubtful_of_a_box_is_told_once(tmp_path, box, told):
+    Image.fromarray(np.arange(1600).reshape(40, 40).astype(np.uint8)).save(tmp_path / "slice.png")
+    scan = Scan((tmp_path / "slice.png",), boxes=(box,), label="cyst", patient="p")
+    doubts = extract([scan], tmp_path / "out").doubts
+    assert doubts == ((f"{tmp_path / 'slice.png'}: {told}",) if told else ())
 
 
 def test_stored_values_are_rescaled_to_units_before_the_window(tmp_path):

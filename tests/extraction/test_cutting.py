@@ -7,7 +7,7 @@ from augmentor.extraction.cutting import box_of, cut
 from augmentor.extraction.regions import region_of_box, regions_of
 from augmentor.extraction.views import View, views_of
 from tests.extraction.conftest import CENTRE, GRID, SHAPE
-from tests.scan_sets import CT_AFFINE, LPS_TO_RAS, ball
+from tests.scan_sets import CT_AFFINE, LPS_TO_RAS, ball, tilted
 
 
 def cut_from(array, grid, region, view, size):
@@ -40,6 +40,58 @@ def test_every_pixel_comes_from_where_the_affine_says(axes, dims):
     pixels = index[:, ::-1] if dims == 2 else index  # rows count first in a picture, columns in an affine
     told = Grid((16, 16, 16), made[0].affine).world(np.pad(pixels, ((0, 0), (0, 3 - dims))))
     np.testing.assert_allclose(np.stack([m.image.ravel() for m in made], axis=1), told, atol=0.06)
+
+
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "SRA", "AIR"])
+@pytest.mark.parametrize("size", [16, 24, 48])
+def test_a_sphere_stays_one_in_a_cube_of_a_tilted_scan(axes, size):
+    grid, sphere = tilted(25, axes)
+    (region,) = regions_of(Placed(sphere.astype(np.uint8), np.zeros(3, int)))
+    (view,) = views_of(region, grid, 3, 0.25, None, None)
+    made = cut_from(np.where(sphere, 150, -50).astype(np.int16), grid, region, view, size)
+    across = made.affine[:3, :3] / made.spacing
+    np.testing.assert_allclose(across.T @ across, np.eye(3), atol=1e-9)
+    for inside in (made.mask, made.image > 50):
+        index = np.argwhere(inside)
+        spread = np.sqrt(np.linalg.eigvalsh(np.cov(index.T)))
+        assert spread.max() < 1.05 * spread.min()
+        np.testing.assert_allclose(index.mean(axis=0), (size - 1) / 2, atol=0.2)
+        assert len(index) * made.spacing**3 == pytest.approx(4 / 3 * np.pi * 12**3, rel=0.06)
+    assert np.median(made.image[made.mask]) == pytest.approx(150, abs=2)
+    assert np.median(made.image[[0, -1]]) == pytest.approx(-50, abs=2)
+    assert (np.diag(made.affine)[:3] > 0).all()
+
+
+def test_a_tilted_scans_cube_needs_no_more_voxels_than_are_read():
+    grid, sphere = tilted(25, "LPS", radius_mm=6)
+    (region,) = regions_of(Placed(sphere.astype(np.uint8), np.zeros(3, int)))
+    (view,) = views_of(region, grid, 3, 0.25, None, None)
+    noise = np.random.default_rng(0).normal(0, 100, grid.shape).astype(np.float32)
+    of_all = cut(noise, np.zeros(3, int), grid, region, view, 32)
+    of_part = cut_from(noise, grid, region, view, 32)
+    np.testing.assert_allclose(of_part.image, of_all.image, atol=1)
+    np.testing.assert_array_equal(of_part.mask, of_all.mask)
+    np.testing.assert_allclose(of_part.affine, of_all.affine)
+
+
+@pytest.mark.parametrize("axes", ["LPS", "ASR"])
+def test_every_pixel_of_a_tilted_scans_cube_comes_from_where_its_affine_says(axes):
+    grid, sphere = tilted(25, axes)
+    (region,) = regions_of(Placed(sphere.astype(np.uint8), np.zeros(3, int)))
+    (view,) = views_of(region, grid, 3, 0.1, None, None)
+    where = world_index(grid)
+    made = [cut_from(where[..., a].astype(np.float32), grid, region, view, 16) for a in range(3)]
+    told = Grid((16, 16, 16), made[0].affine).world(np.indices((16, 16, 16)).reshape(3, -1).T)
+    np.testing.assert_allclose(np.stack([m.image.ravel() for m in made], axis=1), told, atol=0.06)
+
+
+def test_beyond_a_tilted_scans_border_the_mask_is_empty():
+    grid, sphere = tilted(25, "LPS", centre=(30, 6, 20))
+    (region,) = regions_of(Placed(sphere.astype(np.uint8), np.zeros(3, int)))
+    made = cut_from(np.zeros(grid.shape, np.float32), grid, region, View(np.add(region.start, (12, 3, 6)), 60.0), 40)
+    places = Grid((40, 40, 40), np.linalg.inv(grid.affine) @ made.affine).world(np.argwhere(made.mask))
+    assert len(places) * made.spacing**3 == pytest.approx(sphere.sum() * np.abs(np.linalg.det(grid.affine)), rel=0.06)
+    assert (places >= -0.5).all()
 
 
 @pytest.mark.parametrize("dims", [2, 3])

@@ -4,7 +4,7 @@ import pytest
 from augmentor.data.grids import Grid
 from augmentor.data.placing import Placed
 from augmentor.errors import DataError
-from augmentor.extraction.regions import region_of_box, regions_of, touches
+from augmentor.extraction.regions import is_thin, numbers_joined, region_of_box, regions_of, touches
 from tests.extraction.conftest import GRID, SHAPE
 from tests.scan_sets import ball
 
@@ -42,6 +42,42 @@ def test_a_box_in_pixels_or_in_shares_of_a_picture(box):
     np.testing.assert_allclose(found.lower, (9.5, 19.5, -0.5))
     np.testing.assert_allclose(found.upper, (19.5, 25.5, 0.5))
     assert found.mask is None
+
+
+def test_six_shares_are_a_box_as_four_are():
+    in_voxels = region_of_box((10, 9, 3, 30, 27, 9), GRID)
+    in_shares = region_of_box((0.25, 0.25, 0.25, 0.75, 0.75, 0.75), GRID)
+    np.testing.assert_allclose(in_shares.lower, in_voxels.lower)
+    np.testing.assert_allclose(in_shares.upper, in_voxels.upper)
+
+
+def test_six_numbers_of_0_and_1_are_one_voxel_and_no_shares():
+    found = region_of_box((0, 0, 0, 1, 1, 1), GRID)
+    np.testing.assert_array_equal(found.upper - found.lower, 1)
+
+
+@pytest.mark.parametrize(
+    ("box", "thin"),
+    [
+        ((3, 3, 3, 4, 4, 4), False),
+        ((3, 3, 3, 9, 9, 3.5), True),
+        ((3, 3.2, 3, 9, 4.1, 9), True),
+        ((-5, 3, 3, 0.4, 9, 9), True),
+        ((0.4, 0.4, 0.4, 0.4 + 1 / 40, 0.4 + 1 / 36, 0.4 + 1 / 12), False),
+        ((0.25, 0.25, 0.25, 0.26, 0.5, 0.5), True),
+    ],
+)
+def test_a_box_of_less_than_a_voxel_is_thin(box, thin):
+    assert is_thin(region_of_box(box, GRID)) is thin
+
+
+@pytest.mark.parametrize(
+    ("held", "told"), [((1,), []), ((255,), []), ((1, 2), [1, 2]), ((1, 255), [1, 255]), ((-1,), [-1]), ((), [])]
+)
+def test_numbers_that_would_be_joined_are_known(held, told):
+    labels = np.zeros((9, 9, 9), np.int32)
+    labels[0, 0, : len(held)] = held
+    assert numbers_joined(Placed(labels, np.zeros(3, int))) == told
 
 
 def test_a_box_is_cut_at_the_scans_border():
