@@ -19,6 +19,7 @@ from augmentor.data.dicom_grids import (
     PLACE,
     TURN,
     affine_of,
+    group_of,
     is_located,
     numbers,
     positive,
@@ -32,6 +33,7 @@ from augmentor.errors import DataError
 from augmentor.files import exists
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+_SAME_SPACING = 0.01  # of it
 _ALIKE = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "PixelRepresentation", "PhotometricInterpretation")
 
 
@@ -68,8 +70,11 @@ def dataset_of(file: Path, **options: Any) -> Dataset:
             ) from error
 
 
-def read_dicom(paths: Sequence[Path]) -> Volume:
+def read_dicom(paths: Sequence[Path], spacing: tuple[float, ...] | None = None) -> Volume:
     """One scan from a file, a folder with one series, or the files of a series; overlays are ignored.
+
+    spacing: of a pixel, across and down, in mm, where a table says it. It is taken for a single image that has no
+    PixelSpacing; everywhere else the header's is, with a doubt where the two differ by more than 1 %.
 
     Values are the modality's (Hounsfield units in CT): slope and intercept or the lookup table are applied, and
     MONOCHROME1, where bright means little, is inverted where values have no unit (all but CT and PET). Palettes and
@@ -84,11 +89,26 @@ def read_dicom(paths: Sequence[Path]) -> Volume:
         frames = int(headers[0][1].get("NumberOfFrames") or 1)
         if len(headers) == 1:
             framed = frames > 1 or "PerFrameFunctionalGroupsSequence" in headers[0][1]
-            volume = _multi_frame(*headers[0], frames) if framed else _one_image(*headers[0])
+            volume = _multi_frame(*headers[0], frames) if framed else _one_image(*headers[0], spacing)
         else:
             volume = _series(headers)
     burnt = [f for f, h in headers if str(h.get("BurnedInAnnotation", "")).upper() == "YES"]
-    return replace(volume, notes=(*volume.notes, *map(_burnt_in, burnt[:1])))
+    other = () if spacing is None else _other_spacing(volume.grid, spacing, str(paths[0]))
+    return replace(volume, notes=(*volume.notes, *other, *map(_burnt_in, burnt[:1])))
+
+
+def _other_spacing(grid: Grid, table: tuple[float, ...], name: str) -> tuple[str, ...]:
+    """A doubt where a table says another spacing (across, down) than the one that was taken."""
+    if np.allclose(grid.spacing[:2], table, rtol=_SAME_SPACING, atol=0):
+        return ()
+    return (
+        f"{name}: its header says pixels of {_across_down(grid.spacing[:2])} mm (across x down), its table "
+        f"{_across_down(table)}. The header's was taken; correct the table's spacing, or leave the cell empty.",
+    )
+
+
+def _across_down(spacing: Iterable[float]) -> str:
+    return " x ".join(f"{step:.4g}" for step in spacing)
 
 
 def _burnt_in(file: Path) -> str:
@@ -111,14 +131,10 @@ def _require_one_series(headers: list[tuple[Path, Dataset]], name: str) -> None:
         raise DataError(f"{name}: holds {len(series)} series; a scan is one. Give each a folder of its own.")
 
 
-def _one_image(file: Path, header: Dataset) -> Volume:
+def _one_image(file: Path, header: Dataset, table: tuple[float, ...] | None) -> Volume:
     rows, columns = int(header.Rows), int(header.Columns)
     located = is_located(header)
-    spacing = spacing_of(header)
-    notes: tuple[str, ...] = ()
-    if spacing is None and (detector := numbers(header.get("ImagerPixelSpacing"), 2)) is not None:
-        spacing = detector if (detector > 0).all() else None
-        notes = (f"{file}: says its pixels' size on the detector alone; in the body they are smaller.",)
+    spacing, notes = _spacing_in_body(file, header, table)
     down, across = (1.0, 1.0) if spacing is None else spacing
     if located:
         thick = positive(header.get("SpacingBetweenSlices")) or positive(header.get("SliceThickness")) or 1.0
@@ -130,6 +146,26 @@ def _one_image(file: Path, header: Dataset) -> Volume:
     return Volume(
         grid, lambda a, b: _stack([file])[:, :, a:b], "volume" if located else "picture", notes, _patient(header)
     )
+
+
+def _spacing_in_body(
+    file: Path, header: Dataset, table: tuple[float, ...] | None
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """(2,) mm, down and across, and doubts: the header's, else the table's, else the detector's, which is larger."""
+    said, detector = spacing_of(header), numbers(header.get("ImagerPixelSpacing"), 2)
+    if detector is not None and not (detector > 0).all():
+        detector = None
+    if said is None and table is not None:
+        own = np.array(table[::-1])
+        if detector is None or (own <= detector * (1 + _SAME_SPACING)).all():
+            return own, ()
+        return own, (
+            f"{file}: its table says pixels of {_across_down(table)} mm (across x down), and its header "
+            f"{_across_down(detector[::-1])} on the detector; in the body they are smaller. The table's was taken.",
+        )
+    if said is not None or detector is None:
+        return said, ()
+    return detector, (f"{file}: says its pixels' size on the detector alone; in the body they are smaller.",)
 
 
 def _series(headers: list[tuple[Path, Dataset]]) -> Volume:
@@ -177,19 +213,26 @@ def _multi_frame(file: Path, header: Dataset, frames: int) -> Volume:
     """Enhanced CT or MR: each frame's place stands in the functional groups."""
     groups = header.get("PerFrameFunctionalGroupsSequence") or []
     shared = (header.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    places = [p for g in groups if (p := _group(g, shared, "PlanePositionSequence")) is not None]
+    places = [p for g in groups if (p := group_of(g, shared, "PlanePositionSequence")) is not None]
     if not len(groups) == len(places) == frames:
         raise DataError(
             f"{file}: holds {frames} frames that do not say where they lie (a film?). Save the frame wanted as a file "
             "of its own."
         )
-    planes = [p for g in groups if (p := _group(g, shared, "PlaneOrientationSequence")) is not None]
-    measures = _group(groups[0], shared, "PixelMeasuresSequence")
-    if len(planes) != frames or measures is None or (spacing := spacing_of(measures)) is None:
+    planes = [p for g in groups if (p := group_of(g, shared, "PlaneOrientationSequence")) is not None]
+    measures = [m for g in groups if (m := group_of(g, shared, "PixelMeasuresSequence")) is not None]
+    spacings = [s for m in measures if (s := spacing_of(m)) is not None]
+    if not len(planes) == len(spacings) == frames:
         raise DataError(f"{file}: does not say how its frames are turned and how large their pixels are. Leave it out.")
     turns = np.array([vector(p, TURN, 6) for p in planes])
     if not np.allclose(turns, turns[0], atol=1e-3):
         raise DataError(f"{file}: its frames lie at several angles. Save each stack as a file of its own.")
+    spacing = spacings[0]
+    if not np.allclose(spacings, spacing, rtol=0, atol=1e-3):
+        told = ", ".join(f"{down:.4g} x {across:.4g}" for down, across in np.unique(spacings, axis=0)[:3])
+        raise DataError(
+            f"{file}: its frames have pixels of several sizes ({told} mm). Save each stack as a file of its own."
+        )
     positions = np.array([vector(p, PLACE, 3) for p in places])
     normal = np.cross(turns[0, :3], turns[0, 3:])
     order = np.argsort(positions @ normal, kind="stable")
@@ -197,8 +240,8 @@ def _multi_frame(file: Path, header: Dataset, frames: int) -> Volume:
     if frames > 1:
         affine[:3, 2] = step_between(positions[order], normal, float(spacing.min()), str(file))
     else:
-        affine[:3, 2] *= positive(measures.get("SliceThickness")) or 1.0
-    scales = [_group(groups[k], shared, "PixelValueTransformationSequence") for k in order]
+        affine[:3, 2] *= positive(measures[0].get("SliceThickness")) or 1.0
+    scales = [group_of(groups[k], shared, "PixelValueTransformationSequence") for k in order]
 
     def sections(a: int, b: int) -> np.ndarray:
         data = dataset_of(file)
@@ -206,11 +249,6 @@ def _multi_frame(file: Path, header: Dataset, frames: int) -> Volume:
 
     grid = Grid((int(header.Columns), int(header.Rows), frames), LPS_TO_RAS @ affine)
     return Volume(grid, sections, patient=_patient(header))
-
-
-def _group(frame: Dataset, shared: Dataset, name: str) -> Dataset | None:
-    found = frame.get(name) or shared.get(name)
-    return found[0] if found else None
 
 
 def _patient(header: Dataset) -> str:

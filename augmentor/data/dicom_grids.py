@@ -44,6 +44,12 @@ def affine_of(orientation: np.ndarray, position: np.ndarray, spacing: np.ndarray
     return affine
 
 
+def group_of(frame: Dataset, shared: Dataset, name: str) -> Dataset | None:
+    """A functional group of a frame: its own, else the one that all frames share."""
+    found = frame.get(name) or shared.get(name)
+    return found[0] if found else None
+
+
 def is_located(header: Dataset) -> bool:
     return all(numbers(header.get(name), n) is not None for name, n in ((TURN, 6), (PLACE, 3)))
 

@@ -15,6 +15,7 @@ from augmentor.errors import DataError
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MOST_ANISOTROPY = 10
 _ODD_SPACING = (0.01, 100.0)  # mm
+_SAME_SPACING, _SAME_ORIGIN = 0.01, 0.1  # of a voxel: what two accounts of one header may differ by
 _MM = {1: 1000.0, 3: 0.001}  # by NIfTI's code for metres and microns; millimetres, and what is not said, stay
 
 
@@ -98,6 +99,59 @@ def nifti_grid(image: Any) -> Grid:
     affine[:3] *= mm_of(header)
     located = bool(header["sform_code"] or header["qform_code"]) if "sform_code" in header else True
     return Grid(three(image.shape), affine, located=located)
+
+
+def nifti_doubts(header: Any, name: str) -> tuple[str, ...]:
+    """A doubt about a NIfTI header whose two accounts (sform; pixdim and qform) disagree: on which way the axes count,
+    on spacing by more than 1 %, or on the place of the first voxel by more than a tenth of one."""
+    if "sform_code" not in header or not header["sform_code"]:
+        return ()
+    sform, mm = header.get_sform(), mm_of(header)
+    edges = np.linalg.norm(sform[:3, :3], axis=0)
+    if not (np.isfinite(sform).all() and edges.all()):
+        return ()
+    told = [words for words in (_other_steps(header, edges * mm, mm), _other_place(header, sform, edges, mm)) if words]
+    if not told:
+        return ()
+    return (
+        f"{name}: its two orientations disagree: {'; '.join(told)}. sform was taken; look at the image "
+        "and repair the header.",
+    )
+
+
+def _other_steps(header: Any, edges: np.ndarray, mm: float) -> str:
+    """edges: (3,) mm, of a voxel by sform. An axis of one voxel has no step."""
+    shape = three(header.get_data_shape())
+    steps = np.abs(header["pixdim"][1:4].astype(float)) * mm
+    off = [not abs(step - edge) <= _SAME_SPACING * edge for step, edge in zip(steps, edges, strict=True)]
+    if not any(differs and n > 1 for differs, n in zip(off, shape, strict=True)):
+        return ""
+    return f"voxels are {_mm(edges)} mm by sform, {_mm(steps)} mm by pixdim"
+
+
+def _other_place(header: Any, sform: np.ndarray, edges: np.ndarray, mm: float) -> str:
+    """edges: (3,) of a voxel by sform, in the header's unit."""
+    if not header["qform_code"]:
+        return ""
+    try:
+        qform = header.get_qform()
+    except (nibabel.spatialimages.HeaderDataError, ValueError):
+        qform = np.full((4, 4), np.nan)
+    if not np.isfinite(qform).all():
+        return "qform can't be read"
+    axes = ["".join(map(str, nibabel.aff2axcodes(form))) for form in (sform, qform)]
+    if axes[0] != axes[1]:
+        swapped = " (left and right are swapped)" if ("L" in axes[0]) != ("L" in axes[1]) else ""
+        return f"sform says {axes[0]}, qform says {axes[1]}{swapped}"
+    origins = sform[:3, 3], qform[:3, 3]
+    if np.linalg.norm(origins[0] - origins[1]) <= _SAME_ORIGIN * edges.min():
+        return ""
+    first, second = (np.round(origin * mm, 2).tolist() for origin in origins)
+    return f"the first voxel lies at {first} mm by sform, at {second} mm by qform"
+
+
+def _mm(edges: np.ndarray) -> str:
+    return " x ".join(f"{edge:.4g}" for edge in edges)
 
 
 def check_grid(grid: Grid, name: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 
 from augmentor.data.dicom import is_dicom, read_dicom
 from augmentor.data.formats import NIFTI_SUFFIXES, names_dicom
-from augmentor.data.grids import Grid, is_somewhere, mm_of, nifti_grid
+from augmentor.data.grids import Grid, is_somewhere, mm_of, nifti_doubts, nifti_grid
 from augmentor.data.lesion_image import LesionImage
 from augmentor.data.upright import set_upright
 from augmentor.errors import DataError
@@ -156,10 +156,20 @@ def _read_nifti(path: str) -> LesionImage:
             f"{path}: has the shape {array.shape}; a lesion is one image or one volume here, without times or "
             "channels. Cut its lesions out first: augmentor extract --data SCANS."
         )
-    mm = mm_of(file.header)
-    zooms = [float(z) * mm for z, n in zip(file.header.get_zooms(), array.shape, strict=True) if n > 1]
+    grid = nifti_grid(file)
+    spacing = [step for step, n in zip(_steps(file.header, grid), array.shape, strict=True) if n > 1]
     # NIfTI counts x first: transposed, rows run down and columns run across as in a picture.
-    return LesionImage(flat.T[None], tuple(reversed(zooms)), grid=_lying(nifti_grid(file), flat.size))
+    doubts = nifti_doubts(file.header, path)
+    return LesionImage(flat.T[None], tuple(reversed(spacing)), doubts, _lying(grid, flat.size))
+
+
+def _steps(header: Any, grid: Grid) -> list[float]:
+    """mm along each axis of a NIfTI file: as it lies in space, if it says where, else by pixdim."""
+    steps = [float(zoom) * mm_of(header) for zoom in header.get_zooms()]
+    if not (grid.located and is_somewhere(grid)):
+        return steps
+    lying = grid.spacing.tolist()[: len(steps)]
+    return [*lying, *steps[len(lying) :]]
 
 
 def _lying(grid: Grid, size: int) -> Grid | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -42,14 +42,22 @@ def resampled_spacing(image: LesionImage, size: int) -> tuple[float, ...] | None
     return tuple(step * scale for step in image.spacing_mm)
 
 
-def load_images(paths: Sequence[str], size: int, intensity: Intensity | None = None) -> tuple[np.ndarray, Intensity]:
+def load_images(
+    paths: Sequence[str],
+    size: int,
+    intensity: Intensity | None = None,
+    look: Callable[[str, np.ndarray], None] | None = None,
+) -> tuple[np.ndarray, Intensity]:
     """Read images for the network: (N, C, size, size[, size]) float32 in [-1, 1], and the intensity mapping used.
 
     Without `intensity` it is taken from these images, so pass the training set's when reading any others.
+    look: given the path and the pixels of each image, as `read_image` reads them; an error that it raises is raised.
     """
     squares, low, high, dtype = [], np.inf, -np.inf, np.dtype(np.uint8)
     for path in paths:
         pixels = read_image(path).pixels
+        if look:
+            look(path, pixels)
         low, high, dtype = min(low, float(pixels.min())), max(high, float(pixels.max())), pixels.dtype
         squares.append(to_square(pixels, size))  # at once: the originals may be many times larger
     mapping = intensity or intensity_of(low, high, dtype)

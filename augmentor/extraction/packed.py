@@ -20,9 +20,10 @@ def is_gzip(file: Path) -> bool:
 
 
 def unpacked_size(file: Path, wanted: int) -> int:
-    """The bytes in a gzip file, which its end says modulo 2**32.
+    """The bytes in a gzip file, of which `wanted` are looked for.
 
-    A file of several parts says at its end how long the last one is; then the parts are counted, up to `wanted`.
+    Its end says how many they are modulo 2**32. Where that is not `wanted` it is not believed, and they are counted: a
+    file of several parts says at its end how long the last one is, and one that is cut off says anything.
     """
     most = file.stat().st_size * MOST_PACKING
     if wanted > most:
@@ -30,14 +31,7 @@ def unpacked_size(file: Path, wanted: int) -> int:
     with file.open("rb") as stream:
         stream.seek(-4, 2)
         said = int.from_bytes(stream.read(4), "little")
-    if said >= wanted % 2**32:
-        return said + (wanted // 2**32) * 2**32
-    count = 0
-    for part in _parts(file):
-        count += len(part)
-        if count >= wanted:
-            return wanted
-    return count
+    return wanted if said == wanted % 2**32 else sum(map(len, _parts(file)))
 
 
 def unpacked(file: Path, start: int, stop: int) -> bytearray:

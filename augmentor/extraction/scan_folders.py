@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from augmentor.data.formats import names_dicom
 from augmentor.data.mask_names import ENDINGS, FOLDERS
 from augmentor.data.tables import advice_on_files
 from augmentor.errors import DataError, UsageError, first_of
@@ -30,7 +31,7 @@ def read_scan_folder(folder: Path, images: str | None, masks: str | None) -> tup
     if images and masks:
         pairs, notes = _pairs(folder, images, masks)
         if not pairs:
-            raise DataError(f"{folder}: nothing below is called {images!r}. Correct --images.")
+            raise DataError(f"{folder}: nothing below is called {images!r} and can be a scan. Correct --images.")
         return pairs, notes
     for convention in _CONVENTIONS:
         pairs, notes = _pairs(folder, *convention)
@@ -78,14 +79,19 @@ def _other_channels(folder: Path) -> list[str]:
 
 
 def _matches(folder: Path, glob: str) -> dict[tuple[str, ...], Path]:
-    """{(what stands for the folders before, the first star, ...): file or folder}."""
+    """{(what stands for the folders before, the first star, ...): file or folder}; sidecars are passed over."""
     pattern = re.compile(_as_regex(glob))
     found: dict[tuple[str, ...], Path] = {}
     for path in _below(folder):
         match = pattern.fullmatch(path.relative_to(folder).as_posix())
-        if match:
+        if match and _may_be_scan(path):
             found[match.groups()] = path
     return found
+
+
+def _may_be_scan(path: Path) -> bool:
+    """Whether it is a folder, or a file that is a scan by its content or its name (a broken one is told of later)."""
+    return path.is_dir() or is_scan(path) or names_dicom(path)
 
 
 def _below(folder: Path) -> Iterable[Path]:

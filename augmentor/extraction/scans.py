@@ -14,8 +14,8 @@ Box = tuple[float, ...]
 class Scan:
     """`image`: one file, a folder with one DICOM series, or the files of a series. Either `mask` or `boxes` is given.
 
-    A box is x0, y0, x1, y1 in pixels of a picture (shares of its sides, if all four are at most 1), or x0, y0, z0,
-    x1, y1, z1 in voxels, counted from the edge of the first. `spacing` is (across, down) in mm, where a table says it;
+    A box is x0, y0, x1, y1 in pixels of a picture, or x0, y0, z0, x1, y1, z1 in voxels, counted from the edge of the
+    first; or shares of the sides, see `region_of_box`. `spacing` is (across, down) in mm, where a table says it;
     `split` (train, val or test) and `fold` go into the lesion table. Raises DataError where it has no lesions, or two
     accounts of them.
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from augmentor.data.dicom import is_dicom, read_dicom
 from augmentor.data.dicom_segmentations import read_segmentation
 from augmentor.data.extras import need
 from augmentor.data.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES, PICTURE_SUFFIXES
-from augmentor.data.grids import LPS_TO_RAS, Grid, Volume, check_grid, nifti_grid, three, whole
+from augmentor.data.grids import LPS_TO_RAS, Grid, Volume, check_grid, nifti_doubts, nifti_grid, three, whole
 from augmentor.data.images import read_image
 from augmentor.errors import DataError
 from augmentor.extraction.packed import MOST_PACKING, is_gzip, unpacked, unpacked_size
 
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+_VOXELS_IN = re.compile(r"^[ \t]*(?:data ?file:|ElementDataFile[ \t]*=)[ \t]*(?P<file>[^\r\n]*[^\s])", re.I | re.M)
+_LONGEST_HEADER = 2**16  # bytes, of those that are read as text
 
 
 def is_scan(path: Path) -> bool:
@@ -41,7 +45,7 @@ def is_volume(image: Path) -> bool:
 def read_volume(paths: Sequence[Path], spacing: tuple[float, ...] | None = None) -> Volume:
     """A scan from one file, from a folder with one DICOM series, or from the files of a series.
 
-    spacing: the size in mm of a picture's pixels, across and down, where a table says it.
+    spacing: the size in mm of the pixels of a picture or a DICOM image, across and down, where a table says it.
     Raises DataError, naming the file, where it can't be read, is no scan, has more than three dimensions, or where
     its header promises more voxels than the file can hold (nothing is allocated for them).
     """
@@ -60,7 +64,7 @@ def _opened(paths: Sequence[Path], spacing: tuple[float, ...] | None = None) -> 
         return _guarded(_read_itk, first)
     if first.is_file() and lower.endswith(PICTURE_SUFFIXES):
         return _read_picture(first, spacing)
-    return _guarded(read_dicom, paths, str(first))
+    return _guarded(partial(read_dicom, spacing=spacing), paths, str(first))
 
 
 def read_mask(paths: Sequence[Path]) -> tuple[np.ndarray, Grid, tuple[str, ...]]:
@@ -144,7 +148,7 @@ def _read_nifti(file: Path) -> Volume:
         span = (slice(None), slice(None), slice(first, last), *[0] * (len(shape) - 3))[: len(shape)]
         return np.asanyarray(data[span]).reshape(*flat[:2], -1)[:, :, : last - first]
 
-    return Volume(grid, sections, notes=(*doubts, *_nifti_doubts(header, file)))
+    return Volume(grid, sections, notes=(*doubts, *nifti_doubts(header, str(file))))
 
 
 def _mended(file: Path, kind: Any) -> tuple[str, ...]:
@@ -173,22 +177,9 @@ def _length_doubts(file: Path, offset: int, promised: int) -> tuple[str, ...]:
     return (f"{file}: is {room - wanted:,} bytes longer than its header says. Is the header another file's?",)
 
 
-def _nifti_doubts(header: Any, file: Path) -> tuple[str, ...]:
-    """The two orientations that a NIfTI header can hold, where they disagree on which way the axes count."""
-    if "sform_code" not in header or not (header["sform_code"] and header["qform_code"]):
-        return ()
-    axes = ["".join(map(str, nibabel.aff2axcodes(form))) for form in (header.get_sform(), header.get_qform())]
-    if axes[0] == axes[1]:
-        return ()
-    swapped = " (left and right are swapped)" if ("L" in axes[0]) != ("L" in axes[1]) else ""
-    return (
-        f"{file}: its two orientations disagree: sform says {axes[0]}, qform says {axes[1]}{swapped}. sform was "
-        "taken; look at the scan and repair the header.",
-    )
-
-
 def _read_itk(file: Path) -> Volume:
     itk = need("SimpleITK", "itk", f"{file}: NRRD and MHA are read by SimpleITK")
+    files = {file, *_voxel_files(file)}
     reader = itk.ImageFileReader()
     reader.SetFileName(str(file))
     reader.ReadImageInformation()
@@ -198,11 +189,36 @@ def _read_itk(file: Path) -> Volume:
     if reader.GetNumberOfComponents() != 1:
         raise DataError(f"{file}: holds {reader.GetNumberOfComponents()} values a voxel; a scan holds one.")
     promised = int(np.prod(size, dtype=object))  # in bytes, at least
-    if promised > sum(f.stat().st_size for f in {file, *file.parent.glob(f"{file.stem}*")}) * MOST_PACKING:
+    if promised > sum(f.stat().st_size for f in files) * MOST_PACKING:
         raise DataError(f"{file}: its header promises {promised:,} voxels, which the file can't hold. It is broken.")
     shape = three(size)
     array = itk.GetArrayFromImage(reader.Execute()).T  # ITK's arrays count z first
     return Volume(Grid(shape, _itk_affine(reader, spacing)), whole(array.reshape(shape)))
+
+
+def _voxel_files(header: Path) -> list[Path]:
+    """The files that hold the voxels of a detached NRRD or MetaImage header: the one that it names, those that it
+    lists, or, by a pattern, all in their folder. Raises DataError where the one is missing."""
+    with header.open("rb") as stream:
+        text = stream.read(_LONGEST_HEADER).decode(errors="surrogateescape")
+    if text.startswith("NRRD"):  # whose voxels follow a blank line
+        text = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
+    named = _VOXELS_IN.search(text)
+    if named is None or named["file"].upper() == "LOCAL":
+        return []
+    file = header.parent / named["file"]
+    if file.is_file():
+        return [file]
+    if named["file"].upper().startswith("LIST"):
+        several: Iterable[Path] = [header.parent / line.strip() for line in text[named.end() :].splitlines()]
+    elif "%" in named["file"]:
+        several = file.parent.glob("*")
+    else:
+        raise DataError(
+            f"{header}: its voxels lie in {named['file']}, which is not there. Put that file beside it, or correct its "
+            "name in the header."
+        )
+    return [one for one in several if one.is_file()]
 
 
 def _itk_affine(reader: Any, spacing: Sequence[float]) -> np.ndarray:

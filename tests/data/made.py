@@ -23,10 +23,7 @@ def save_picture(file, pixels):
 
 
 def save_nifti(file, array, zooms=None):
-    image = nibabel.Nifti1Image(array, np.eye(4))
-    if zooms:
-        image.header.set_zooms(zooms)
-    nibabel.save(image, file)
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([*(zooms or (1, 1, 1)), 1])), file)
 
 
 def same(found, wanted):

@@ -207,3 +207,51 @@ def test_odd_values_of_a_header_are_no_noise(tmp_path, pixels):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_volume([file]).grid.shape == (20, 12, 1)
+
+
+@pytest.mark.parametrize("located", [False, True])
+def test_a_table_may_say_how_large_an_images_pixels_are_where_its_header_does_not(tmp_path, pixels, located):
+    tags = place_tags(LPS) if located else {}
+    tags.pop("PixelSpacing", None)
+    volume = read_volume([save_dicom(dicom_image(pixels, **tags), tmp_path / "one")], (0.2, 0.3))
+    assert volume.grid.in_mm
+    np.testing.assert_allclose(volume.grid.spacing[:2], (0.2, 0.3))
+    assert not volume.notes
+
+
+@pytest.mark.parametrize(("table", "doubted"), [((0.1, 0.15), False), ((0.2, 0.2), True)])
+def test_a_table_knows_better_than_the_detector_unless_it_says_more(tmp_path, pixels, table, doubted):
+    volume = read_dicom([save_dicom(dicom_image(pixels, ImagerPixelSpacing=[0.2, 0.1]), tmp_path / "one")], table)
+    np.testing.assert_allclose(volume.grid.spacing[:2], table)
+    assert len(volume.notes) == doubted
+    assert all("0.1 x 0.2 on the detector; in the body they are smaller. The table's was" in n for n in volume.notes)
+
+
+@pytest.mark.parametrize("kind", ["one", "series", "frames"])
+@pytest.mark.parametrize(("table", "doubted"), [((0.8, 0.804), False), ((0.8, 0.82), True), ((1.6, 0.8), True)])
+def test_a_header_goes_before_a_table_that_says_another_spacing(tmp_path, stored, kind, table, doubted):
+    if kind == "series":
+        write_series(tmp_path / "ct", stored)
+    else:
+        one = dicom_image(stored[:, :, 0].T, **place_tags(LPS)) if kind == "one" else enhanced(stored)
+        save_dicom(one, tmp_path / "ct" / "a")
+    volume = read_dicom([tmp_path / "ct"], table)
+    np.testing.assert_allclose(volume.grid.spacing, (0.8, 0.8, 2.5))
+    assert len(volume.notes) == doubted
+    assert all("pixels of 0.8 x 0.8 mm" in note and "The header's was taken" in note for note in volume.notes)
+
+
+@pytest.mark.parametrize(("frame", "told"), [(5, r"0\.8 x 0\.8, 1\.6 x 1\.6 mm"), (0, "several sizes"), (None, None)])
+def test_frames_with_pixels_of_several_sizes_are_told(tmp_path, stored, frame, told):
+    data = enhanced(stored)
+    for number, group in enumerate(data.PerFrameFunctionalGroupsSequence):
+        measures = pydicom.Dataset()
+        measures.PixelSpacing, measures.SliceThickness = ([1.6, 1.6] if number == frame else [0.8, 0.8]), 2.5
+        group.PixelMeasuresSequence = [measures]
+    del data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    file = save_dicom(data, tmp_path / "many")
+    if told is None:
+        np.testing.assert_allclose(read_dicom([file]).grid.affine, CT_AFFINE, atol=1e-6)
+    else:
+        with pytest.raises(DataError, match=told):
+            read_dicom([file])

@@ -12,6 +12,7 @@ from PIL import Image
 from augmentor.data.images import file_of, read_image, read_stored
 from augmentor.data.secondary_capture import write_secondary_capture
 from augmentor.errors import DataError
+from augmentor.extraction.volumes import read_volume
 from tests.data.made import same, save_nifti, save_picture, texture
 from tests.scan_sets import dicom_image, save_dicom
 
@@ -353,3 +354,28 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 )
 def test_the_file_of_an_image_is_the_archive_where_it_is_a_row_of_one(path, file):
     assert file_of(path) == Path(file)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("unit", ["mm", "micron"])
+def test_a_nifti_whose_headers_disagree_is_as_large_as_in_its_extraction_and_is_doubted(tmp_path, flat, unit):
+    image = nibabel.Nifti1Image(np.zeros((6, 7, 1 if flat else 8), np.int16), None)
+    image.header.set_xyzt_units(unit)
+    factor = 1000 if unit == "micron" else 1
+    image.set_qform(np.diag([0.5 * factor, 0.5 * factor, 3 * factor, 1]), code=1)
+    image.set_sform(np.diag([factor, factor, 2 * factor, 1]), code=1)
+    nibabel.save(image, tmp_path / "lesion.nii")
+    found, scan = read_stored(str(tmp_path / "lesion.nii")), read_volume([tmp_path / "lesion.nii"])
+    assert found.spacing_mm[::-1] == pytest.approx(scan.grid.spacing[: 2 if flat else 3])
+    assert found.spacing_mm[-1] == pytest.approx(1)
+    assert found.notes == scan.notes
+    assert "two orientations disagree" in found.notes[0]
+
+
+def test_without_a_place_the_spacing_is_pixdims(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros((6, 7, 8), np.int16), None)
+    image.header["sform_code"] = image.header["qform_code"] = 0
+    image.header["pixdim"][1:4] = 0.5, 0.75, 3
+    nibabel.save(image, tmp_path / "lesion.nii")
+    found = read_stored(str(tmp_path / "lesion.nii"))
+    assert (found.spacing_mm, found.notes) == ((3.0, 0.75, 0.5), ())

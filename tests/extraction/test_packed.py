@@ -52,3 +52,9 @@ def test_gzip_is_known_by_its_mark(packed, tmp_path):
     (tmp_path / "plain").write_bytes(b"x")
     assert is_gzip(packed)
     assert not is_gzip(tmp_path / "plain")
+
+
+def test_a_size_that_a_cut_file_claims_is_not_believed(tmp_path):
+    content = gzip.compress(CONTENT, 1)
+    (tmp_path / "a.gz").write_bytes(content[: len(content) // 2] + b"\xff\xff\xff\xff")
+    assert unpacked_size(tmp_path / "a.gz", len(CONTENT)) < len(CONTENT)

@@ -124,3 +124,38 @@ def test_a_folder_of_something_else_is_refused_with_the_table_in_it_or_beside_it
     touch(tmp_path, "images/a.nii", "index.csv")
     with pytest.raises(DataError, match=f"give it as --data: {tmp_path / 'index.csv'}"):
         read_scan_folder(tmp_path / home, None, None)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("p1_image.nii.gz", "p1_label.nii.gz"),
+        ("imagesTr/p1_0000.nii.gz", "labelsTr/p1.nii.gz"),
+        ("imagesTr/p1.nii.gz", "labelsTr/p1.nii.gz"),
+        ("images/p1.nii.gz", "masks/p1.nii.gz"),
+    ],
+)
+@pytest.mark.parametrize("beside", ["image", "mask", "both"])
+@pytest.mark.parametrize("ending", ["json", "bval", "txt"])
+def test_sidecars_are_no_scans(tmp_path, image, mask, beside, ending):
+    touch(tmp_path, image, mask)
+    for name in {"image": [image], "mask": [mask], "both": [image, mask]}[beside]:
+        (tmp_path / name.replace("nii.gz", ending)).write_text('{"Modality": "MR"}' * 20)
+    scans, notes = read_scan_folder(tmp_path, None, None)
+    assert [(s.image, s.mask) for s in scans] == [((tmp_path / image,), (tmp_path / mask,))]
+    assert not notes
+
+
+def test_sidecars_are_no_further_channels(tmp_path):
+    touch(tmp_path, "imagesTr/c_0000.nii", "imagesTr/c_0001.nii", "imagesTr/c_0001.json", "labelsTr/c.nii")
+    _, (told,) = read_scan_folder(tmp_path, None, None)
+    assert told.startswith("1 images are further channels")
+
+
+def test_a_broken_dicom_file_is_no_sidecar(tmp_path):
+    assert pairs(touch(tmp_path, "a_image.dcm", "a_label.nii")) == [("a_image.dcm", "a_label.nii")]
+
+
+def test_a_pattern_for_sidecars_alone_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"nothing below is called '\*\.json' and can be a scan"):
+        pairs(touch(tmp_path, "a.json", "a_label.nii"), "*.json", "*_label.nii")

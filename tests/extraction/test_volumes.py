@@ -161,6 +161,22 @@ def test_a_file_that_is_cut_off_is_refused_when_it_is_read(tmp_path):
         voxels_of(read_volume([tmp_path / "ct.nii.gz"]))
 
 
+@pytest.mark.parametrize("said", [0, 1000, 400_000_000, 2**32 - 1])
+def test_a_file_that_is_cut_off_is_told_as_such_whatever_its_last_bytes_say(tmp_path, said):
+    noise = np.random.default_rng(0).integers(-999, 999, (40, 40, 20)).astype(np.int16)
+    whole = write_nifti(tmp_path / "whole.nii.gz", noise).read_bytes()
+    (tmp_path / "ct.nii.gz").write_bytes(whole[: len(whole) // 2] + said.to_bytes(4, "little"))
+    with pytest.raises(DataError, match=r"ct\.nii\.gz: .*It is cut off or broken: copy it again"):
+        read_volume([tmp_path / "ct.nii.gz"])
+
+
+def test_bytes_beyond_the_voxels_are_counted(tmp_path, array):
+    content = write_nifti(tmp_path / "ct.nii", array).read_bytes() + b"\0" * 70
+    (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(content[:500]) + gzip.compress(content[500:]))
+    (note,) = read_volume([tmp_path / "ct.nii.gz"]).notes
+    assert "is 70 bytes longer than its header says" in note
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"nowhere\.nii: no such file or folder"):
         read_volume([tmp_path / "nowhere.nii"])
@@ -203,6 +219,52 @@ def test_an_nrrd_that_promises_what_it_can_not_hold_is_refused(tmp_path):
     (tmp_path / "ct.nrrd").write_bytes(header.encode() + b"\0" * 100)
     with pytest.raises(DataError, match="promises 729,000,000,000 voxels, which the file can't hold"):
         read_volume([tmp_path / "ct.nrrd"])
+
+
+@pytest.fixture
+def even():
+    """Voxels of which no header alone could hold as many, however packed."""
+    return np.arange(80 * 90 * 100, dtype="<i2").reshape(80, 90, 100, order="F")
+
+
+NRRD = "NRRD0004\ntype: short\ndimension: 3\nsizes: 80 90 100\nendian: little\nencoding: raw\n"
+SECTIONS = [f"s{n}.raw" for n in range(100)]
+META = "ObjectType = Image\nNDims = 3\nDimSize = 80 90 100\nElementType = MET_SHORT\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "files"),
+    [
+        ("ct.nhdr", NRRD + "data file: voxels_0001.raw\n", ["voxels_0001.raw"]),
+        ("ct.nhdr", NRRD + "datafile: raw/größe.raw\r\n", ["raw/größe.raw"]),
+        ("ct.nhdr", NRRD + "data file: s%d.raw 1 2 1 3\n", ["s1.raw", "s2.raw"]),
+        ("ct.nhdr", NRRD + "data file: LIST 3\nin/a.raw\nin/b.raw\n", ["in/a.raw", "in/b.raw"]),
+        ("ct.mhd", META + "ElementDataFile = volume.raw\n", ["volume.raw"]),
+        ("ct[1].mhd", META + "ElementDataFile = ct[1].raw\n", ["ct[1].raw"]),
+        ("ct.mhd", META + "ElementDataFile = LIST\n" + "\n".join([*SECTIONS, ""]), SECTIONS),
+    ],
+)
+def test_voxels_in_files_of_any_name_beside_their_header_are_read(tmp_path, even, name, header, files):
+    pytest.importorskip("SimpleITK")
+    for part, file in zip(np.array_split(even, len(files), axis=2), files, strict=True):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(part.tobytes(order="F"))
+    (tmp_path / name).write_text(header)
+    np.testing.assert_array_equal(voxels_of(read_volume([tmp_path / name])), even)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "named"),
+    [("ct.nhdr", NRRD, "data file: lost.raw\n"), ("ct.mhd", META, "ElementDataFile = lost.raw\n")],
+)
+def test_a_detached_header_without_its_voxels_is_told(tmp_path, name, header, named):
+    pytest.importorskip("SimpleITK")
+    (tmp_path / name).write_text(header + named)
+    with pytest.raises(DataError, match=r"its voxels lie in lost\.raw, which is not there"):
+        read_volume([tmp_path / name])
+    (tmp_path / "lost.raw").write_bytes(b"\0" * 100)
+    with pytest.raises(DataError, match="promises 720,000 voxels, which the file can't hold"):
+        read_volume([tmp_path / name])
 
 
 def test_a_vector_image_is_refused(tmp_path):
