@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,19 @@ from augmentor.data.check import inspect
 from augmentor.data.faults import require_readable
 from augmentor.data.images import read_image
 from augmentor.data.inspection import Inspection
+from augmentor.data.intensity import Intensity
 from augmentor.data.lesions import Lesions
 from augmentor.data.splits import shared
 from augmentor.errors import DataError, ShortfallError, UsageError
 from augmentor.expansion.screen import synthesise
 from augmentor.recipe import ScreenLevel
 from augmentor.training.run import Run
+
+_HIDDEN = 0.5  # share of a lesion's pixels outside the run's range over which its content can't be seen
+_CENTRE = (1, 99)  # percentiles between which a set's values lie, but for a few bright or dark pixels
+_NARROW = 1 / 8  # of the centre of the training lesions: a set that is narrower shows as one grey
+_COMPARED = 50  # training lesions of each class whose centre is taken
+_DRAWN = 4096  # pixels of a lesion that count for the centre of its set
 
 
 def real_lesions(run: Run, brought: Lesions | None) -> Lesions:
@@ -77,6 +84,73 @@ def _require_unseen(lesions: Lesions, run: Run) -> None:
                 "patients that the GAN has not seen: leave these out, or leave --real out to show the run's held-out "
                 "patients. If they are other people of the same name, rename them."
             )
+
+
+@dataclass(frozen=True)
+class _Values:
+    """What a file holds. hidden: the share of its pixels outside the run's range. drawn: some of them.
+
+    Both without the pixels of its smallest value, which are background or padding in many sets.
+    """
+
+    path: str
+    low: float
+    high: float
+    hidden: float
+    drawn: np.ndarray
+
+
+def scale_doubts(lesions: Lesions, run: Run, intensity: Intensity) -> list[str]:
+    """Warnings about lesions that seem to be in another scale than the run's, whose training lesions have `intensity`.
+
+    Such are 12 bits left-aligned in 16, which are 16 times as large, or a CT without its rescale. A lesion is hidden
+    where more than half of its pixels lie outside the range of the training lesions, for these are shown white or
+    black; a few percent are usual, and background (a file's smallest value) doesn't count. Raises DataError where more
+    than half of the lesions are hidden: no reader could see them, whichever hospital they come from. Warns of fewer
+    ones. Also warns of a set that is not hidden but has more than half of its pixels outside the central 98 % of the
+    training lesions' pixels, or a central 98 % that is less than an eighth as wide as theirs: other scanners may be the
+    reason.
+    """
+    found = [_values(path, intensity) for path in lesions.paths]
+    hidden = [one for one in found if one.hidden > _HIDDEN]
+    if hidden:
+        told = (
+            f"{hidden[0].path}: holds {_between(hidden[0].low, hidden[0].high)}, the lesions of {run.folder.name} "
+            f"{_between(intensity.low, intensity.high)}: {len(hidden)} of {len(found)} lesions of --real have more "
+            "than half of their pixels outside, which would be shown white or black. Bring them in the run's units "
+            "(Hounsfield units, not stored values; the same bits of 16), or leave them out."
+        )
+        if len(hidden) > len(found) / 2:
+            raise DataError(told)
+        return [told]
+    trained = [_values(path, intensity) for path in run.training.at_most(_COMPARED).paths]
+    return _centre_doubts(found, trained, run)
+
+
+def _values(path: str, intensity: Intensity) -> _Values:
+    pixels = read_image(path).pixels.ravel()
+    low, high = pixels.min(), pixels.max()
+    inner = pixels[pixels > low] if high > low else pixels
+    outside = (inner < intensity.low) | (inner > intensity.high)
+    drawn = np.random.default_rng(0).choice(inner, min(len(inner), _DRAWN), replace=False)
+    return _Values(path, float(low), float(high), float(outside.mean()), drawn)
+
+
+def _centre_doubts(found: list[_Values], trained: list[_Values], run: Run) -> list[str]:
+    brought = np.concatenate([one.drawn for one in found])
+    low, high = np.percentile(np.concatenate([one.drawn for one in trained]), _CENTRE)
+    least, most = np.percentile(brought, _CENTRE)
+    if ((brought < low) | (brought > high)).mean() <= _HIDDEN and most - least >= _NARROW * (high - low):
+        return []
+    return [
+        f"{found[0].path}: 98 % of the pixels of --real are {_between(least, most)}, those of the training lesions of "
+        f"{run.folder.name} {_between(low, high)}: brightness alone may tell the kinds apart. See whether they are in "
+        "the same units (Hounsfield units, not stored values; the same bits of 16), and bring them so if not."
+    ]
+
+
+def _between(low: float, high: float) -> str:
+    return f"{low:.6g} to {high:.6g}"
 
 
 def shares(available: dict[str, int], count: int) -> dict[str, int]:

@@ -16,7 +16,7 @@ from augmentor.files import require_empty, whole_folder
 from augmentor.model.checkpoint import Card, file_hash, load_card
 from augmentor.progress import Progress
 from augmentor.reading.answers import ALL, MODEL
-from augmentor.reading.choice import draw_real, draw_synthetic, real_lesions, shares
+from augmentor.reading.choice import draw_real, draw_synthetic, real_lesions, scale_doubts, shares
 from augmentor.reading.key import Key, digest, order_of, reading_id, spelt_alike
 from augmentor.reading.page import make_page, write_page
 from augmentor.reading.pixels import Treatment, find_treatment, read_lesion, stored_like, unit_step
@@ -116,6 +116,8 @@ def _lesions(
     counts = dict.fromkeys(card.classes, 0) | available.counts()
     wanted = shares(counts, count)
     chosen = draw_real(available, wanted, seed)
+    for doubt in scale_doubts(chosen, run, card.intensity) if brought is not None else []:
+        progress.say(f"Warning: {doubt}")
     with progress.task(f"Drawing and screening {count // 2} synthetic lesions", 2) as update:
         update(0, "")
         images, labels = draw_synthetic(run, wanted, seed, screen)

@@ -1,9 +1,9 @@
 """How lesions get to a page so that only their content can tell real from synthetic ones.
 
 Real lesions come from files: with whole grey levels, some with holes between them (a contrast stretch, 12 bits in 16),
-with JPEG blocks, with margins that were mirrored on to make them square, with blank lines. Synthetic ones come from a
-network as fractions and have none of that. So each synthetic lesion is stored as the file of one real lesion is, and
-both kinds are then cut and rounded alike.
+with JPEG blocks, with margins that were mirrored on to make them square, with blank lines, with a background of exactly
+one value, with equal channels. Synthetic ones come from a network as fractions and have none of that. So each synthetic
+lesion is stored as the file of one real lesion is, and both kinds are then cut and rounded alike.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ _LEAST_CUT = 2  # lines in which resampling leaves its trace: a lesion that was 
 _MOST_CUT = 8  # the side over this is cut off each side at most
 _BY_CHANCE = 0.2  # share of grey levels near the median that a picture may lack without having been stretched
 _FULL = 65535  # grey levels, less one, that a page can hold
+_MOSTLY = 0.5  # share of pixels with equal channels over which a colour picture is a grey one, marks on it aside
+_PLATEAU = 0.02  # share of a picture's pixels at its smallest value from which on they are a background
+_NEAR = 2 * 0.02  # in [-1, 1], 2 % of the range: what is no farther from a background may be one that a network drew
+_APART = 2 * 0.05  # the same where the real picture leaves a gap above its background
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,53 @@ def unit_step(intensity: Intensity, channels: int) -> float:
 
 
 def stored_like(image: np.ndarray, real: FileLesion, unit: float) -> np.ndarray:
-    """A synthetic lesion (C, S, S) in [-1, 1] as the file of a real one would hold it: mirrored at the same margin,
-    through the same JPEG, with the same grey levels."""
-    made = _mirrored(image, real.margin)
+    """A synthetic lesion (C, S, S) in [-1, 1] as the file of a real one would hold it: as grey, mirrored at the same
+    margin, through the same JPEG, with the same grey levels and the same plateau at the floor."""
+    made = _mirrored(_grey_like(image, real.image), real.margin)
     if real.marks:
-        made = _through_jpeg(made, real.marks)
-    return np.stack([_on_levels_of(plane, own, unit) for plane, own in zip(made, real.image, strict=True)])
+        made = _grey_like(_through_jpeg(made, real.marks), real.image)
+    planes = [real.image[0]] * len(made) if _grey_share(real.image) > _MOSTLY else real.image
+    made = np.stack([_on_levels_of(plane, own, unit) for plane, own in zip(made, planes, strict=True)])
+    return _on_floor_of(made, real.image, unit)
+
+
+def _grey_share(image: np.ndarray) -> float:
+    """The share of pixels whose channels are equal; 1 for a single channel."""
+    return float((np.ptp(image, axis=0) == 0).mean())
+
+
+def _grey_like(image: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Where a real picture is grey, the mean of the synthetic one's channels in each of them.
+
+    Where it is mostly grey, with coloured marks, as large a share of the synthetic pixels, the least coloured ones.
+    """
+    share = _grey_share(real)
+    if len(image) == 1 or share <= _MOSTLY:
+        return image
+    spread = np.ptp(image, axis=0)
+    return np.where(spread <= np.quantile(spread, share, method="lower"), image.mean(axis=0), image)
+
+
+def _on_floor_of(image: np.ndarray, real: np.ndarray, unit: float) -> np.ndarray:
+    """A synthetic picture with the plateau of a real one, whose background has exactly its smallest value.
+
+    The real pixels near that value hold it in some share; as large a share of the synthetic pixels that are as near,
+    the nearest ones, are brought to it. So noise above the floor stays, and so does a picture that has nothing near it.
+    Near is `_NEAR`, or `_APART` where no more than a twentieth of the real pixels so near lie above the plateau: then
+    such values are nobody's content. Nothing is changed where less than `_PLATEAU` of the real pixels have the
+    smallest value. A colour is as far off as its farthest channel.
+    """
+    floor = real.min(axis=(1, 2), keepdims=True)
+    above = (real - floor).max(axis=0)
+    plateau = above < unit / 2
+    if plateau.mean() < _PLATEAU:
+        return image
+    reach = _APART if plateau.sum() >= 0.95 * (above <= _APART).sum() else _NEAR
+    far = np.abs(image - floor).max(axis=0)
+    if not (far <= reach).any():
+        return image
+    share = plateau.sum() / (above <= reach).sum()
+    return np.where(far <= np.quantile(far[far <= reach], share, method="lower"), floor, image)
 
 
 def _mirrored(image: np.ndarray, margin: tuple[int, int]) -> np.ndarray:

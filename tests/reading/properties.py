@@ -6,7 +6,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 
 def file_properties(pixels: np.ndarray, levels: int) -> list[float]:
-    """(C, S, S) whole numbers: extremes, grey levels, last bits, border, blocks of JPEG."""
+    """(C, S, S) whole numbers: extremes, grey levels, last bits, border, blocks of JPEG, background, equal channels."""
     plain = pixels.astype(float)
     values = np.unique(pixels)
     lines = [pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]]
@@ -25,7 +25,15 @@ def file_properties(pixels: np.ndarray, levels: int) -> list[float]:
         float((pixels[:, :8] == pixels[:, 15:7:-1]).mean()),  # mirrored at the eighth line
         steps[0] / max(sum(steps[2:]), 1e-9),
         across[7::8].mean() / max(across.mean(), 1e-9),
+        (pixels == pixels.min()).mean(),
+        float(((pixels > pixels.min()) & (pixels < pixels.min() + levels / 64)).mean()),
+        equal_channels(pixels),
     ]
+
+
+def equal_channels(pixels: np.ndarray) -> float:
+    """The share of pixels whose channels are equal."""
+    return float((pixels == pixels[:1]).all(0).mean())
 
 
 def _line_step(plain: np.ndarray, i: int) -> float:

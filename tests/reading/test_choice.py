@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from augmentor.data.intensity import Intensity
 from augmentor.data.lesions import make_lesions
 from augmentor.errors import DataError, ShortfallError, UsageError
 from augmentor.reading import choice
-from augmentor.reading.choice import draw_real, draw_synthetic, real_lesions, shares
+from augmentor.reading.choice import draw_real, draw_synthetic, real_lesions, scale_doubts, shares
 
 SETS = [{"a": 30, "b": 30, "c": 30}, {"a": 4, "b": 9, "c": 30}, {"a": 1, "b": 1}, {"b": 5, "a": 6}, {"one": 7}]
 
@@ -142,3 +143,102 @@ def test_fewer_synthetic_lesions_than_wanted_are_none(monkeypatch):
     assert Counter(labels) == {"a": 2, "b": 1}
     with pytest.raises(ShortfallError, match=r"passed the screen: 1 of 2 b\. Nothing is written"):
         draw_synthetic(run, {"a": 2, "b": 2}, 0, "light")
+
+
+def scanned(seed: int, count: int = 8):
+    """Twelve bits: tissue about 1000 in a background of 0, with a few bright pixels, as MRI has."""
+    rng = np.random.default_rng(seed)
+    made = rng.normal(1000, 200, (count, 1, 24, 24)).clip(100, 2500)
+    made[:, :, :8] = 0
+    made[:, :, 20, :3] = rng.uniform(2600, 3500, (count, 1, 3))
+    return made.round()
+
+
+def hounsfield(seed: int, count: int = 8):
+    """Soft tissue with air above it: -1000, and about 50."""
+    made = np.random.default_rng(seed).normal(50, 40, (count, 1, 24, 24))
+    made[:, :, :4] = np.random.default_rng(seed).normal(-1000, 20, (count, 1, 4, 24))
+    return made.round()
+
+
+def doubts(monkeypatch, trained, brought):
+    """What is said of lesions beside a run on others."""
+    files = {f"/set/{i}.png": x for i, x in enumerate(brought)} | {f"/run/{i}.png": x for i, x in enumerate(trained)}
+    monkeypatch.setattr(choice, "read_image", lambda path: SimpleNamespace(pixels=files[path]))
+    training = lesions("pqrstuvw"[: len(trained)], "a" * len(trained))
+    training.table["path"] = [f"/run/{i}.png" for i in range(len(trained))]
+    names = [f"x{i}" for i in range(len(brought))]
+    given = make_lesions(
+        {"path": list(files)[: len(brought)], "label": ["a"] * len(brought), "patient": names}, Path("set")
+    )
+    limits = Intensity(float(trained.min()), float(trained.max()), "int16")
+    return scale_doubts(given, SimpleNamespace(training=training, folder=Path("run")), limits)
+
+
+def with_padding(made):
+    """Two thirds of each picture are what a scanner writes where it saw nothing."""
+    padded = made.copy()
+    padded[:, :, :16] = -3024
+    return padded
+
+
+def with_bone(made):
+    made[:, :, 20, :2] = 3000
+    return made
+
+
+@pytest.mark.parametrize(
+    ("trained", "brought"),
+    [
+        (scanned(1), scanned(2)),
+        (scanned(1), scanned(2) * 1.5),  # another gain: a percent or so is clipped
+        (scanned(1), scanned(2) * 0.7),
+        (scanned(1), scanned(2) + 300),
+        (hounsfield(1), hounsfield(2) + 30),  # with contrast agent
+        (hounsfield(1), with_padding(hounsfield(2))),
+        (hounsfield(1)[:, :, 8:], hounsfield(2)),  # cut closer: the air of the others lies below
+        (scanned(1), scanned(2)[:1]),
+        (scanned(1) * 0 + 7, scanned(2) * 0 + 7),
+    ],
+)
+def test_lesions_of_another_hospital_are_taken_without_a_word(monkeypatch, trained, brought):
+    assert doubts(monkeypatch, trained, brought) == []
+
+
+@pytest.mark.parametrize(
+    ("trained", "brought", "ranges"),
+    [
+        (scanned(1), scanned(2) * 16, r"/set/0.png: holds 0 to \d+, the lesions of run 0 to 3\d\d\d"),
+        (hounsfield(1), hounsfield(2) + 1024, "holds .* the lesions of run -1.* to 2"),
+        (hounsfield(1)[:, :, 8:], hounsfield(2) * 0 - 1000, "holds -1000 to -1000"),
+    ],
+)
+def test_lesions_in_another_scale_that_would_be_white_or_black_are_refused(monkeypatch, trained, brought, ranges):
+    with pytest.raises(DataError, match=ranges + ".*: 8 of 8 lesions .* white or black. Bring them in the run's units"):
+        doubts(monkeypatch, trained, brought)
+
+
+def test_a_few_lesions_in_another_scale_are_named_in_a_warning(monkeypatch):
+    """Bright ones may be so in truth; where they are more than half, the set is refused."""
+    mixed = scanned(2)
+    mixed[5:7] *= 16
+    assert doubts(monkeypatch, scanned(1), mixed)[0].startswith("/set/5.png: holds 0 to ")
+    assert "2 of 8 lesions of --real" in doubts(monkeypatch, scanned(1), mixed)[0]
+    mixed[:3] *= 16
+    with pytest.raises(DataError, match="5 of 8"):
+        doubts(monkeypatch, scanned(1), mixed)
+
+
+@pytest.mark.parametrize(
+    ("trained", "brought"),
+    [
+        (scanned(1) * 16, scanned(2)),  # 12 bits in 16 on the other side: nearly black
+        (np.concatenate([hounsfield(1), hounsfield(1) + 3000]), hounsfield(2) * 0 - 1000),
+        (with_bone(hounsfield(1)), hounsfield(2) + 1024),  # a CT without its rescale
+        (scanned(1), scanned(2) * 0.4),  # a gain by which they are darker than all the others
+    ],
+)
+def test_lesions_within_the_range_but_unlike_the_training_lesions_get_a_warning(monkeypatch, trained, brought):
+    (told,) = doubts(monkeypatch, trained[:8], brought)
+    assert told.startswith("/set/0.png: 98 % of the pixels of --real are ")
+    assert "See whether they are in the same units" in told

@@ -1,21 +1,28 @@
 import json
 import re
 import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import augmentor.expansion.screen as screening
+import augmentor.reading.kit as kit_module
+from augmentor.data.images import read_image
+from augmentor.data.lesions import make_lesions
 from augmentor.data.readers import read_lesions
 from augmentor.errors import DataError, UsageError
+from augmentor.model.checkpoint import Card
 from augmentor.model.memorisation import make_copy_check
+from augmentor.progress import Progress
 from augmentor.reading.key import load_key
 from augmentor.reading.kit import make_reading
 from augmentor.reading.page import read_page
 from augmentor.training.run import Run
 from tests.lesion_sets import draw_phantom, tiny_recipe, write_set
 from tests.reading.kits import lose_images, phantom_run
-from tests.reading.properties import file_properties, hits
+from tests.reading.properties import equal_channels, file_properties, hits
+from tests.reading.test_pixels import BEYOND_CHANCE, EACH, EIGHT_BIT, SIZE, residue, surrounded_in_colour, write
 
 READERS = ["anna", "ben"]
 
@@ -124,7 +131,7 @@ def test_neither_numbers_nor_orders_tell_the_kind(readings):
 
 
 def told_by_properties(out, key):
-    """How many of 54 lesions a classifier on the properties of their files tells rightly."""
+    """How many lesions a classifier on the properties of their files tells rightly."""
     content, lesions = read_page(out / "anna.html")
     packed = {lesion["id"]: float(len(lesion["pixels"])) for lesion in content["lesions"]}
     features = [
@@ -137,6 +144,39 @@ def told_by_properties(out, key):
 def test_a_classifier_on_file_properties_is_at_chance(readings):
     found = sum(told_by_properties(*reading) for reading in readings[:10])
     assert found <= 297  # of 540 by a coin in 99 of 100 such readings
+
+
+def drawn_as_a_network_does(wanted):
+    """Grey on black in colour, with a tint and a residue: images (N, 3, S, S) in [-1, 1], and labels."""
+    count = sum(wanted.values())
+    made = residue(count, channels=3) + np.random.default_rng(7).normal(0, 0.01, (count, 3, SIZE, SIZE))
+    return made.clip(-1, 1).astype(np.float32), [name for name, number in wanted.items() for _ in range(number)]
+
+
+def make_grey_reading(out, monkeypatch):
+    """Of a run, without its network, on grey pictures with a black surround that are stored in colour; 60 of each."""
+    paths = write(out / "lesions", surrounded_in_colour)
+    rows = {"path": paths, "label": ["a", "b"] * (EACH // 2), "patient": [f"p{i}" for i in range(EACH)]}
+    (out / "weights").write_bytes(b"none")
+    run = SimpleNamespace(
+        held_out=make_lesions(rows, out),
+        recipe=tiny_recipe(),
+        folder=out,
+        chosen_checkpoint=out / "weights",
+        require_images=lambda: None,
+    )
+    card = Card(tiny_recipe(model={"size": SIZE}).model, ("a", "b"), 3, (1, 1), EIGHT_BIT, None, 0, "")
+    monkeypatch.setattr(kit_module, "load_card", lambda _: card)
+    monkeypatch.setattr(kit_module, "draw_synthetic", lambda _run, wanted, *_: drawn_as_a_network_does(wanted))
+    return make_reading(run, ["anna"], out / "reading", 2 * EACH)
+
+
+def test_grey_lesions_in_colour_on_black_are_not_told_by_their_channels_or_background(tmp_path, monkeypatch):
+    key = make_grey_reading(tmp_path, monkeypatch)
+    _, lesions = read_page(tmp_path / "reading" / "anna.html")
+    assert {equal_channels(pixels) for pixels in lesions.values()} == {1.0}
+    assert all((pixels[:, :2, :2] == 0).all() for pixels in lesions.values())
+    assert told_by_properties(tmp_path / "reading", key) <= BEYOND_CHANCE
 
 
 def test_the_same_seed_gives_the_same_reading_and_another_one_another(kit, tmp_path):
@@ -255,6 +295,40 @@ def test_lesions_of_another_dtype_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"holds uint16 values, the lesions of .* int16 ones"):
         make_reading(phantom_run(), READERS, tmp_path / "reading", 12, real=lesions, screen="off")
     assert not (tmp_path / "reading").exists()
+
+
+class Told(Progress):
+    """Keeps the lines that stay."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def brought_times(folder, factor):
+    """Lesions of other patients, their stored values multiplied."""
+    lesions = read_lesions(draw_phantom(folder, 9, patients=6, per_class=4, size=32))
+    paths = [str(folder / f"{number}.npy") for number in range(len(lesions))]
+    for path, stored in zip(paths, lesions.paths, strict=True):
+        np.save(path, (read_image(stored).pixels[0] * float(factor)).clip(-32768, 32767).astype(np.int16))
+    lesions.table["path"], lesions.table["patient"] = paths, "new-" + lesions.table["patient"]
+    return lesions
+
+
+def test_lesions_in_another_scale_are_refused_or_warned_of_before_anything_is_drawn(tmp_path, monkeypatch):
+    real = brought_times(tmp_path / "a", 16)
+    with monkeypatch.context() as patch:
+        patch.setattr(kit_module, "draw_synthetic", None)
+        with pytest.raises(DataError, match="would be shown white or black"):
+            make_reading(phantom_run(), READERS, tmp_path / "no", 12, real=real)
+    assert not (tmp_path / "no").exists()
+    for number, (factor, warned) in enumerate([(1, False), (1 / 16, True)]):
+        told, out = Told(), tmp_path / str(number)
+        real = brought_times(tmp_path / f"b{number}", factor)
+        make_reading(phantom_run(), ["anna"], out, 12, real=real, screen="off", progress=told)
+        assert [line.startswith("Warning: ") for line in told.lines] == [True] * warned
 
 
 def test_a_run_that_held_nobody_out_says_so(tmp_path):
