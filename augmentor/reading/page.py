@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import TypeAdapter, ValidationError
 
 from augmentor.data.intensity import Intensity
 from augmentor.errors import DataError
-from augmentor.files import write_atomically
+from augmentor.files import exists, write_atomically
 
+_NEXT = "Restore it, or make the reading again."
 _CONTENT = re.compile(r'<script type="application/json" id="reading">(.*?)</script>', re.DOTALL)
 
 
@@ -80,15 +82,51 @@ def write_page(page: Page, file: Path) -> None:
 def read_page(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A page's content, and its lesions as a reader's browser unpacks them: id -> (C, S, S) uint16.
 
-    Raises DataError where the file is none of our pages.
+    Raises DataError where the file is missing, is none of our pages, or is damaged.
     """
-    found = _CONTENT.search(file.read_text(encoding="utf-8")) if file.exists() else None
-    if not found:
-        raise DataError(f"{file}: is no page of a reading. Restore it, or make the reading again.")
-    content = json.loads(found[1])
-    shape = content["size"], content["size"], content["channels"]
+    if not exists(file):
+        raise DataError(f"{file}: no such file. {_NEXT}")
+    try:
+        found = _CONTENT.search(file.read_text(encoding="utf-8"))
+        if not found:
+            raise ValueError("it holds no lesions")
+        lesions = _unpacked(TypeAdapter(Page).validate_json(found[1], strict=True))
+    except ValueError as error:  # pydantic's errors, and bytes that are no UTF-8, are ValueErrors
+        told = _told(error) if isinstance(error, ValidationError) else error
+        raise DataError(f"{file}: is no page of a reading, or damaged ({told}). {_NEXT}") from error
+    return json.loads(found[1]), lesions
+
+
+def _told(error: ValidationError) -> str:
+    """The first fault in a few words: pydantic's own text repeats pixels."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")
+
+
+def _unpacked(page: Page) -> dict[str, np.ndarray]:
+    """id -> (C, S, S) uint16. Raises ValueError where one is doubled or is not what the page says of all."""
+    if page.bits not in (8, 16) or min(page.size, page.channels) < 1:
+        raise ValueError(f"{page.bits} bits, {page.channels} channels, {page.size} pixels a side")
     lesions = {}
-    for lesion in content["lesions"]:
-        flat = np.frombuffer(base64.b64decode(lesion["pixels"]), f"<u{content['bits'] // 8}")
-        lesions[lesion["id"]] = np.moveaxis(flat.reshape(shape), -1, 0).astype(np.uint16)
-    return content, lesions
+    for place, lesion in enumerate(page.lesions, 1):
+        if missing := {"id", "pixels"} - set(lesion):
+            raise ValueError(f"lesion {place} has no {' and no '.join(sorted(missing))}")
+        try:
+            lesions[lesion["id"]] = _pixels(lesion["pixels"], page)
+        except ValueError as error:
+            raise ValueError(f"{lesion['id']}: {error}") from error
+    if not lesions or len(lesions) < len(page.lesions):
+        raise ValueError(f"{len(lesions)} different lesions in {len(page.lesions)} places")
+    return lesions
+
+
+def _pixels(packed: str, page: Page) -> np.ndarray:
+    """What `_packed` gave -> (C, S, S) uint16."""
+    found = base64.b64decode(packed, validate=True)
+    wanted = page.size**2 * page.channels * page.bits // 8
+    if len(found) != wanted:
+        raise ValueError(f"{len(found)} bytes of pixels, {wanted} are needed")
+    pixels = np.frombuffer(found, f"<u{page.bits // 8}").reshape(page.size, page.size, page.channels)
+    if pixels.max() >= page.levels:
+        raise ValueError(f"a pixel is {pixels.max()}, the last level {page.levels - 1}")
+    return np.moveaxis(pixels, -1, 0).astype(np.uint16)

@@ -10,8 +10,9 @@ import pandas as pd
 
 from augmentor.benchmarking.arms import TrainingSet
 from augmentor.benchmarking.classifiers import train_classifier
+from augmentor.data.folders import KEY
 from augmentor.data.lesions import class_numbers
-from augmentor.errors import UsageError
+from augmentor.errors import DataError, UsageError
 from augmentor.expansion.screen import synthesise
 from augmentor.model.checkpoint import file_hash, load_card
 from augmentor.progress import Progress, Update
@@ -27,14 +28,15 @@ _PER_CLASS = 200  # training lesions of each kind at most
 def play(folder: Path, run: Path | None = None, progress: Progress | None = None) -> Path:
     """Let a random forest on texture features answer a reading; returns its answers-model.csv.
 
-    It sees what the first reader's page shows. It has learned from the run's training lesions and as many synthetic
-    ones, none of which is in the reading, after they went through the same treatment. run: where the run is now, if it
-    is no longer where the key says. Raises UsageError where that is another run.
+    It sees what a reader's page shows, the first of the reading's that can be read. It has learned from the run's
+    training lesions and as many synthetic ones, none of which is in the reading, after they went through the same
+    treatment. run: where the run is now, if it is no longer where the key says. Raises UsageError where that is another
+    run, and DataError, with what is wrong with each page, where none can be read.
     """
     progress = progress or Progress()
     key = load_key(folder)
     chosen = _run_of(key, run)
-    page, shown = read_page(folder / f"{next(iter(key.orders))}.html")
+    shown = _shown(folder, key)
     treatment = Treatment(**key.treatment)
     with progress.task("Training the classifier that reads", 3) as update:
         images, kinds, labels = _training(chosen, key, treatment, update)
@@ -46,7 +48,7 @@ def play(folder: Path, run: Path | None = None, progress: Progress | None = None
         update(3, "")
     rows = pd.DataFrame(
         {
-            "reading": page["reading"],
+            "reading": key.reading,
             "reader": MODEL,
             "lesion": list(shown),
             "position": range(1, len(shown) + 1),
@@ -59,6 +61,24 @@ def play(folder: Path, run: Path | None = None, progress: Progress | None = None
     file = answers_file(folder, MODEL)
     save_answers(rows, file)
     return file
+
+
+def _shown(folder: Path, key: Key) -> dict[str, np.ndarray]:
+    """The lesions of the first reader's page that is there and of this reading: id -> (C, S, S) uint16."""
+    problems: list[str] = []
+    for reader in key.orders:
+        file = folder / f"{reader}.html"
+        try:
+            page, shown = read_page(file)
+        except DataError as error:
+            problems += error.problems
+            continue
+        if page["reading"] == key.reading:
+            return shown
+        problems.append(
+            f"{file}: is of reading {page['reading']}, {KEY} of {key.reading}. Put this reading's page there."
+        )
+    raise DataError(problems or f"{folder / KEY}: names no reader. Restore it, or make the reading again.")
 
 
 def _run_of(key: Key, given: Path | None) -> Run:

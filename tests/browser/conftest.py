@@ -33,14 +33,18 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium):
-    """Gives a function that opens a file as a page of a width in pixels; `dark` asks for the dark scheme."""
+    """Gives a function that opens a file as a page of a width in pixels; `dark` asks for the dark scheme, and on a
+    `phone` fingers zoom."""
     contexts = []
 
-    def open_page(file: Path, width: int = 1280, height: int = 900, dark: bool = False, touch: bool = False) -> Visit:
+    def open_page(
+        file: Path, width: int = 1280, height: int = 900, dark: bool = False, touch: bool = False, phone: bool = False
+    ) -> Visit:
         context = chromium.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
-            has_touch=touch,
+            has_touch=touch or phone,
+            is_mobile=phone,
             accept_downloads=True,
         )
         contexts.append(context)

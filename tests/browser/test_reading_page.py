@@ -18,12 +18,13 @@ def folder(tmp_path):
     return make_folder(tmp_path / "reading", 1, 2001)
 
 
-def make_folder(folder, channels, levels, classes=CLASSES):
-    """A reading without a run: ten lesions of noise, for anna."""
+def make_folder(folder, channels, levels, classes=CLASSES, span=None):
+    """A reading without a run: ten lesions of noise, for anna. span: lowest and highest value of the files."""
     key = plain_key(LESIONS // 2, readers=("anna",), folder=folder)
     rng = np.random.default_rng(0)
     lesions = {name: rng.integers(0, levels, (channels, SIZE, SIZE)).astype(np.uint16) for name in key.ids}
-    page = make_page(key.reading, "anna", list(classes), lesions, levels, Intensity(-1000, levels - 1001, "int16"))
+    intensity = Intensity(*(span or (-1000, levels - 1001)), "float32" if span else "int16")
+    page = make_page(key.reading, "anna", list(classes), lesions, levels, intensity)
     write_page(page, folder / "anna.html")
     return folder
 
@@ -95,6 +96,89 @@ def test_mouse_alone_will_do(visit, folder):
     assert set(saved(page, folder)["kind"]) == {"synthetic"}
 
 
+def chosen(page):
+    """The answers to the lesion that is shown, as their buttons' values."""
+    return page.evaluate("[...document.querySelectorAll('[aria-pressed=true]')].map((button) => button.dataset.value)")
+
+
+SYNTHETIC = ["synthetic", CLASSES[1], "4"]  # the keys 2, 2, 4
+PRESSED = ["#kind button", "#label button", "#confidence button", "#back", "#next", "#reset", "#save", "summary"]
+
+
+@pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
+@pytest.mark.parametrize("pressed", PRESSED)
+def test_enter_after_keys_goes_on_whatever_was_pressed_by_pointer(visit, folder, pressed, touch):
+    page = visit(folder / "anna.html", touch=touch).page
+    button = page.locator(pressed).first
+    button.tap() if touch else button.click()
+    press(page, *["ArrowLeft"] * LESIONS, "ArrowRight", "2", "2", "4", "Space")
+    assert (place(page), chosen(page)) == ("Lesion 2 of 10", SYNTHETIC)
+    press(page, "Enter")
+    assert (place(page), chosen(page)) == ("Lesion 3 of 10", [])
+    press(page, "ArrowLeft")
+    assert chosen(page) == SYNTHETIC
+
+
+def test_enter_goes_on_after_answers_by_mouse_alone(visit, folder):
+    page = visit(folder / "anna.html").page
+    for name in ("Synthetic", CLASSES[1], "certain"):
+        page.get_by_role("button", name=name).click()
+    press(page, "Enter")
+    assert place(page) == "Lesion 2 of 10"
+    press(page, "Enter")
+    assert place(page) == "Lesion 2 of 10"
+
+
+def test_a_button_that_the_mouse_was_taken_away_from_is_not_pressed_by_enter(visit, folder):
+    page = visit(folder / "anna.html").page
+    press(page, "2", "2", "4")
+    page.get_by_role("button", name="Real").hover()
+    page.mouse.down()
+    page.mouse.move(5, 5)
+    page.mouse.up()
+    press(page, "Enter", "ArrowLeft")
+    assert chosen(page) == SYNTHETIC
+
+
+def test_tab_with_enter_and_space_presses_buttons(visit, folder):
+    page = visit(folder / "anna.html").page
+    page.get_by_role("button", name="Reset").focus()
+    press(page, "Tab", "Tab", "Enter", "Tab")  # past the smoothing
+    assert chosen(page) == ["real"]
+    press(page, "Space")
+    assert chosen(page) == ["synthetic"]
+    press(page, *["Tab"] * 2, "Enter", *["Tab"] * 4, "Space")
+    assert chosen(page) == SYNTHETIC
+    press(page, "Tab", "Tab", "Tab", "Enter", "Space", "Enter")
+    assert place(page) == "Lesion 4 of 10"
+    press(page, "Shift+Tab", "Enter", "Enter", "Enter")
+    assert (place(page), chosen(page)) == ("Lesion 1 of 10", SYNTHETIC)
+
+
+def test_enter_after_keys_goes_on_whatever_was_reached_by_tab(visit, folder):
+    page = visit(folder / "anna.html").page
+    page.get_by_role("button", name="Reset").focus()
+    press(page, "Tab", "Tab", "Enter", "ArrowRight", "2", "2", "4", "Enter")
+    assert place(page) == "Lesion 3 of 10"
+    press(page, "ArrowLeft")
+    assert chosen(page) == SYNTHETIC
+
+
+@pytest.mark.parametrize("by_mouse", [False, True])
+def test_tab_goes_on_from_where_the_focus_was_taken(visit, folder, by_mouse):
+    page = visit(folder / "anna.html").page
+    page.get_by_role("button", name="Reset").focus()
+    real = page.get_by_role("button", name="Real")
+    if by_mouse:
+        real.click()
+    else:
+        press(page, "Tab", "Tab")
+        press(page, "1")
+    assert real.evaluate("(button) => document.activeElement !== button")
+    press(page, "Tab")
+    assert page.evaluate("document.activeElement.dataset.value") == "synthetic"
+
+
 def test_an_unfinished_reading_is_not_saved_but_led_to_what_is_open(visit, folder):
     page = visit(folder / "anna.html").page
     press(page, "1", "1", "1", "ArrowRight", "1", "1", "1", "ArrowRight", "ArrowRight")
@@ -142,6 +226,46 @@ def test_the_grey_window_can_be_set_without_a_mouse(visit, folder):
     assert place(page) == "Lesion 1 of 10"
 
 
+@pytest.mark.parametrize("levels", [2, 60, 256, 2001, 65536])
+@pytest.mark.parametrize("slider", ["Level", "Width"])
+def test_a_press_moves_the_grey_window_by_a_hundredth_of_the_range(visit, tmp_path, slider, levels):
+    page = visit(make_folder(tmp_path / "reading", 1, levels) / "anna.html").page
+    page.get_by_label(slider).focus()
+    press(page, "Home", "ArrowRight")
+    least, at = int(slider == "Width"), page.evaluate(f"grey.{slider.lower()}")
+    assert at == levels - 1 or max(1, 0.005 * levels) <= at - least <= max(1, 0.01 * levels)
+    press(page, "ArrowLeft")
+    assert page.evaluate(f"grey.{slider.lower()}") == least
+    press(page, "End")
+    assert page.evaluate(f"grey.{slider.lower()}") == levels - 1
+
+
+SPANS = [(0, 0.001), (0, 0.3), (-1, 1), (1000, 1020), (0, 255), (-1000, 30000), (0, 1e-9)]
+
+
+@pytest.mark.parametrize("span", SPANS, ids=str)
+def test_the_window_is_told_as_finely_as_the_range_needs(visit, tmp_path, span):
+    page = visit(make_folder(tmp_path / "reading", 1, 2001, span=span) / "anna.html").page
+    told = [page.locator("#window").text_content()]
+    for slider in ("Level", "Width"):
+        page.get_by_label(slider).focus()
+        for _ in range(5):
+            press(page, "ArrowLeft")
+            told.append(page.locator("#window").text_content())
+    assert len(set(told)) == len(told)  # each press can be told
+    middle, half = map(float, told[0].split(" ± "))
+    size = span[1] - span[0]
+    assert abs(middle - sum(span) / 2) < 0.03 * size
+    assert abs(half - size / 2) < 0.02 * size
+    assert len(told[0].split(" ± ")[1].replace(".", "").lstrip("0")) <= 5  # and not more finely
+
+
+def test_the_window_of_files_of_one_value_is_told(visit, tmp_path):
+    seen = visit(make_folder(tmp_path / "reading", 1, 2001, span=(7, 7)) / "anna.html")
+    assert seen.page.locator("#window").text_content() == "7.000 ± 0.000"
+    assert clean(seen)
+
+
 def test_the_window_is_told_in_the_units_of_the_files(visit, folder):
     middle, half = visit(folder / "anna.html").page.locator("#window").text_content().split(" ± ")
     assert abs(float(middle)) < 60  # of levels from -1000 to 1000
@@ -163,6 +287,94 @@ def test_touch_answers(visit, folder):
     page.get_by_role("button", name=CLASSES[1]).tap()
     page.locator("#confidence button").nth(3).tap()
     assert page.locator("#answered").text_content() == "1 answered"
+
+
+BOX = """(element) => {
+  const box = element.getBoundingClientRect();
+  return [Math.round(box.top), Math.round(box.bottom)];
+}"""
+
+
+def in_view(page, name, below=0):
+    """Whether the whole of an element is on the screen, over the lowest `below` pixels."""
+    top, bottom = page.locator(name).evaluate(BOX)
+    return 0 <= top < bottom <= page.viewport_size["height"] - below
+
+
+@pytest.mark.parametrize("button", ["#next", "#back", "#save"])
+def test_on_a_phone_the_lesion_that_is_gone_to_is_in_view(visit, folder, button):
+    page = visit(folder / "anna.html", width=360, height=640, touch=True).page
+    press(page, "ArrowRight")
+    page.evaluate("scrollTo(0, 220)")
+    assert not in_view(page, "#lesion")
+    page.locator(button).tap()
+    assert place(page) != "Lesion 2 of 10"
+    assert in_view(page, "#lesion")
+    assert in_view(page, "#told") or button != "#save"  # what is still lacking
+
+
+def test_a_lesion_that_is_in_view_stays_where_it_is(visit, folder):
+    page = visit(folder / "anna.html", width=360, height=640, touch=True).page
+    page.evaluate("scrollTo(0, 30)")
+    page.locator("#next").tap()
+    assert page.evaluate("scrollY") == 30
+
+
+@pytest.mark.parametrize(("width", "height"), [(568, 280), (640, 330), (844, 390)])
+def test_on_a_phone_that_lies_the_lesion_is_beside_each_question(visit, folder, width, height):
+    page = visit(folder / "anna.html", width=width, height=height, touch=True).page
+    foot = page.locator("nav").bounding_box()["height"]
+    for question in ("kind", "label", "confidence"):
+        page.locator(f"#{question}").evaluate("(question) => question.scrollIntoView({ block: 'center' })")
+        assert in_view(page, "#lesion")
+        assert in_view(page, f"#{question}", foot)
+    page.locator("#next").tap()
+    assert in_view(page, "#lesion")
+    assert in_view(page, "#kind", foot)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def fingers_on(page):
+    """Gives a function that says what a touch screen does: the fingers on it are (x, y) in pixels of the window."""
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        touches = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+        page.evaluate("new Promise(requestAnimationFrame)")  # a screen tells of movements once a frame
+
+    return touch
+
+
+@pytest.mark.parametrize("slipped", [0, 6])
+def test_two_fingers_on_the_lesion_zoom_the_page_and_leave_the_grey_window(visit, folder, slipped):
+    """slipped: pixels by which the first finger moves before the second one touches."""
+    page = visit(folder / "anna.html", width=390, height=844, phone=True).page
+    box, window = page.locator("#lesion").bounding_box(), page.locator("#window")
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    first, fingers = window.text_content(), fingers_on(page)
+    fingers("touchStart", (x, y))
+    fingers("touchMove", (x - slipped, y + slipped))
+    fingers("touchStart", (x - slipped, y + slipped), (x + 30, y + 20))
+    for step in range(1, 9):
+        fingers("touchMove", (x - slipped - 8 * step, y + slipped - 4 * step), (x + 30 + 8 * step, y + 20 + 4 * step))
+    assert window.text_content() == first
+    fingers("touchEnd")
+    assert window.text_content() == first
+    assert page.evaluate("visualViewport.scale") > 1.2
+
+
+def test_one_finger_on_the_lesion_sets_the_grey_window(visit, folder):
+    page = visit(folder / "anna.html", width=390, height=844, phone=True).page
+    box, window = page.locator("#lesion").bounding_box(), page.locator("#window")
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    first, fingers = window.text_content(), fingers_on(page)
+    fingers("touchStart", (x, y))
+    for step in range(1, 6):
+        fingers("touchMove", (x, y + 8 * step))
+    fingers("touchEnd")
+    assert window.text_content() != first
+    assert page.evaluate("scrollY") == 0
 
 
 def test_colour_lesions_have_no_grey_window(visit, tmp_path):

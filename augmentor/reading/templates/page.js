@@ -37,8 +37,13 @@ function showLesion() {
   element("level").value = grey.level;
   element("width").value = grey.width;
   const unit = (reading.high - reading.low) / (reading.levels - 1); // of the files, a level
-  const told = (value) => value.toFixed(reading.high - reading.low > 20 ? 0 : 3);
+  const told = (value) => value.toFixed(digits(reading.high - reading.low));
   element("window").textContent = `${told(reading.low + grey.level * unit)} ± ${told((grey.width * unit) / 2)}`;
+}
+
+// After the point: a two-hundredth of the range, which half the width goes by, is told.
+function digits(range) {
+  return Math.max(0, Math.ceil(Math.log10(200 / (range || 1))));
 }
 
 function showAnswers() {
@@ -91,6 +96,8 @@ function go(position) {
   showLesion();
   showAnswers();
   tell("");
+  const main = document.querySelector("main"); // the lesion is at its top
+  if (main.getBoundingClientRect().top < 0) main.scrollIntoView();
 }
 
 function next() {
@@ -134,6 +141,7 @@ function resetWindow() {
 // --- keys
 
 const STEPS = { ArrowUp: -1, ArrowDown: 1 };
+const BUTTONS = "button, summary"; // what Enter presses
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -141,10 +149,10 @@ function onKey(event) {
     if (event.key === "Enter") event.preventDefault(); // which would press a button again
     return;
   }
-  const onButton = event.target.matches("button, summary");
+  const onButton = event.target.matches(BUTTONS);
   if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
-  if (event.key === "ArrowLeft") go(answers.position - 1);
-  else if (event.key === "ArrowRight") next();
+  if (event.key === "ArrowLeft") byKey(() => go(answers.position - 1));
+  else if (event.key === "ArrowRight") byKey(next);
   else if (event.key in STEPS) mark(marked + STEPS[event.key]);
   else if (event.key === "Enter" && !onButton && answers.complete(answers.lesion)) next();
   else if (event.key === "0") resetWindow();
@@ -162,16 +170,39 @@ function mark(number) {
 function choose(number) {
   const button = questions[Math.min(marked, QUESTIONS.length - 1)].querySelectorAll("button")[number - 1];
   if (!button || marked === QUESTIONS.length) return false;
-  answer(marked, button.dataset.value);
+  byKey(() => answer(marked, button.dataset.value));
   return true;
+}
+
+// Enter is then the key that goes on, and presses no button that was reached earlier; Tab goes on from there.
+function byKey(action) {
+  if (document.activeElement?.matches(BUTTONS)) document.activeElement.blur();
+  action();
 }
 
 // --- mouse and touch
 
 let drag = null;
 
+// What was pressed by mouse or touch keeps no focus, or Enter would press it again; Tab goes on from there.
+document.addEventListener("mousedown", (event) => {
+  const button = event.target.closest(BUTTONS);
+  if (!button) return;
+  event.preventDefault();
+  button.focus({ preventScroll: true });
+  button.blur();
+});
+
+function giveUpDrag() {
+  if (!drag) return;
+  setWindow(drag.level, drag.width);
+  drag = null;
+  showLesion();
+}
+
 canvas.addEventListener("pointerdown", (event) => {
   if (reading.channels > 1) return;
+  if (!event.isPrimary) return giveUpDrag(); // two fingers zoom the page
   canvas.setPointerCapture(event.pointerId);
   drag = { x: event.clientX, y: event.clientY, level: grey.level, width: grey.width };
 });
@@ -181,7 +212,8 @@ canvas.addEventListener("pointermove", (event) => {
   setWindow(drag.level + (event.clientY - drag.y) * scale, drag.width + (event.clientX - drag.x) * scale);
   showLesion();
 });
-for (const ending of ["pointerup", "pointercancel"]) canvas.addEventListener(ending, () => { drag = null; });
+canvas.addEventListener("pointerup", () => { drag = null; });
+canvas.addEventListener("pointercancel", giveUpDrag);
 
 // --- begin
 
@@ -197,6 +229,7 @@ if (reading.channels === 1) {
   for (const name of ["level", "width"]) {
     element(name).addEventListener("input", () => {
       grey[name] = Number(element(name).value);
+      setWindow(grey.level, grey.width); // the last step may end beyond the last level
       showLesion();
     });
   }
