@@ -17,9 +17,10 @@ from typing import Any
 import pandas as pd
 
 from augmentor.errors import OF_A_FULL_DISK, UsageError
-from augmentor.locks import hold_folder, release
+from augmentor.locks import alone_in, hold_folder, release
 
-_PART = re.compile(r"\.[0-9a-f]+\.part$")
+_OLD = re.compile(r"\.[0-9a-f]{16}\.old$")
+_PART = re.compile(rf"\.[0-9a-f]+\.part$|{_OLD.pattern}")
 
 
 def exists(file: Path) -> bool:
@@ -48,7 +49,7 @@ def write_atomically(file: Path, content: str | bytes) -> None:
 
 def name_of_part(name: str) -> str:
     """What a file or folder was to be called of which a writer left a part, for it was killed; any other name as it
-    is. The part of a folder `out` is one of `.out`."""
+    is. The part of a folder `out` is one of `.out`, and so is what it held while another takes its place."""
     return _PART.sub("", name)
 
 
@@ -104,31 +105,45 @@ def whole_folder(out: Path, replace: bool = False) -> Iterator[Path]:
     """A folder beside `out` that takes its name when everything is written in it.
 
     `out` may be there, empty: then all of it is moved in, since a folder that was prepared can be a disk of its own, or
-    the one that a shell stands in. What it holds is replaced where the caller says so, else OSError is raised.
+    the one that a shell stands in. What it holds is replaced where the caller says so, else OSError is raised; it stays
+    where the writer fails, at whichever point.
     """
     there = out.exists() and not replace
-    old = out.absolute().with_name(f".{out.absolute().name}.old-{token_hex(8)}")
     try:
         with part_in(out if there else out.absolute().parent, out.absolute().name) as part:
             yield part
             if there:
                 _move_into(out, part)
-                return
-            if out.exists() and replace:
-                out.rename(old)
-            part.rename(out)
+            elif out.exists() and replace:
+                _exchange(out, part)
+            else:
+                part.rename(out)
     except OSError as error:
         _name_place(error, out)
         raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(out: Path, part: Path) -> None:
+    """Let two folders change names; where that fails half-way, or Ctrl-C comes, `out` is what it was, or is whole.
+
+    Of a process that is killed half-way, `_remove_dead_parts` knows the name that `out` had meanwhile.
+    """
+    old = out.absolute().with_name(f".{out.absolute().name}.{token_hex(8)}.old")
+    with alone_in(out):  # or another writer would take us for killed
+        try:
+            out.rename(old)
+            part.rename(out)
+        finally:
+            if old.exists():
+                old.rename(part if out.exists() else out)
 
 
 @contextmanager
 def part_in(folder: Path, name: str) -> Iterator[Path]:
     """A folder in `folder` to be filled, called as no other one, and gone afterwards if it is still there.
 
-    Those of the same name whose writers were killed are removed; one whose writer lives is left.
+    Those of the same name whose writers were killed are removed; one whose writer lives is left. A folder of that name
+    that was being replaced then is put back.
     """
     _remove_dead_parts(folder, name)
     part = folder / f".{name}.{token_hex(8)}.part"
@@ -150,12 +165,19 @@ def _make_held(part: Path) -> int | None:
 
 
 def _remove_dead_parts(folder: Path, name: str) -> None:
-    """Remove what killed writers of `part_in` left: a writer holds its part's lock for as long as it lives."""
-    for part in folder.iterdir() if folder.is_dir() else ():
+    """Remove what killed writers of `part_in` left: a writer holds its part's lock for as long as it lives.
+
+    What was being replaced goes back to its name where nothing has taken that (see `_exchange`).
+    """
+    out = folder / name
+    for part in list(folder.iterdir()) if folder.is_dir() else ():
         if name_of_part(part.name) != f".{name}" or part.name == f".{name}" or not part.is_dir():
             continue
         if (held := hold_folder(part, wait=False)) is not None:
-            shutil.rmtree(part, ignore_errors=True)
+            if _OLD.search(part.name) and not out.exists():
+                part.rename(out)
+            else:
+                shutil.rmtree(part, ignore_errors=True)
             release(held)
 
 

@@ -16,6 +16,7 @@ import pytest
 from augmentor.errors import UsageError
 from augmentor.files import (
     name_of_part,
+    part_in,
     read_json,
     require_empty,
     require_folder,
@@ -118,6 +119,43 @@ def test_a_folder_that_fails_leaves_nothing_and_what_was_there(tmp_path):
     assert {file.name for file in tmp_path.rglob("*")} == {"out", "a"}
 
 
+def write_one(out: Path, name: str) -> None:
+    """Fill `out` with one file, in place of all that it holds."""
+    with whole_folder(out, replace=True) as part:
+        (part / name).touch()
+
+
+def after_renames(monkeypatch, count, act):
+    """`act` when so many folders have taken another name."""
+    rename, done = Path.rename, []
+
+    def watched(self, target):
+        if len(done) == count:
+            done.append("act")
+            act()
+        done.append(rename(self, target))
+
+    monkeypatch.setattr(Path, "rename", watched)
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize(("renames", "left"), [(0, "before"), (1, "before"), (2, "after")])
+def test_a_folder_that_is_being_replaced_is_what_it_was_or_whole_wherever_that_fails(
+    tmp_path, monkeypatch, renames, left, error
+):
+    def fail():
+        raise error("half-way")
+
+    write_one(tmp_path / "out", "before")
+    after_renames(monkeypatch, renames, fail)
+    with pytest.raises(error, match="half-way"):
+        write_one(tmp_path / "out", "after")
+    monkeypatch.undo()
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [left]
+    write_one(tmp_path / "out", "again")
+    assert {file.name for file in tmp_path.rglob("*")} == {"out", "again"}
+
+
 def test_what_another_writer_of_the_same_folder_has_begun_is_in_nobodys_way(tmp_path):
     """As one that was killed, whose number the system gives to a process once more."""
     late = whole_folder(tmp_path / "out")
@@ -209,3 +247,46 @@ def test_a_living_writers_part_stays_and_is_named(tmp_path):
         with pytest.raises(UsageError, match=rf"already holds files.*{re.escape(part.name)} is there"):
             require_empty(tmp_path / "out")
     assert [f.name for f in (tmp_path / "out").iterdir()] == ["a"]
+
+
+KILLED_AS_IT_REPLACES = """
+import os, sys
+from pathlib import Path
+from augmentor.files import whole_folder
+rename, left = Path.rename, int(sys.argv[2])
+def watched(self, target):
+    global left
+    if not left:
+        os._exit(9)
+    left -= 1
+    return rename(self, target)
+Path.rename = watched
+with whole_folder(Path(sys.argv[1]), replace=True) as part:
+    (part / "after").touch()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no folder can be locked there")
+@pytest.mark.parametrize(("renames", "found"), [(1, "before"), (2, "after")])
+def test_what_a_killed_writer_was_replacing_is_put_back_unless_another_has_its_place(tmp_path, renames, found):
+    out = tmp_path / "out"
+    write_one(out, "before")
+    command = [sys.executable, "-c", KILLED_AS_IT_REPLACES, out, str(renames)]
+    assert subprocess.run(command, check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 2
+    assert {name_of_part(f.name) for f in tmp_path.iterdir()} <= {"out", ".out"}
+    with part_in(tmp_path, "out"):
+        assert [f.name for f in out.iterdir()] == [found]
+    assert {f.name for f in tmp_path.rglob("*")} == {"out", found}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no folder can be locked there")
+def test_what_a_living_writer_is_replacing_is_left_to_it(tmp_path, monkeypatch):
+    def begin_another():
+        with part_in(tmp_path, "out"):
+            assert not (tmp_path / "out").exists()
+
+    write_one(tmp_path / "out", "before")
+    after_renames(monkeypatch, 1, begin_another)
+    write_one(tmp_path / "out", "after")
+    assert {f.name for f in tmp_path.rglob("*")} == {"out", "after"}

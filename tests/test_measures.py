@@ -95,6 +95,13 @@ def test_a_column_that_the_reference_hardly_shows_does_not_rule():
     assert all(np.array_equal(a[:, :-1], b[:, :-1]) for a, b in zip(plain, least, strict=True))
 
 
+def test_columns_that_never_vary_do_not_lower_what_a_column_is_divided_by():
+    rng = np.random.default_rng(0)
+    real = np.hstack([rng.normal(size=(50, 2)), 0.001 * rng.normal(size=(50, 1)), np.zeros((50, 7))])
+    _, moved = measures.standardise(real, real + np.eye(10)[2], least=0.1)
+    assert np.abs(moved[:, 2]).max() < 20, "1000 where the median column is one that never varies"
+
+
 class _Features(torch.nn.Module):
     """Takes vectors for images, so that the other implementation sees the same features."""
 

@@ -116,3 +116,10 @@ def test_the_secret_is_that_of_the_lesions_a_checkpoint_holds():
     one.load_state_dict(other.state_dict())
     assert one.secret == other.secret
     assert make_generator("dcgan").secret == 0  # holds no training lesion
+
+
+def test_the_order_of_starts_hangs_on_the_secret():
+    """Or whoever knows the numbers could tell which steps lie between the starts of a block."""
+    starts = [torch.special.ndtr(latents_of(range(16), 2, secret).double())[:, 0] for secret in (1, 2)]
+    one, other = ((start.diff() % 1) for start in starts)
+    assert (one - other).abs().max() > 0.1

@@ -10,6 +10,10 @@ from sklearn.preprocessing import StandardScaler
 
 from augmentor.measures import NEIGHBOURS, radii
 
+# Of the farthest lesion's distance to the mean. Distances are roots of differences of squares, which float64 rounds at
+# a share of 2e-16: equal lesions come out a few 1e-8 of it apart.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Realism:
@@ -39,8 +43,8 @@ def fit_realism(features: np.ndarray, targets: np.ndarray) -> Realism:
     distances = [radii(lesions) for lesions in real]
     medians = np.array([np.median(d) for d in distances])
     # A class of one lesion, or of equal ones, has no distance of its own.
-    usual = np.median(medians[medians > 0]) if (medians > 0).any() else 1.0
-    typical = np.where(medians > 0, medians, usual)
+    known = medians > _ROUNDING * np.linalg.norm(np.concatenate(real), axis=1).max()
+    typical = np.where(known, medians, np.median(medians[known]) if known.any() else 1.0)
     return Realism(scaler, real, typical, np.concatenate([d / t for d, t in zip(distances, typical, strict=True)]))
 
 

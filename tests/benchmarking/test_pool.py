@@ -4,6 +4,7 @@ import pytest
 from augmentor.benchmarking import pool as module
 from augmentor.benchmarking.pool import pool
 from augmentor.training.fit import fit
+from augmentor.training.run import Run
 from tests.lesion_sets import tiny_recipe, write_set
 
 try:
@@ -45,12 +46,17 @@ def test_a_full_disk_leaves_nothing_half_written(run):
     assert pool(run, {"a": 30, "b": 1}, 7, "off")[1] == ["a"] * 30 + ["b"]
 
 
-@pytest.mark.parametrize("change", [{"wanted": {"a": 3, "b": 3}}, {"seed": 1}, {"screen": "light"}])
-def test_another_wish_is_another_set(run, monkeypatch, change):
-    asked = []
+@pytest.mark.parametrize(
+    "change", [{"wanted": {"a": 3, "b": 3}}, {"wanted": {"a": 2, "b": 0}}, {"seed": 10}, {"screen": "light"}]
+)
+def test_another_wish_is_another_set(tmp_path, monkeypatch, change):
+    asked, run = [], Run(tmp_path)
     monkeypatch.setattr(module, "synthesise", lambda *a: (asked.append(a), (np.zeros((0, 1, 16, 16)), []))[1])
-    pool(run, **({"wanted": {"a": 1, "b": 1}, "seed": 9, "screen": "off"} | change))
-    assert len(asked) == 1
+    wish = {"wanted": {"a": 1, "b": 1}, "seed": 9, "screen": "off"}
+    other = wish | change
+    for each in (wish, wish, other, other):
+        pool(run, **each)
+    assert asked == [(run, *wish.values()), (run, *other.values())]
 
 
 def test_a_damaged_set_is_drawn_again(run):

@@ -91,6 +91,13 @@ def test_a_harm_is_called_one():
     )
 
 
+def test_the_largest_harm_is_told_first():
+    small = replace(HARM, difference=-0.05, low=-0.09, high=-0.01)
+    for harms in ([small, HARM], [HARM, small]):
+        told = sentence(harms, 5, 3, 15)
+        assert told.index("by 8.0 points") < told.index("by 5.0 points")
+
+
 def quiet(i):
     return Comparison(f"arm{i}", "cnn", "sensitivity", i / 100 - 0.05, -0.1, 0.1, 1.0, "none", 0.04 + i / 1000, 15, 15)
 

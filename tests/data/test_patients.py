@@ -30,6 +30,12 @@ def test_case_blanks_and_the_encoding_of_letters_tell_no_two_patients_apart():
     assert all(patient_key(patient_key(name)) == patient_key(name) for name in SPELLINGS)
 
 
+@pytest.mark.parametrize(("one", "other"), [("Groß 1", "GROSS 1"), ("\u0390ris", "\u0390ris".upper())])
+def test_letters_that_are_several_in_the_other_case_tell_no_two_patients_apart(one, other):
+    """The second is an iota with two marks, which has no capital of its own."""
+    assert patient_key(one) == patient_key(other)
+
+
 def test_everything_else_does():
     assert len({patient_key(name) for name in SEVERAL}) == len(SEVERAL)
 

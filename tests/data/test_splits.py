@@ -290,6 +290,20 @@ def test_rows_belong_together_by_patient_and_by_pixels_also_round_corners():
     assert len(set(found)) == 4
 
 
+def test_where_no_shuffle_gives_every_part_every_class_twenty_different_ones_are_tried(monkeypatch):
+    columns = {"path": [f"/{i}" for i in range(12)], "label": list("aaaaaaaaabbc")}
+    lesions = make_lesions(columns | {"patient": [f"p{i // 2}" for i in range(12)]}, "set")
+    tried, cut = [], splits.StratifiedGroupKFold
+
+    def recorded(*given, random_state, **how):
+        tried.append(random_state)
+        return cut(*given, random_state=random_state, **how)
+
+    monkeypatch.setattr(splits, "StratifiedGroupKFold", recorded)
+    splits._stratified_parts(lesions, 3, 0)
+    assert len(set(tried)) == len(tried) == 20
+
+
 def split_rows(**differences):
     """Two rows that share nothing but what `differences` give to both."""
     columns = {"path": ["x", "y"], "label": ["a", "a"], "patient": ["p", "q"], "content": ["1", "2"]}

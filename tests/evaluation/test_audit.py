@@ -161,3 +161,17 @@ def test_a_limit_that_tells_little_gives_no_all_clear(finished):
     assert found.blind
     assert found.sentence.startswith("Near-copies can't be judged: what a near-copy is")
     assert "No alarm" not in found.sentence
+
+
+def test_a_patients_number_on_one_side_says_nothing_of_the_other():
+    sides = make_sides(copied=0.3)
+    renumbered = replace(sides, held_out=replace(sides.held_out, groups=sides.held_out.groups + 500))
+    assert audit(renumbered).membership_auc == audit(sides).membership_auc
+
+
+def test_where_members_are_not_known_no_lesion_is_a_double_of_itself():
+    """Both sides are compared with then, and none is left that calibrates from outside."""
+    sides = make_sides(known=False)
+    found = audit(sides)
+    assert found.compared == len(sides.seen)
+    assert found.warning is None

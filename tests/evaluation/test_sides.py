@@ -187,3 +187,12 @@ def test_images_of_several_dtypes_in_a_set_are_refused_with_the_set_and_a_file(t
     Image.fromarray(np.zeros((16, 16), np.uint16)).save(file)
     with pytest.raises(DataError, match=rf"{made.source}: Mixed dtypes: 17 of uint8, 1 of uint16 .*{file.name}"):
         sides_of_sets(made, real)
+
+
+@pytest.mark.parametrize("side", ["training", "held_out"])
+def test_a_run_of_which_an_image_was_changed_is_not_judged_on_either_side(tmp_path, real, side):
+    run = fit(real, tiny_recipe(), tmp_path / "run", latest=False)
+    changed = getattr(run, side).paths[0]
+    Image.open(changed).transpose(Image.Transpose.ROTATE_90).save(changed)
+    with pytest.raises(DataError, match="holds other pixels"):
+        sides_of_run(run, 2, lambda *_: None)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from augmentor.evaluation import usefulness
 from augmentor.evaluation.sides import Side, Sides
 from augmentor.evaluation.usefulness import measure_usefulness
 from augmentor.model.features import FeatureSpace, texture_features
@@ -73,3 +74,24 @@ def test_one_real_patient_can_not_be_cross_validated():
     one = [Side(s.images, s.labels, np.zeros(len(s), np.int64)) for s in (sides.training, sides.held_out)]
     found = measure_usefulness(Sides(sides.synthetic, *one, known=False), TEXTURE, np.zeros(120, np.int64))
     assert found.real_or_synthetic_auc["value"] is None
+
+
+def told_apart(monkeypatch, sides):
+    """Which lesions are real, and the groups, of which the AUC of real and synthetic lesions is taken."""
+    asked = []
+    monkeypatch.setattr(usefulness, "auc", lambda *given: asked.append(given) or usefulness.UNKNOWN)
+    measure_usefulness(sides, PIXELS, np.arange(len(sides.synthetic)) % 40)
+    ((truth, _, groups),) = asked
+    return truth, groups
+
+
+def test_as_many_synthetic_lesions_are_told_apart_as_there_are_real_ones(monkeypatch):
+    sides = make_sides(per_class=120)
+    truth, _ = told_apart(monkeypatch, sides)
+    assert len(sides.synthetic) > truth.sum() == (~truth).sum() == len(sides.training) + len(sides.held_out)
+
+
+def test_a_patients_lesions_stay_together_in_the_interval_of_what_is_told_apart(monkeypatch):
+    truth, groups = told_apart(monkeypatch, make_sides())
+    assert np.unique(np.unique(groups[truth], return_counts=True)[1]).tolist() == [2]
+    assert not set(groups[truth]) & set(groups[~truth])

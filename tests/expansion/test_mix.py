@@ -17,6 +17,11 @@ def test_wanted_counts_add_up():
     assert wanted_counts({"a": 10, "b": 4}, 1, balance=True) == {"a": 0, "b": 6}
 
 
+def test_a_class_ends_at_the_whole_number_that_is_nearest_to_its_factor():
+    assert wanted_counts({"a": 100, "b": 3}, 1.15) == {"a": 15, "b": 0}
+    assert wanted_counts({"a": 3}, 1.6) == {"a": 2}
+
+
 @pytest.mark.parametrize(
     ("factor", "balance", "told"),
     [

@@ -39,6 +39,23 @@ def test_a_class_of_few_lesions_has_a_finite_realism(lesions):
     assert (realism.typical > 0).all()
 
 
+@pytest.mark.parametrize("lesions", [1, 8])
+@pytest.mark.parametrize("farther", [0.01, 1, 1000])
+def test_a_class_of_one_lesion_or_of_equal_ones_is_measured_in_what_is_typical_of_the_others(lesions, farther):
+    rng = np.random.default_rng(0)
+    for _ in range(20):  # some distances of a lesion to itself are rounded to 0, others are not
+        alone = np.repeat(farther * rng.normal(size=(1, 60)), lesions, axis=0)
+        features = np.concatenate([rng.normal(size=(40, 60)), alone])
+        typical = fit_realism(features, np.repeat([0, 1], [40, lesions])).typical
+        assert typical[1] == typical[0]
+
+
+def test_a_class_of_lesions_that_hardly_differ_is_measured_in_its_own_distances():
+    spread, narrow = np.random.default_rng(0).normal(size=(2, 40, 60))
+    typical = fit_realism(np.concatenate([spread, 1e-4 * narrow]), np.repeat([0, 1], 40)).typical
+    assert typical[1] == pytest.approx(1e-4 * typical[0], rel=0.2)
+
+
 def test_every_beginning_of_the_covering_order_covers_within_twice_the_best_radius():
     points = np.random.default_rng(0).normal(size=(12, 2))
     rows, gaps = covering_order(points, 12)

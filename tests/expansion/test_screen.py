@@ -232,3 +232,11 @@ def test_a_rule_alone_refuses_by_itself_and_near_copies_are_refused_with_it(rule
     copied = make_screen(rule)
     list(copied.draw(FakeGenerator("copied", copied=training_lesions()[0][0]), CARD, dict.fromkeys(CLASSES, 32), 0))
     assert 0.2 <= refused(copied, "copy") <= 0.4
+
+
+def test_a_lesion_with_an_empty_mask_is_refused():
+    image = training_lesions(1, seed=7)[0][0]
+    blank = np.zeros((1, 32, 32), np.uint8)
+    lesions = [Synthetic("plain", 0, image, mask) for mask in (blank, np.eye(32, dtype=np.uint8)[None], None)]
+    screen_at("off")._judge(lesions, 0)
+    assert [lesion.rule for lesion in lesions] == ["mask", None, None]

@@ -37,3 +37,15 @@ def test_lesions_that_another_rule_refused_are_neither_compared_nor_kept():
     window.judge([lesion, again])
     assert (lesion.rule, again.rule) == ("copy", None)
     assert not again.measured
+
+
+@pytest.mark.parametrize("together", [1, 5])
+def test_a_refused_lesion_takes_no_place_in_the_window(monkeypatch, together):
+    monkeypatch.setattr(twins, "WINDOW", 3)
+    images = training_lesions()[0][[0, 1, 1, 2, 0]]  # the repeated 1 would push the first 0 out
+    seen = enumerate(zip(images, turned_views(images), strict=True))
+    lesions = [Synthetic("plain", number, image, turned=turned) for number, (image, turned) in seen]
+    window = twins.Twins(0.3)
+    for start in range(0, len(lesions), together):
+        window.judge(lesions[start : start + together])
+    assert [lesion.rule for lesion in lesions] == [None, None, "twin", None, "twin"]

@@ -145,6 +145,22 @@ def test_doubles_under_other_patients_names_leave_the_limit_as_it_is_without_the
     assert {row for pair in check.doubles for row in pair} == {*rows, *range(60, len(training))}
 
 
+def test_what_is_typical_is_typical_of_lesions_that_have_no_double():
+    training = np.concatenate([TRAINING, recut(range(20))])
+    check = make_copy_check(training, range(80), None)
+    assert check.left_out == 40
+    own = np.arange(20, 60)[:, None] == np.arange(80)[None]
+    assert check.typical == pytest.approx(float(np.median(check.originals.distances(TRAINING[20:], own)[0])))
+
+
+@pytest.mark.parametrize(("patients", "doubles"), [(5, ()), (6, ()), (7, ((0, 6),)), (20, ((0, 19),))])
+def test_a_gap_tells_doubles_only_where_five_patients_lie_beyond_it(patients, doubles):
+    """Of fewer, two may well be alike."""
+    alike = (0.8 * TRAINING[:1] + 0.6 * OTHERS[:1]).clip(-1, 1)
+    training = np.concatenate([TRAINING[: patients - 1], alike])
+    assert make_copy_check(training, range(patients), None).doubles == doubles
+
+
 def test_doubles_among_the_held_out_lesions_are_told_too():
     check = make_copy_check(TRAINING, range(60), np.concatenate([OTHERS, recut([5])]))
     assert check.doubles == ((5, 120),)

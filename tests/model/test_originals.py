@@ -27,6 +27,16 @@ def test_chunks_do_not_change_the_distances(monkeypatch):
     assert fine_views(TRAINING) == pytest.approx(originals_of().fine, abs=1e-6)
 
 
+def test_chunks_do_not_change_which_lesions_are_left_out(monkeypatch):
+    patients = np.arange(60) // 2
+    apart = patients[:, None] == patients[None]
+    whole, rows = originals_of().distances(TRAINING, apart)
+    monkeypatch.setattr("augmentor.model.originals._CHUNK_NUMBERS", 8 * 32 * 60 * 7)
+    again, rows_again = originals_of().distances(TRAINING, apart)
+    assert again == pytest.approx(whole, abs=1e-6)
+    assert (rows_again == rows).all()
+
+
 def test_the_fine_alignment_only_brings_the_nearest_nearer_and_by_half_and_more_where_it_is_a_copy():
     copies = moved(TRAINING, degrees=-5, zoom=1.05, shift=(2, -1))
     coarse, fine = (one.distances(copies)[0] for one in (Originals(originals_of().views), originals_of()))
@@ -40,6 +50,16 @@ def test_lesions_that_are_not_to_be_compared_stay_out_of_the_fine_alignment():
     assert (rows != np.arange(3)).all()
     assert distances.min() > 0.3
     assert few.distances(TRAINING[:1], np.ones((1, 3), bool))[0] == pytest.approx(2)
+
+
+def test_leaving_lesions_out_is_as_if_they_were_not_there():
+    """Though they are likest by coarse views, they take no place among those that are aligned finely."""
+    copies, others = np.repeat(TRAINING[:1], 10, axis=0), OTHERS[:10]
+    left = Originals(views(others), fine_views(others)).distances(TRAINING[:1])
+    images = np.concatenate([others, copies])
+    whole = Originals(views(images), fine_views(images)).distances(TRAINING[:1], np.arange(20)[None] >= 10)
+    assert whole[0] == pytest.approx(left[0], abs=1e-6)
+    assert whole[1] == left[1]
 
 
 def test_likenesses_are_those_by_coarse_views():

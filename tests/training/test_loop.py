@@ -310,3 +310,26 @@ def test_lesions_are_moved_in_training_as_expand_moves_them():
     latents, labels = torch.randn(6, trainer.ema.latent_dim), torch.arange(6) % 3
     with torch.no_grad():
         assert torch.equal(trainer._generate(latents, labels)[1], trainer.ema(latents, labels)[1])
+
+
+def drawn_in_a_step(seed: int, step: int) -> tuple[float, ...]:
+    trainer, found = make_trainer(seed=seed), []
+    trainer.step = step
+    trainer._train_step = lambda randomness: found.extend(torch.rand(8, generator=randomness).tolist())
+    trainer.train_step()
+    return tuple(found)
+
+
+def test_every_seed_and_every_step_draws_its_own():
+    assert len({drawn_in_a_step(seed, step) for seed in range(3) for step in range(4)}) == 12
+
+
+def test_what_a_step_draws_does_not_hang_on_what_was_drawn_before_it():
+    """Of the generator that layers of a network draw from."""
+    found = []
+    for before in (1, 2):
+        trainer = make_trainer()
+        trainer._train_step = lambda _: found.append(torch.rand(4).tolist())
+        torch.manual_seed(before)
+        trainer.train_step()
+    assert found[0] == found[1]

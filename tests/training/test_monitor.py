@@ -6,6 +6,8 @@ import torch
 
 from augmentor.measures import LEAST_DEVIATION, coverage, drawn_rows, mmd, standardise
 from augmentor.model.lesions import LoadedLesions
+from augmentor.model.memorisation import make_copy_check
+from augmentor.training import monitor as module
 from augmentor.training.monitor import Monitor, _auc
 
 
@@ -169,6 +171,27 @@ def test_as_many_near_copies_as_before_training_are_not():
     monitor.begin_at(Shown(side(0.0).images))
     snapshot = monitor.measure(Shown(side(0.0).images), Judge())
     assert (snapshot.by_heart, snapshot.near_copies) == (False, 1.0)
+
+
+def test_near_copies_of_which_as_many_are_gone_as_have_come_are_no_more_than_before():
+    near, far = side(0.0).images, side(0.0, 80).images[40:].flip(-1).roll(5, -2)
+    before, after = torch.cat([near[:20], far[:20]]), torch.cat([far[:20], near[:20]])
+    monitor = Monitor(side(0.0), side(0.0, 30), 0)
+    monitor.begin_at(Shown(before))
+    assert not monitor.measure(Shown(after), Judge()).by_heart
+
+
+@pytest.mark.parametrize("most", [10, 1000])
+def test_near_copies_are_looked_for_with_each_lesions_own_patient_and_the_held_out_lesions(monkeypatch, most):
+    asked, train, held_out, patients = [], side(0.0), side(0.2, 10), np.arange(40) // 2
+    monkeypatch.setattr(module, "_MOST_COMPARED", most)
+    monkeypatch.setattr(module, "make_copy_check", lambda *given: asked.append(given) or make_copy_check(*given))
+    Monitor(train, held_out, 0, patients=patients)
+    ((images, names, others),) = asked
+    assert len(images) == len(names) == min(most, 40)
+    equal = (images[:, None] == train.images.numpy()[None]).all((2, 3, 4))
+    assert (patients[equal.argmax(1)] == names).all()
+    np.testing.assert_array_equal(others, held_out.images.numpy())
 
 
 def test_a_class_of_one_training_lesion_has_no_floor_and_ends_no_fit():

@@ -86,3 +86,10 @@ def test_volumes_with_sizes_are_measured_too():
     volumes = (side.images[:, :, None] * depth - 0.6 * ~depth + grain).clamp(-1, 1)
     found = measure_reach(LoadedLesions(volumes, side.labels, torch.linspace(10, 40, COUNT)), PATIENTS)
     assert RANGES[found].mirror == 0
+
+
+def test_a_standard_error_is_that_of_a_sample():
+    """Of three parts the deviation with N in place of N - 1 is a fifth smaller, and the usual range would be left."""
+    excess = np.array([0.86, 1.86, 0.16])
+    assert 2 * excess.std(ddof=0) < excess.mean() * 3**0.5 < 2 * excess.std(ddof=1)
+    assert choose_reach({"any angle": np.full(3, 9.0), USUAL: excess, "slight": np.zeros(3)}) == USUAL
