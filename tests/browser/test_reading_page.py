@@ -420,12 +420,18 @@ def told(page, text):
     return True
 
 
+TEN_KEPT = """() => Object.values(localStorage).some(
+  (kept) => Object.values(JSON.parse(kept).given).filter((answer) => answer.confidence !== undefined).length === 10
+)"""
+
+
 @pytest.mark.parametrize("deaf", [False, True], ids=["told by the browser", "not told"])
 def test_a_tab_that_is_closed_or_left_keeps_what_another_was_told(visit, folder, deaf):
     old, new = twice(visit, folder, deaf)
     answer_all(new)
     assert place(new) == "Lesion 10 of 10"
     address = new.url
+    old.wait_for_function(TEN_KEPT)  # what one tab's process has kept reaches another's in a moment
     new.goto("about:blank")  # each is left, the one without answers last
     old.goto("about:blank")
     new.goto(address)
