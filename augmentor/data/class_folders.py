@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from augmentor.data.folders import is_ours
-from augmentor.data.formats import SUFFIXES, is_image, names_dicom, stem
+from augmentor.data.formats import SUFFIXES, is_hidden, is_image, names_dicom, stem
 from augmentor.data.mask_names import ALWAYS, FOLDERS, masks_among
 from augmentor.data.tables import SPLITS, advice_on_files, data_files
 from augmentor.errors import DataError, listed
@@ -143,7 +143,7 @@ def _class_folders(folder: Path) -> list[Path]:
 
 
 def _left_out(name: str) -> bool:
-    return name.startswith(".") or name.lower() == ALWAYS
+    return is_hidden(name) or name.lower() == ALWAYS
 
 
 def _is_written(folder: Path) -> bool:

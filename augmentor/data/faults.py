@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ def find_faults(found: Inspection, training: TrainingSection, fitted: bool) -> N
     sides = _sides(found)
     found.problems += [*_unreadable(found), *_synthetic(found), *_few_classes(found)]
     found.problems += _few_to_train_on(found, sides, training) if fitted else _few_patients(found)
-    found.problems += [*_odd_names(found), *_classes_spelt_twice(found)]
+    found.problems += [*_odd_names(found), *_spelt_twice(found, "Classes", found.classes)]
+    found.problems += [*_spelt_twice(found, "Folds", found.folds), *_no_fold(found)]
     _find_units(found)
     found.problems += [*_unlike(found), *_named_twice(found), *_torn(found, "split"), *_torn(found, "fold")]
     found.problems += _undivided(found, sides, training) if fitted else []
@@ -195,22 +197,34 @@ def _written(text: str) -> str:
     return _CONTROL.sub("", text).encode(errors="replace").decode()
 
 
-def _classes_spelt_twice(found: Inspection) -> list[str]:
+def _spelt_twice(found: Inspection, what: str, names: Iterable[str]) -> list[str]:
+    """Names of classes or folds that are one, spelt in several ways. what: they are, for the sentence."""
     spelt: dict[str, list[str]] = {}
-    for name in found.classes:
-        spelt.setdefault(_class_key(name), []).append(name)
+    for name in names:
+        spelt.setdefault(_key_of(name), []).append(name)
     return [
-        f"Classes {' and '.join(map(shown, names))} in {found.lesions.source} differ in case, spaces, the encoding "
-        "of letters or the zeros of a number alone. Spell them alike if they are one, else give them other names."
-        for names in spelt.values()
-        if len(names) > 1
+        f"{what} {' and '.join(map(shown, ways))} in {found.lesions.source} differ in case, spaces, the encoding of "
+        "letters, unseen characters or the zeros of a number alone. Spell them alike if they are one, else give them "
+        "other names."
+        for ways in spelt.values()
+        if len(ways) > 1
     ]
 
 
-def _class_key(name: str) -> str:
-    key = " ".join(unicodedata.normalize("NFC", name).casefold().split())
+def _key_of(name: str) -> str:
+    seen = "".join(c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf")
+    key = " ".join(seen.casefold().split())
     number = _WHOLE_NUMBER.fullmatch(key)
     return number[1] if number else key
+
+
+def _no_fold(found: Inspection) -> list[str]:
+    return [
+        f"Fold {shown(name)} in {found.lesions.source} reads as if none were known, and counts as a fold. Name the "
+        "fold of these rows, or leave the column out."
+        for name in found.folds
+        if means_unknown(name)
+    ]
 
 
 def _unlabelled(found: Inspection) -> list[str]:

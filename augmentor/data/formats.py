@@ -14,6 +14,7 @@ NIFTI_SUFFIXES = (".nii", ".nii.gz")
 DICOM_SUFFIXES = (".dcm", ".dicom")
 SUFFIXES = (*PICTURE_SUFFIXES, *NIFTI_SUFFIXES, *DICOM_SUFFIXES)
 _TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.(csv|json)", re.IGNORECASE)  # by Windows; by tables
+_LEFT_BY_SYSTEMS = {"__macosx", "@eadir", "@tmp", "@recycle", "#recycle", "$recycle.bin", "lost+found"}
 _LONGEST = 60  # bytes of a file name: systems take 255 and paths of 260, into which others' folders go too
 
 
@@ -32,6 +33,17 @@ def is_image(path: Path) -> bool:
 def names_dicom(path: Path) -> bool:
     """Whether the name says DICOM; `is_dicom` looks into the file."""
     return path.name.lower().endswith(DICOM_SUFFIXES)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is one that a system leaves beside one's own: thumbnails, what was thrown away."""
+    return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
+
+
+def visible_below(folder: Path) -> list[Path]:
+    """All files and folders below, sorted, but for hidden ones and what lies in them."""
+    paths = sorted(folder.rglob("*"))
+    return [path for path in paths if not any(map(is_hidden, path.relative_to(folder).parts))]
 
 
 def stem(name: str) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from augmentor.data.dicom import is_dicom
-from augmentor.data.formats import is_image, stem
+from augmentor.data.formats import is_image, stem, visible_below
 from augmentor.data.mask_names import in_mask_folders
 from augmentor.errors import DataError, first_of
 from augmentor.files import exists
@@ -74,8 +74,7 @@ class NamedFiles:
 
     @cached_property
     def _paths(self) -> list[Path]:
-        paths = sorted(self.home.rglob("*"))
-        return [p for p in paths if not any(part.startswith(".") for part in p.relative_to(self.home).parts)]
+        return visible_below(self.home)
 
 
 def _require_possible(path: Path) -> None:

@@ -15,7 +15,7 @@ _FEWEST = 6  # images in which a cut can be doubted
 _WHOLE = re.compile(r"(?<=\d)\.0+$")  # as spreadsheets leave whole numbers
 _DECIMAL = re.compile(r"\d+\.\d+")
 _NUMBERED = re.compile(r"(\D*)0*(\d+)")
-_UNKNOWN = re.compile(r"#?n/?a|<na>|nan|nat|null|none|nil|unknown|missing|[?.-]+")  # as programs and people write it
+_UNKNOWN = re.compile(r"n/?a|n\.a\.?|nan|nat|null|none|nil|unk|(un|not)known|missing|\.|[?-]+")
 
 
 def is_known_by_file_alone(patient: str) -> bool:
@@ -71,7 +71,7 @@ def doubts_about(names: Iterable[str]) -> list[str]:
 
 def means_unknown(name: str) -> bool:
     """Whether a name is what programs write where nothing is known."""
-    return bool(_UNKNOWN.fullmatch(name.strip().casefold()))
+    return bool(_UNKNOWN.fullmatch(re.sub(r"[()<>\[\]# ]", "", name.casefold())))
 
 
 def doubts_about_cut(patients: Sequence[str], names: Sequence[str], classes: int, pattern: str) -> list[str]:

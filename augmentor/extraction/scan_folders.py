@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
-from augmentor.data.formats import names_dicom
+from augmentor.data.formats import names_dicom, visible_below
 from augmentor.data.mask_names import ENDINGS, FOLDERS
 from augmentor.data.tables import advice_on_files
 from augmentor.errors import DataError, UsageError, first_of
@@ -82,7 +81,7 @@ def _matches(folder: Path, glob: str) -> dict[tuple[str, ...], Path]:
     """{(what stands for the folders before, the first star, ...): file or folder}; sidecars are passed over."""
     pattern = re.compile(_as_regex(glob))
     found: dict[tuple[str, ...], Path] = {}
-    for path in _below(folder):
+    for path in visible_below(folder):
         match = pattern.fullmatch(path.relative_to(folder).as_posix())
         if match and _may_be_scan(path):
             found[match.groups()] = path
@@ -92,11 +91,6 @@ def _matches(folder: Path, glob: str) -> dict[tuple[str, ...], Path]:
 def _may_be_scan(path: Path) -> bool:
     """Whether it is a folder, or a file that is a scan by its content or its name (a broken one is told of later)."""
     return path.is_dir() or is_scan(path) or names_dicom(path)
-
-
-def _below(folder: Path) -> Iterable[Path]:
-    paths = sorted(folder.rglob("*"))
-    return [p for p in paths if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
 
 
 def _as_regex(glob: str) -> str:

@@ -140,6 +140,7 @@ def test_folders_of_images_and_of_their_masks_are_no_classes(tmp_path, home, mas
 
 def test_hidden_files_and_folders_are_no_lesions(tmp_path):
     hidden = [".git/a/1.png", "cyst/._1.png", "cyst/.ipynb_checkpoints/1-checkpoint.png", ".DS_Store"]
+    hidden += ["cyst/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "__MACOSX/cyst/1.png", "#recycle/cyst/3.png"]
     lesions = read_lesions(touch(tmp_path / "set", "cyst/1.png", "nevus/2.png", *hidden))
     assert len(lesions) == 2
 

@@ -125,7 +125,34 @@ def test_classes_that_are_one_number_are_a_problem(tmp_path, one, other):
     assert "'100'" not in problem
 
 
-@pytest.mark.parametrize("name", ["NA", "n/a", "NaN", "null", "None", "?", "unknown"])
+def test_classes_that_differ_in_a_character_that_can_not_be_seen_are_a_problem(tmp_path):
+    names = ("cyst", "cy\u00adst", "cyst\u200b")
+    rows = [(label, f"{label}{p}", picture(n * 10 + p)) for n, label in enumerate(names) for p in (1, 2)]
+    (problem,) = inspect(write(tmp_path, *rows)).problems
+    assert r"'cyst' and 'cyst\u200b' and 'cy\xadst'" in problem
+
+
+@pytest.mark.parametrize(
+    ("folds", "told"),
+    [
+        (("1", "2", "1.0", "2.0"), ["Folds '1' and '1.0'", "Folds '2' and '2.0'"]),
+        (("a", "A"), ["Folds 'A' and 'a'"]),
+        (("1", "2", "NA"), ["Fold 'NA'"]),
+        (("1", "2", "10"), []),
+    ],
+)
+def test_folds_that_are_one_or_none_are_a_problem(tmp_path, folds, told):
+    rows = [
+        (label, f"{label}{n}", picture(ord(label) * 10 + n), {"fold": fold})
+        for label in "ab"
+        for n, fold in enumerate(folds)
+    ]
+    problems = inspect(write(tmp_path, *rows)).problems
+    assert len(problems) == len(told)
+    assert all(problem.startswith(begins) for problem, begins in zip(problems, told, strict=True))
+
+
+@pytest.mark.parametrize("name", ["NA", "n/a", "n.a.", "(null)", "NaN", "null", "None", "?", "unknown", "not known"])
 def test_a_class_that_reads_as_if_nothing_were_known_brings_a_warning(tmp_path, name):
     rows = [(label, f"{label}{p}", picture(n * 10 + p)) for n, label in enumerate(("nanus", name)) for p in (1, 2)]
     found = inspect(write(tmp_path, *rows))

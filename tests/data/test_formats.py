@@ -1,6 +1,6 @@
 import pytest
 
-from augmentor.data.formats import file_format, file_name, is_image
+from augmentor.data.formats import file_format, file_name, is_image, visible_below
 
 
 def test_what_counts_as_an_image_and_how_it_is_written_back(tmp_path):
@@ -24,3 +24,10 @@ def test_class_names_become_folder_names_that_stay_apart():
 @pytest.mark.parametrize("name", ["manifest.csv", "Datalist.JSON", "con", "NUL.x", "Lpt1"])
 def test_a_class_takes_no_name_of_a_table_and_none_that_windows_keeps_for_itself(name):
     assert file_name(name).startswith(f"{name}-")
+
+
+def test_what_systems_leave_beside_ones_own_is_hidden(tmp_path):
+    for name in ("a/1.png", "a/@eaDir/1.png/THUMB.jpg", "__MACOSX/a/1.png", ".git/2.png", "a/.3.png", "@b/4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.relative_to(tmp_path).as_posix() for p in visible_below(tmp_path)] == ["@b", "@b/4.png", "a", "a/1.png"]

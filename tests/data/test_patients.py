@@ -68,9 +68,9 @@ def test_letters_of_another_encoding_can_be_told_apart_in_the_warning():
     assert r"'é' and 'e\u0301'" in told
 
 
-@pytest.mark.parametrize("name", ["NA", "#N/A", "nan", "<NA>", "NULL", "None", "?", "--", "Unknown"])
+@pytest.mark.parametrize("name", ["NA", "#N/A", "N.A.", "nan", "<NA>", "(NULL)", "None", "?", "--", "Unknown", "unk"])
 def test_a_patient_called_as_if_nobody_were_known_is_doubted(name):
-    (told,) = lesions_of([name, name, "Nanni", "p.1"]).warnings
+    (told,) = lesions_of([name, name, "Nanni", "p.1", "unkel"]).warnings
     assert told.startswith(f"What is called {name!r} counts as one patient")
     assert "leave the cell empty" in told
 
