@@ -156,7 +156,7 @@ class _Inner:
                 f"{run.folder}: holds no patients out, so nothing can say how many synthetic lesions help. "
                 "Fit with --holdout 0.2, or give --factor a number."
             )
-        run.require_images()
+        run.require_unchanged()
         self.run, self.classifier, self.steps, self.seed = run, classifier, steps, seed
         card = load_card(run.chosen_checkpoint)
         self.classes = card.classes

@@ -126,14 +126,17 @@ def _warnings(design: Design, lesions: Lesions, recipe: Recipe) -> list[str]:
 
 
 def _run(design: Design, recipe: Recipe, out: Path, progress: Progress) -> tuple[list[Fitted], dict[str, Cell]]:
-    """All GANs, then all cells by key; what an earlier start has done is taken as it is.
+    """All GANs that are there or that an open cell needs, then all cells by key; what an earlier start has done is
+    taken as it is.
 
     The longest go first, so that no worker is left with one of them at the end.
     """
     asked, tasks = recipe.benchmark, [*design.cells, *design.curves]
     known = done(out / "cells")
     cells = {t.key: known[t.key] for t in tasks if t.key in known}
-    open_cells, gans = [t for t in tasks if t.key not in cells], design.gans
+    open_cells = [t for t in tasks if t.key not in cells]
+    needed = {t.gan.run for t in open_cells if t.gan}
+    gans = [g for g in design.gans if g.is_done or g.run in needed]
     probe = Probe()
     seconds = {t.key: probe.cell(t) for t in open_cells} | {g.run: 0.0 if g.is_done else probe.gan(g) for g in gans}
     before = f", {len(cells)} of them done before" if cells else ""

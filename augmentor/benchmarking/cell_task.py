@@ -11,12 +11,12 @@ from augmentor.benchmarking.arms import ARMS, Arm, build_training_set
 from augmentor.benchmarking.auto import choose, count_trials
 from augmentor.benchmarking.cells import Cell, Spec
 from augmentor.benchmarking.classifiers import can_pretrain, diverged, train_classifier
-from augmentor.benchmarking.failures import require_disk, tell_failure
+from augmentor.benchmarking.failures import ENDING, require_disk, tell_failure
 from augmentor.benchmarking.fold import FoldData
 from augmentor.benchmarking.gan_task import GanTask
 from augmentor.benchmarking.keys import CELL_CODE, SCREEN_CODE, data_of, result_key
 from augmentor.benchmarking.scores import measure
-from augmentor.errors import AugmentorError, LeakageError
+from augmentor.errors import AugmentorError
 from augmentor.progress import Progress, Update
 from augmentor.recipe import ScreenLevel
 from augmentor.training.run import Run
@@ -67,13 +67,14 @@ class CellTask:
 
 
 def run_cell(task: CellTask, progress: Progress) -> Cell:
-    """Compute a cell and save it. An error in it is recorded, not raised: the other cells go on."""
+    """Compute a cell and save it. An error in it is recorded, not raised: the other cells go on. One that
+    concerns them all is raised: ENDING, and errors of the disk."""
     begun = time.perf_counter()
     try:
-        task.data.require_arithmetic()
+        task.data.require_like_here()
         with progress.task(str(task.spec), 1.0) as update:
             cell = _compute(task, update)
-    except LeakageError:
+    except ENDING:
         raise
     except Exception as error:
         require_disk(error)
@@ -85,6 +86,7 @@ def run_cell(task: CellTask, progress: Progress) -> Cell:
 
 def _compute(task: CellTask, update: Update) -> Cell:
     data, spec, asked = task.data, task.spec, task.data.recipe.benchmark
+    real = data.real  # before all that is drawn for it: an image that changed since ends the benchmark here
     chosen: dict[str, Any] | None = None
     warnings: list[str] = []
     arm, factor, screen = task.arm, spec.factor, task.screen
@@ -97,7 +99,7 @@ def _compute(task: CellTask, update: Update) -> Cell:
     synthetic = None
     if arm.gan:
         synthetic, warnings = data.synthetic(arm.gan, factor, screen)
-    training = build_training_set(arm, data.real, synthetic, factor, data.seed)
+    training = build_training_set(arm, real, synthetic, factor, data.seed)
     if not len(training.labels):
         raise AugmentorError("No lesion is left to train on: none passed the screen. Raise factor, or loosen screen.")
     classes, device = len(data.lesions.classes), data.recipe.training.device

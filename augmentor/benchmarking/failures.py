@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import traceback
 
-from augmentor.errors import OF_THE_DISK
+from augmentor.errors import OF_THE_DISK, DataError, InterruptedFitError, LeakageError
+
+
+class ChangedImageError(DataError):
+    """An image holds other pixels than those that the results' keys are of."""
+
+
+ENDING = (LeakageError, InterruptedFitError, ChangedImageError)  # no matter of one part
 
 
 def require_disk(error: Exception) -> None:

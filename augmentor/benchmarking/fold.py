@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from augmentor.benchmarking.arms import Labelled
-from augmentor.benchmarking.keys import FIT_CODE, beside_of, data_of, result_key
+from augmentor.benchmarking.failures import ChangedImageError
+from augmentor.benchmarking.keys import FIT_CODE, beside_of, data_of, result_key, software
 from augmentor.benchmarking.pool import pool
 from augmentor.data.formats import file_name
+from augmentor.data.images import read_image
 from augmentor.data.intensity import Intensity
+from augmentor.data.lesion_image import content_hash
 from augmentor.data.lesions import Lesions, class_numbers
 from augmentor.data.splits import Fold, brings_test, guard
 from augmentor.data.squares import load_images
@@ -31,8 +35,9 @@ class FoldData:
     """One outer fold with one seed. Everything that is trained or chosen comes from `train`; `test` is only predicted.
 
     per_class: at most so many training lesions of each class. Making one raises LeakageError if the two sides share a
-    patient, a path or the pixels of an image. arithmetic: of the machine that it is made on, where the benchmark is
-    started: what is computed otherwise would not compare.
+    patient, a path or the pixels of an image. arithmetic, software: of the machine and the process that it is made in,
+    where the benchmark is started: what is computed otherwise would not compare, and is not what the keys are of.
+    Whatever reads its images raises ChangedImageError where they hold other pixels than when it was started.
     """
 
     lesions: Lesions
@@ -43,13 +48,14 @@ class FoldData:
     per_class: int | None = None
     gan_keys: dict[ModelName, str] = field(default_factory=dict)
     arithmetic: str = field(init=False)
+    software: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         lesions = _by_whole_split(self.lesions)
         self.train = lesions.rows(self.fold.train).at_most(self.per_class, self.seed)
         self.test = lesions.rows(self.fold.test)
         guard(self.train, self.test)
-        self.arithmetic = arithmetic_of(self.recipe)
+        self.arithmetic, self.software = arithmetic_of(self.recipe), software()
 
     @property
     def real(self) -> Labelled:
@@ -68,13 +74,27 @@ class FoldData:
     def _train_images(self) -> tuple[np.ndarray, Intensity]:
         return _load(*_named(self.train), self.recipe.model.size)
 
-    def require_arithmetic(self) -> None:
-        """Raise UsageError where this machine computes otherwise than the one that the benchmark was started on."""
+    def require_unchanged(self) -> None:
+        """Raise ChangedImageError where a training image holds other pixels than when the benchmark was started."""
+        look = _looker(*_named(self.train))
+        for path in self.train.paths:
+            look(path, read_image(path).pixels)
+
+    def require_like_here(self) -> None:
+        """Raise UsageError where this process computes otherwise than the one that the benchmark was started in."""
         here = arithmetic_of(self.recipe)
         if here != self.arithmetic:
             raise UsageError(
                 f"This worker computes with {here}, and the benchmark was started for {self.arithmetic}. Start it on a "
                 "machine like its workers, or give --device cpu."
+            )
+        ours, theirs = software(), self.software
+        others = {name: theirs.get(name, "unknown") for name in ours if ours[name] != theirs.get(name)}
+        if others:
+            told = ", ".join(f"{name} {ours[name]} (there {other})" for name, other in others.items())
+            raise UsageError(
+                f"This worker computes with other software than the process that the benchmark was started in: {told}. "
+                "Install the same versions for both and restart the workers, then start the same command again."
             )
 
     def synthetic(self, model: ModelName, factor: float, screen: ScreenLevel) -> tuple[Labelled, list[str]]:
@@ -130,10 +150,24 @@ def _by_whole_split(lesions: Lesions) -> Lesions:
 
 @lru_cache(maxsize=4)  # a fold's two sides, for all its cells that this process computes
 def _load(
-    paths: tuple[str, ...], _content: tuple[str, ...], size: int, intensity: Intensity | None = None
+    paths: tuple[str, ...], content: tuple[str, ...], size: int, intensity: Intensity | None = None
 ) -> tuple[np.ndarray, Intensity]:
-    """_content: hashes of the images' pixels; files that were changed since are read anew."""
-    return load_images(list(paths), size, intensity)
+    """content: hashes of the images' pixels, "" where they are not known."""
+    return load_images(paths, size, intensity, _looker(paths, content))
+
+
+def _looker(paths: tuple[str, ...], content: tuple[str, ...]) -> Callable[[str, np.ndarray], None]:
+    """A function of a path and the image's pixels that raises ChangedImageError where these are others."""
+    known = dict(zip(paths, content, strict=True))
+
+    def look(path: str, pixels: np.ndarray) -> None:
+        if known[path] and content_hash(pixels) != known[path]:
+            raise ChangedImageError(
+                f"{path}: holds other pixels than when the benchmark was started. What is done is kept. Put the image "
+                "back, or leave it as it is, then start the same command again: what hangs on it is computed anew."
+            )
+
+    return look
 
 
 def _named(side: Lesions) -> tuple[tuple[str, ...], tuple[str, ...]]:

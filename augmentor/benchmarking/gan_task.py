@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from augmentor.benchmarking.failures import require_disk, tell_failure
+from augmentor.benchmarking.failures import ENDING, require_disk, tell_failure
 from augmentor.benchmarking.fold import FoldData
 from augmentor.data.splits import guard
-from augmentor.errors import InterruptedFitError, LeakageError
 from augmentor.locks import locked
 from augmentor.progress import Progress
 from augmentor.recipe import ModelName
@@ -45,19 +44,21 @@ class Fitted:
 
 
 def fit_gan(task: GanTask, progress: Progress) -> Fitted:
-    """Fit a fold's GAN, or go on with it, or find it done."""
+    """Fit a fold's GAN, or go on with it, or find it done. An error in it is told, not raised, but for those that
+    `run_cell` raises."""
     data, folder = task.data, task.data.gan_folder(task.model)
     record = {"fold": data.fold.name, "seed": data.seed, "per_class": data.per_class, "model": task.model}
     record |= {"run": task.run}
     try:
-        data.require_arithmetic()
+        data.require_like_here()
+        data.require_unchanged()
         with locked(folder.with_name(f"{folder.name}.lock")):
             recipe, name = data.gan_recipe(task.model), f"GAN of {task}"
             run = fit_or_resume(data.train, recipe, folder, name=name, progress=progress)
         guard(run.lesions, data.test)
         ended = {name: run.summary[name] for name in ("kimg", "seconds")}
         ended |= {"discrimination": run.summary["discrimination_held_out"]}
-    except (LeakageError, InterruptedFitError):
+    except ENDING:
         raise
     except Exception as error:
         require_disk(error)

@@ -7,7 +7,7 @@ import hashlib
 import json
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -39,13 +39,27 @@ _SIMULATING = tuple(f"benchmarking/{name}.py" for name in ("comparison", "design
 _PHANTOM = ("data/phantom*.py",)
 STUDY_CODE = (*CELL_CODE, *_SIMULATING, *_PHANTOM, "evaluation/intervals.py")
 _LIBRARIES = ("monai", "numpy", "pydicom", "scikit-learn", "scipy", "torch")
+# A process goes on with the code that it has loaded, whatever is installed meanwhile.
+_SOURCES = {
+    PurePosixPath("/", file.relative_to(_PACKAGE).as_posix()): file.read_text(encoding="utf-8")
+    for file in _PACKAGE.rglob("*.py")
+}
 
 
 def result_key(content: dict[str, Any], code: tuple[str, ...]) -> str:
     """10 hex digits of everything that decides about a result: recipe, data and code."""
-    versions = [version(library) for library in _LIBRARIES]
-    text = json.dumps([content, code_hash(code), versions], sort_keys=True, default=str)
+    text = json.dumps([content, code_hash(code), list(_versions().values())], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def software() -> dict[str, str]:
+    """What this process computes with: augmentor's code, and the version of each library."""
+    return {"augmentor": f"code {code_hash((*CELL_CODE, *SCREEN_CODE))}"} | _versions()
+
+
+@lru_cache
+def _versions() -> dict[str, str]:
+    return {library: version(library) for library in _LIBRARIES}
 
 
 def data_of(lesions: Lesions) -> list[list[str]]:
@@ -68,9 +82,10 @@ def _hash_of_mask(mask: Path) -> str:
 
 @lru_cache
 def code_hash(patterns: tuple[str, ...]) -> str:
-    """A hash of the package's modules that match; comments and docstrings do not count."""
-    files = sorted({file for pattern in patterns for file in _PACKAGE.glob(pattern)})
-    trees = [ast.dump(_without_docstrings(ast.parse(file.read_text(encoding="utf-8")))) for file in files]
+    """A hash of the package's modules that match, as they were when this one was imported; comments and docstrings do
+    not count."""
+    files = sorted({file for file in _SOURCES for pattern in patterns if file.match(f"/{pattern}")})
+    trees = [ast.dump(_without_docstrings(ast.parse(_SOURCES[file]))) for file in files]
     return hashlib.sha256("".join(trees).encode()).hexdigest()[:10]
 
 

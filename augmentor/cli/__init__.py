@@ -38,6 +38,7 @@ _ON_CTRL_C = (
     "Interrupted. Nothing was left half-written. Start the same command again; what a benchmark, a recipe, `screens` "
     "or `calibrate --out` had done by then is kept."
 )
+_ENDED = 128 + signal.SIGTERM  # as INTERRUPTED is made
 COMMANDS = (extract, check, fit, expand, evaluate, benchmark, calibrate, screens, report, bench, demo, run)
 for command in COMMANDS:
     app.command()(command)
@@ -45,12 +46,12 @@ app.add_typer(read)
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 a run failed, 2 bad usage or data, 130 interrupted."""
+    """Exit codes: 0 done, 1 a run failed, 2 bad usage or data, 130 interrupted, 143 ended by SIGTERM."""
     warnings.filterwarnings("ignore", category=FutureWarning)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal can't show is no reason to fail
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end, which takes worker processes along
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_ENDED))  # an orderly end, which takes worker processes along
     try:
         app()
     except AugmentorError as error:
@@ -61,7 +62,7 @@ def main() -> None:
         err.print(f"Error: {_told(error)}", style="red", **PLAIN)
         sys.exit(1)
     except SystemExit as end:
-        if end.code == INTERRUPTED:  # typer's, for Ctrl-C
+        if end.code in (INTERRUPTED, _ENDED):  # typer's, for Ctrl-C, and ours
             err.print(_ON_CTRL_C, style="red", **PLAIN)
         raise
 

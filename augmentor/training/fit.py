@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from augmentor.arguments import checked
+from augmentor.data.folders import RECIPE
 from augmentor.data.lesions import Lesions
 from augmentor.data.preparing import prepare
 from augmentor.errors import InterruptedFitError, UsageError
@@ -77,7 +78,8 @@ def fit_or_resume(
 
     A folder that a fit left before its first snapshot is removed and fitted anew. name: what Ctrl-C is told to have
     interrupted, as "GAN of ...".
-    Raises what `fit` raises, and UsageError where `out` holds a run by another recipe or of other lesions.
+    Raises what `fit` raises, and UsageError where `out` holds a run by another recipe or of other lesions, or what is
+    left of one.
     """
     try:
         return _however_far(lesions, recipe, out, progress)
@@ -95,15 +97,30 @@ def _however_far(lesions: Lesions, recipe: Recipe, out: Path, progress: Progress
         return open_run(out) if run.finished else resume_fit(out, progress, latest=False)
     if is_first():
         remove_aborted_start(out)
+        _require_no_remains(run)
     return fit(lesions, recipe, out, latest=False, progress=progress)
 
 
+def _require_no_remains(run: Run) -> None:
+    """Raise UsageError where the folder is a run's, but neither finished nor to be gone on with."""
+    if (run.folder / RECIPE).exists():
+        raise UsageError(f"{run.folder}: holds a run whose run.json is missing. {_anew(run)}")
+
+
 def _require_whole(run: Run) -> None:
-    """Raise UsageError where a file is damaged by which the run is known, with what leads on."""
+    """Raise UsageError where a file is damaged by which the run is known, or is missing of the snapshot that stands for
+    it, with what leads on."""
     try:
         _ = run.recipe, run.training, run.held_out, run.finished and run.summary
     except UsageError as error:
-        raise UsageError(f"{error} To make it anew, remove the folder {run.folder} and start again.") from error
+        raise UsageError(f"{error} {_anew(run)}") from error
+    chosen = [run.chosen_checkpoint, run.chosen_checkpoint.with_suffix(".json")] if run.finished else []
+    if gone := [file for file in chosen if not file.is_file()]:
+        raise UsageError(f"{gone[0]}: no such file, which this finished run needs. {_anew(run)}")
+
+
+def _anew(run: Run) -> str:
+    return f"To make it anew, remove the folder {run.folder} and start the same command again."
 
 
 def _require_same(run: Run, lesions: Lesions, recipe: Recipe) -> None:

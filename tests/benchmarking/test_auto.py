@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy import special, stats
 
 from augmentor.benchmarking import auto
@@ -19,9 +20,12 @@ from augmentor.benchmarking.auto import (
     count_witnesses,
     least_p,
 )
+from augmentor.data.squares import load_images
 from augmentor.errors import AugmentorError, DataError, UsageError
+from augmentor.model.checkpoint import load_card
 from augmentor.progress import silent
 from augmentor.training.fit import fit
+from tests.benchmarking.test_fold import sixteen_bit
 from tests.lesion_sets import tiny_recipe, write_set
 
 
@@ -360,3 +364,21 @@ def test_a_run_whose_images_are_gone_is_told_with_where_it_needs_them(run, monke
     monkeypatch.setattr(type(run), "held_out", property(lambda _: held_out))
     with pytest.raises(DataError, match=f"/nowhere/1.png: no such file .*{run.folder} needs its images where"):
         choose(run, "svm", 1, 0, silent)
+
+
+def test_both_inner_sides_are_on_the_scale_of_the_gan(tmp_path):
+    lesions = sixteen_bit(write_set(tmp_path / "lesions"))
+    run = fit(lesions, tiny_recipe(), tmp_path / "run", latest=False)
+    scale, inner = load_card(run.chosen_checkpoint).intensity, auto._Inner(run, "logistic", 3, 0)
+    for side, (images, _) in ((run.training, inner.real), (run.held_out, inner.held_out)):
+        np.testing.assert_array_equal(images, load_images(side.paths, 16, scale)[0])
+    assert scale != load_images(run.held_out.paths, 16)[1]
+
+
+def test_images_that_changed_since_the_fit_choose_nothing(tmp_path):
+    run = fit(write_set(tmp_path / "lesions"), tiny_recipe(), tmp_path / "run", latest=False)
+    auto._Inner(run, "logistic", 3, 0)
+    path = run.held_out.paths[0]
+    Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path)
+    with pytest.raises(DataError, match=f"{path}: holds other pixels than when {run.folder} was fitted"):
+        auto._Inner(run, "logistic", 3, 0)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import augmentor.benchmarking.benchmark as benchmarking
 from augmentor.benchmarking import cell_task, gan_task, summary
@@ -376,6 +377,42 @@ def test_another_arm_computes_only_itself(tmp_path):
     assert {name: after[name] for name in before} == before
     assert len(after) == 4
     assert len(results.table) == 4
+
+
+def test_a_gan_is_fitted_for_open_cells_alone(tmp_path, monkeypatch):
+    lesions, out = write_set(tmp_path / "lesions"), tmp_path / "out"
+    first = {"arms": ["classic", "classic+gan"], "classifiers": ["logistic"]}
+    whole = benchmark(lesions, tiny_recipe(benchmark=first), out)
+    assert len(whole.summary["fits"]) == 2
+    shutil.rmtree(out / whole.summary["fits"][0]["run"])
+    with monkeypatch.context() as patch:
+        patch.setattr("augmentor.training.under_way.build_gan", lambda *_: pytest.fail("no cell needs it"))
+        more = first | {"arms": ["real", "classic", "classic+gan"]}
+        results = benchmark(lesions, tiny_recipe(benchmark=more), out)
+    assert len(results.table) == 6
+    assert results.summary["fits"] == whole.summary["fits"][1:]
+    assert (out / "embedding.csv").exists()  # of the fold whose GAN is there
+    another = first | {"classifiers": ["logistic", "svm"]}
+    fits = benchmark(lesions, tiny_recipe(benchmark=another), out).summary["fits"]
+    assert [f["run"] for f in fits] == [f["run"] for f in whole.summary["fits"]]
+
+
+@pytest.mark.parametrize("arm", ["classic", "classic+gan"])
+def test_an_image_that_changes_on_the_way_ends_a_benchmark_and_fails_no_arm(tmp_path, monkeypatch, arm):
+    lesions, out = write_set(tmp_path / "lesions"), tmp_path / "out"
+
+    def change(*_arguments):
+        for path in lesions.paths:
+            Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path)
+        return 0.0
+
+    monkeypatch.setattr(benchmarking.Probe, "cell", change)
+    recipe = tiny_recipe(benchmark={"arms": [arm], "classifiers": ["logistic"]})
+    with pytest.raises(DataError, match="holds other pixels than when the benchmark was started"):
+        benchmark(lesions, recipe, out)
+    assert not list(out.rglob("cells/*.json"))
+    assert not (out / "summary.json").exists()
+    assert not (out / "gans").exists() or not [f for f in (out / "gans").iterdir() if f.is_dir()]
 
 
 def _forbid_computing(monkeypatch) -> None:

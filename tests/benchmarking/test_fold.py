@@ -8,12 +8,14 @@ from PIL import Image
 
 from augmentor.benchmarking.cell_task import CellTask
 from augmentor.benchmarking.cells import Spec
+from augmentor.benchmarking.failures import ChangedImageError
 from augmentor.benchmarking.fold import FoldData
 from augmentor.benchmarking.gan_task import GanTask, fit_gan
 from augmentor.benchmarking.pool import pool
 from augmentor.data.check import inspect
 from augmentor.data.readers import read_lesions
 from augmentor.data.splits import holdout, outer_folds
+from augmentor.errors import UsageError
 from augmentor.expansion.mix import wanted_counts
 from augmentor.model.checkpoint import load_card
 from augmentor.model.gan import METHODS
@@ -122,3 +124,44 @@ def test_how_lesions_were_cut_does_not_bring_a_gan_under_one_key_with_another_re
     data = [FoldData(lesions, fold, 0, recipe, tmp_path) for recipe in recipes]
     assert data[0].gan_key("cgan") == data[1].gan_key("cgan")
     assert data[0].gan_recipe("cgan").hash() == data[1].gan_recipe("cgan").hash()
+
+
+def test_each_seed_has_a_gan_of_its_own(tmp_path):
+    lesions = write_set(tmp_path / "lesions")
+    fold = outer_folds(lesions, 2, 0)[0]
+    one, other = (FoldData(lesions, fold, seed, tiny_recipe(), tmp_path) for seed in (0, 3))
+    assert [data.gan_recipe("cgan").training.seed for data in (one, other)] == [0, 3]
+    assert one.gan_key("cgan") != other.gan_key("cgan")
+
+
+@pytest.mark.parametrize("name", ["augmentor", "torch", "numpy"])
+def test_a_worker_with_other_code_or_libraries_is_told_what_to_do(tmp_path, monkeypatch, name):
+    lesions = write_set(tmp_path / "lesions")
+    data = FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(), tmp_path)
+    data.require_like_here()
+    here = data.software[name]
+    monkeypatch.setattr("augmentor.benchmarking.fold.software", lambda: data.software | {name: "9.9"})
+    with pytest.raises(UsageError, match="restart the workers") as told:
+        data.require_like_here()
+    assert f"in: {name} 9.9 (there {here}). Install" in str(told.value)
+
+
+@pytest.mark.parametrize("side", ["train", "test"])
+def test_an_image_that_changed_since_the_start_is_not_taken_for_the_one_of_the_keys(tmp_path, side):
+    lesions = inspect(write_set(tmp_path / "lesions")).lesions
+    data = FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(), tmp_path)
+    path = getattr(data, side).paths[0]
+    brighten(path, 255)
+    with pytest.raises(ChangedImageError, match=f"{path}: holds other pixels than when the benchmark was started"):
+        _ = data.real, data.test_images
+
+
+def test_an_image_that_changed_is_told_although_its_fold_was_read_before(tmp_path):
+    lesions = inspect(write_set(tmp_path / "lesions")).lesions
+    data = FoldData(lesions, outer_folds(lesions, 2, 0)[0], 0, tiny_recipe(), tmp_path)
+    images = data.real[0]
+    data.require_unchanged()
+    brighten(data.train.paths[0], 255)
+    np.testing.assert_array_equal(data.real[0], images)  # what is in memory is what the keys are of
+    with pytest.raises(ChangedImageError):
+        data.require_unchanged()

@@ -1,6 +1,10 @@
 """Keys change with all that decides about a result, and with nothing else."""
 
 import ast
+import shutil
+import subprocess
+import sys
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -19,11 +23,9 @@ def test_a_key_changes_with_whatever_decides_about_the_cell(change):
     assert result_key(base, ("version.py",)) != result_key(base | change, ("version.py",))
 
 
-def test_a_key_changes_with_the_code_but_not_with_its_comments(tmp_path, monkeypatch):
-    monkeypatch.setattr(keys, "_PACKAGE", tmp_path)
-
+def test_a_key_changes_with_the_code_but_not_with_its_comments(monkeypatch):
     def hash_of(text: str) -> str:
-        (tmp_path / "module.py").write_text(text)
+        monkeypatch.setattr(keys, "_SOURCES", {PurePosixPath("/module.py"): text})
         code_hash.cache_clear()
         return code_hash(("module.py",))
 
@@ -31,6 +33,42 @@ def test_a_key_changes_with_the_code_but_not_with_its_comments(tmp_path, monkeyp
     assert plain == hash_of('"""Doc."""\n# why\ndef f():\n    """Doc."""\n    return 1\n')
     assert plain != hash_of("def f():\n    return 2\n")
     code_hash.cache_clear()
+
+
+OF_A_COPY = """
+from pathlib import Path
+from augmentor.benchmarking import keys
+assert keys.__file__ == {file!r}
+file = Path(keys.__file__).with_name("arms.py")
+file.write_text(file.read_text() + "ANOTHER = 1\\n")
+print(keys.software()["augmentor"])
+"""
+
+
+@pytest.mark.slow
+def test_a_process_tells_the_code_that_it_has_loaded_and_not_what_was_installed_since(tmp_path):
+    shutil.copytree(keys._PACKAGE, tmp_path / "augmentor", ignore=shutil.ignore_patterns("__pycache__"))
+    program = OF_A_COPY.format(file=str(tmp_path / "augmentor" / "benchmarking" / "keys.py"))
+
+    def told():
+        done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=True, text=True)
+        return done.stdout.strip()
+
+    assert told() == keys.software()["augmentor"]
+    assert told() != keys.software()["augmentor"]
+
+
+def test_files_are_matched_from_the_packages_own_folder(monkeypatch):
+    sources = {PurePosixPath(f"/{name}"): f"x = {name!r}" for name in ("sampling.py", "a/sampling.py", "a/b/c.py")}
+    hashes = []
+    for patterns in (("sampling.py",), ("a/*.py",), ("*/sampling.py",), ("a/b/*.py",)):
+        monkeypatch.setattr(keys, "_SOURCES", sources)
+        code_hash.cache_clear()
+        hashes.append(code_hash(patterns))
+    code_hash.cache_clear()
+    first, second, third, fourth = hashes
+    assert second == third
+    assert len({first, second, fourth}) == 3
 
 
 @pytest.mark.parametrize("name", ["mask.nii", "mask/0001.dcm"])

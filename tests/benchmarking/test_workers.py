@@ -1,5 +1,6 @@
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from augmentor.benchmarking.workers import run_tasks
-from augmentor.errors import UsageError
+from augmentor.errors import AugmentorError, UsageError
 from augmentor.progress import Progress
 
 
@@ -57,9 +58,11 @@ def test_the_last_open_task_of_several_workers_has_no_more_threads_than_the_othe
     assert {threads} == {found[2] for found in several}
 
 
-def test_without_a_task_no_worker_is_started(monkeypatch):
-    monkeypatch.setattr("augmentor.benchmarking.workers._parallel", lambda *_: pytest.fail("started"))
-    assert list(run_tasks(square, [], 2, None, Progress())) == []
+@pytest.mark.parametrize("scheduler", [None, "tcp://127.0.0.1:9"])
+def test_without_a_task_no_worker_is_started(monkeypatch, scheduler):
+    for name in ("_in_processes", "_on_cluster"):
+        monkeypatch.setattr(f"augmentor.benchmarking.workers.{name}", lambda *_: pytest.fail("started"))
+    assert list(run_tasks(square, [], 2, scheduler, Progress())) == []
 
 
 def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
@@ -86,3 +89,95 @@ def test_a_killed_workers_task_is_done_by_another_and_every_task_is_there_once(c
     # The killed worker had begun one that the other did again.
     begun = [f.name.split("-")[1] for f in folder.glob("*.begun")]
     assert len(begun) > len(set(begun))
+
+
+@contextmanager
+def small_cluster(**how):
+    """A scheduler and its workers; threads of this process unless told otherwise."""
+    distributed = pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
+    how = {"processes": False, "dashboard_address": None, "protocol": "tcp"} | how
+    with distributed.LocalCluster(**how) as cluster:
+        yield cluster
+
+
+def place(task: Task, _progress: Progress) -> tuple[int, str]:
+    """Fails where no Dask worker computes it."""
+    from distributed import get_worker
+
+    return task.number, get_worker().address
+
+
+def test_a_cluster_of_one_worker_with_one_thread_does_the_work():
+    with small_cluster(n_workers=1, threads_per_worker=1) as cluster:
+        address = cluster.workers[0].address
+        found = list(run_tasks(place, [Task(i) for i in range(3)], 1, cluster.scheduler_address, Progress()))
+    assert sorted(found) == [(i, address) for i in range(3)]
+
+
+def draw(task: Task, _progress: Progress) -> tuple[int, list[float]]:
+    """Random numbers of a seed, as a fit draws them: a few at a time."""
+    numbers = []
+    with torch.random.fork_rng([]):
+        torch.manual_seed(task.number)
+        for _ in range(5):
+            numbers.append(float(torch.rand(())))
+            time.sleep(task.seconds)
+    return task.number, numbers
+
+
+def test_threads_of_one_worker_draw_no_numbers_of_each_others_tasks():
+    tasks = [Task(i, seconds=0.01) for i in range(4)]
+    with small_cluster(n_workers=1, threads_per_worker=4) as cluster:
+        found = dict(run_tasks(draw, tasks, 1, cluster.scheduler_address, Progress()))
+    assert found == dict(run_tasks(draw, tasks, 1, None, Progress()))
+
+
+def test_a_cluster_without_workers_is_told_with_how_to_start_them(monkeypatch):
+    monkeypatch.setattr("augmentor.benchmarking.workers._SECONDS_TO_ANSWER", 0.5)
+    with small_cluster(n_workers=0) as cluster:
+        address = cluster.scheduler_address
+        with pytest.raises(AugmentorError, match=r"no Dask worker came within 0\.5 s") as told:
+            list(run_tasks(square, [Task(1)], 1, address, Progress()))
+    assert f"`dask worker {address} --nthreads 1`" in str(told.value)
+    assert told.value.exit_code == 1
+
+
+def wait(task: Task, _progress: Progress) -> int:
+    time.sleep(task.seconds)
+    return task.number
+
+
+def test_a_connection_that_is_lost_is_told_with_how_to_go_on(caplog):
+    with small_cluster(n_workers=1, threads_per_worker=1) as cluster:
+        found = run_tasks(wait, [Task(0), Task(1, seconds=3)], 1, cluster.scheduler_address, Progress())
+        assert next(found) == 0
+        cluster.close()
+        with pytest.raises(AugmentorError, match=r"connection to the Dask scheduler was lost.* What is done is kept"):
+            list(found)
+    assert not [record for record in caplog.records if record.name == "distributed.client"]
+
+
+def test_a_task_that_is_cancelled_on_the_scheduler_is_told():
+    distributed = pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
+    with small_cluster(n_workers=1, threads_per_worker=1) as cluster:
+        found = run_tasks(wait, [Task(0), Task(1, seconds=3)], 1, cluster.scheduler_address, Progress())
+        assert next(found) == 0
+        with distributed.Client(cluster.scheduler_address) as other:
+            other.cancel([distributed.Future(key, other) for key in cluster.scheduler.tasks], force=True)
+        with pytest.raises(AugmentorError, match=r"or a task was cancelled there\. What is done is kept"):
+            list(found)
+
+
+def die(_task: Task, _progress: Progress) -> None:
+    os._exit(1)
+
+
+@pytest.mark.slow
+def test_a_task_that_kills_its_workers_is_told():
+    dask = pytest.importorskip("dask", reason="the extra [cluster] is not installed")
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        small_cluster(n_workers=1, threads_per_worker=1, processes=True) as cluster,
+        pytest.raises(AugmentorError, match=r"1 Dask workers? .* killed .* want of memory\. What is done is kept"),
+    ):
+        list(run_tasks(die, [Task(0)], 1, cluster.scheduler_address, Progress()))

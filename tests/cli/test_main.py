@@ -3,6 +3,7 @@
 import errno
 import inspect
 import os
+import signal
 import subprocess
 import sys
 from typing import Annotated, get_args, get_origin
@@ -157,3 +158,16 @@ def test_ctrl_c_ends_in_one_way_and_says_how_to_go_on(augmentor, monkeypatch, ra
     outcome = augmentor("check", "--data", "lesions")
     assert outcome.code == 130
     assert outcome.err.splitlines()[-1].startswith(told)
+
+
+def test_sigterm_ends_in_an_orderly_way_and_says_how_to_go_on(augmentor, monkeypatch):
+    monkeypatch.setattr(
+        "augmentor.extraction.sources.open_lesions", lambda *_a, **_n: signal.raise_signal(signal.SIGTERM)
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        outcome = augmentor("check", "--data", "lesions")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert outcome.code == 143
+    assert outcome.err.startswith("Interrupted. Nothing was left half-written. Start the same command again")

@@ -125,6 +125,16 @@ def test_a_folder_that_no_fit_left_is_not_removed(tmp_path, lesions):
     assert (tmp_path / "run" / "thesis.txt").exists()
 
 
+def test_what_is_left_of_a_run_is_told_to_be_removed_and_no_other_folder_is_advised(tmp_path, lesions):
+    run = fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    (run.folder / "run.json").unlink()
+    (run.folder / "note.txt").touch()
+    with pytest.raises(UsageError, match=r"whose run\.json is missing") as told:
+        fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
+    assert str(told.value).endswith(f"remove the folder {run.folder} and start the same command again.")
+    assert (run.folder / "note.txt").exists()
+
+
 def test_a_run_by_another_recipe_or_of_other_lesions_is_not_taken_for_this_one(tmp_path, lesions):
     fit_or_resume(lesions, tiny_recipe(), tmp_path / "run")
     with pytest.raises(UsageError, match=r"another recipe \(training\.seed is 0 there and 1 here\)"):
