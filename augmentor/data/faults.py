@@ -30,11 +30,13 @@ def find_faults(found: Inspection, training: TrainingSection, fitted: bool) -> N
     found.problems += [*_unreadable(found), *_synthetic(found), *_few_classes(found)]
     found.problems += _few_to_train_on(found, sides, training) if fitted else _few_patients(found)
     found.problems += [*_odd_names(found), *_spelt_twice(found, "Classes", found.classes)]
-    found.problems += [*_spelt_twice(found, "Folds", found.folds), *_no_fold(found)]
+    found.problems += _spelt_twice(found, "Folds", found.folds)
+    found.problems += _unknown(found, "fold", found.folds, "Name the fold of these rows, or leave the column out.")
     _find_units(found)
     found.problems += [*_unlike(found), *_named_twice(found), *_torn(found, "split"), *_torn(found, "fold")]
     found.problems += _undivided(found, sides, training) if fitted else []
-    found.warnings += [*_unlabelled(found), *_lone_patients(sides, training)]
+    found.warnings += _unknown(found, "class", found.classes, "Leave its lesions out if they have none.")
+    found.warnings += _lone_patients(sides, training)
 
 
 def require_readable(found: Inspection) -> None:
@@ -218,20 +220,12 @@ def _key_of(name: str) -> str:
     return number[1] if number else key
 
 
-def _no_fold(found: Inspection) -> list[str]:
+def _unknown(found: Inspection, what: str, names: Iterable[str], advice: str) -> list[str]:
+    """Names of classes or folds that programs write where nothing is known. what: they are, for the sentence."""
     return [
-        f"Fold {shown(name)} in {found.lesions.source} reads as if none were known, and counts as a fold. Name the "
-        "fold of these rows, or leave the column out."
-        for name in found.folds
-        if means_unknown(name)
-    ]
-
-
-def _unlabelled(found: Inspection) -> list[str]:
-    return [
-        f"Class {shown(name)} in {found.lesions.source} reads as if nothing were known, and counts as a class. Leave "
-        "its lesions out if they have none."
-        for name in found.classes
+        f"{what.capitalize()} {shown(name)} in {found.lesions.source} reads as if nothing were known, and counts as a "
+        f"{what}. {advice}"
+        for name in names
         if means_unknown(name)
     ]
 

@@ -35,8 +35,8 @@ from augmentor.sampling import note_of
 from augmentor.training.encoder import fit_encoder
 from augmentor.training.run import Run, as_run
 
-# What an evaluation of two sets leaves in its folder.
-OWN = (FOLDER, EVALUATION, EMBEDDING, PAGE, FIGURES, TABLES)
+# What an evaluation of two sets leaves in its folder, and where its pictures' folder is filled.
+OWN = (FOLDER, f".{FOLDER}", EVALUATION, EMBEDDING, PAGE, FIGURES, TABLES)
 JUDGED = 200  # of a run's lesions, a class
 _ON_THE_PLANE = 60  # lesions a class and origin: more would hide each other
 _MASKS = 40  # of each class, whose masks are compared with their images

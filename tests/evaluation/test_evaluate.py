@@ -17,6 +17,7 @@ from augmentor.cli.show import show_evaluation
 from augmentor.data.readers import read_lesions
 from augmentor.errors import UsageError
 from augmentor.evaluation.evaluate import OWN, evaluate, evaluate_sets
+from augmentor.evaluation.gallery import FOLDER
 from augmentor.files import require_own
 from augmentor.lettering import unframed
 from augmentor.report.html import report
@@ -213,6 +214,12 @@ def test_files_of_others_are_not_overwritten(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="holds other files"):
         require_own(tmp_path, OWN)
+
+
+@pytest.mark.parametrize("left", ["part", "old"])
+def test_what_an_evaluation_left_that_was_killed_is_its_own(tmp_path, left):
+    (tmp_path / f".{FOLDER}.0123456789abcdef.{left}").mkdir()
+    require_own(tmp_path, OWN)
 
 
 def slowness():
