@@ -19,7 +19,7 @@ _PACKAGE = Path(__file__).parent.parent
 # What decides about a cell's figures, beside its recipe and its data: a change of these modules or libraries computes
 # it anew. A test compares the lists with what the modules import.
 _FILES = ("dicom", "dicom_grids", "dicom_pixels", "extras", "formats", "grids", "images", "lesion_image")
-_READING = (*_FILES, "intensity", "lesions", "patients", "squares", "upright")
+_READING = (*_FILES, "intensity", "lesions", "patients", "spelling", "squares", "upright")
 _READ = tuple(f"data/{name}.py" for name in _READING)
 _DATA = (*_READ, *(f"data/{name}.py" for name in ("masks", "placing", "sizes", "soft_masks", "splits")))
 FIT_CODE = ("model/*.py", "training/*.py", *_DATA, "measures.py", "sampling.py")

@@ -65,6 +65,7 @@ def read_class_folders(folder: Path, sure: bool = False) -> tuple[dict[str, list
         *_empty(folder, homes),
         *_other_files(homes),
         *_no_lesions(masks, doubled),
+        *_called_masks((folder, *splits)),
     ]
     return columns, [*left, *_ours(folder, homes), *_stray((folder, *splits)), *_unread(folder)]
 
@@ -217,6 +218,14 @@ def _no_lesions(masks: set[Path], doubled: set[Path]) -> list[str]:
             "beside each."
         )
     return notes
+
+
+def _called_masks(folders: Iterable[Path]) -> list[str]:
+    """A note about folders of masks where the classes are."""
+    called = [d for home in folders for d in sorted(home.glob("*/")) if d.name.lower() == ALWAYS]
+    counts = {d: sum(map(is_image, d.rglob("*"))) for d in called}
+    told = ", ".join(f"{d} ({count} image{'s' * (count != 1)})" for d, count in counts.items() if count)
+    return [f"Taken for masks by its name, and left out: {told}. If it is a class, rename it."] if told else []
 
 
 def _ours(folder: Path, homes: list[Home]) -> list[str]:

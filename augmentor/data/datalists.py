@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from augmentor.data.named_files import NamedFiles
 from augmentor.data.tables import SPLITS
-from augmentor.errors import DataError, UsageError
+from augmentor.errors import DataError, UsageError, listed
 
 _KEYS = ("patient", "fold", "mask", "roi_side_mm", "origin")  # which we call the same
 
@@ -33,8 +34,8 @@ def read_datalist(file: Path, columns: dict[str, str]) -> dict[str, list[str]]:
             places.append(f"{file}: {part}[{number}]")
             _check_item(item, theirs, places[-1])
             for ours, name in theirs.items():
-                text = "" if item.get(name) is None else str(item[name])
-                made[ours].append(names.get(text, text) if ours == "label" else text)
+                made[ours].append(text_of(item.get(name)))
+            made["label"][-1] = _class_at(places[-1], made["label"][-1], names)
             made["split"].append(SPLITS[part])
     files = NamedFiles(file.parent)
     made |= {name: files.find_all(made[name], places, mask=name == "mask") for name in ("path", "mask")}
@@ -62,10 +63,35 @@ def label_names(labels: object, file: Path) -> dict[str, str]:
     return {str(number): str(name) for number, name in labels.items()}
 
 
+def class_of(label: str, names: dict[str, str]) -> str:
+    """The class of a label, which is its number or its name. names: of `label_names`.
+
+    Raises DataError for a number that has no name where others have.
+    """
+    if names and label.isdecimal() and label not in names and label not in names.values():
+        known = listed([f"{number} ({name})" for number, name in names.items()])
+        raise DataError(f"label {label} is none of the file's labels: {known}. Correct it, or name it among them.")
+    return names.get(label, label)
+
+
+def text_of(value: object) -> str:
+    """As a cell of a table; "" where nothing is known. Whole numbers have no point, and true is 1."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else str(int(value)) if value.is_integer() else str(value)
+    return "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _class_at(where: str, label: str, names: dict[str, str]) -> str:
+    try:
+        return class_of(label, names)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
 def _check_item(item: object, theirs: dict[str, str], where: str) -> None:
     for ours in ("path", "label"):
         value = item.get(theirs[ours]) if isinstance(item, dict) else None
-        if value is None or value == "":
+        if text_of(value) == "":
             raise DataError(f"{where}: has no {theirs[ours]!r}; every item needs an image and a label (its class).")
         if isinstance(value, list | dict):
             raise DataError(f"{where}: {theirs[ours]!r} is {value!r}; give one file and one class for each lesion.")

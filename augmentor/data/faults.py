@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pandas as pd
 
 from augmentor.data.inspection import Inspection
 from augmentor.data.patients import means_unknown, shown
+from augmentor.data.spelling import spelling_key
 from augmentor.data.splits import groups, holdout
 from augmentor.data.tables import advice_on_files
 from augmentor.data.windows import RECORD, units_of
@@ -214,8 +214,7 @@ def _spelt_twice(found: Inspection, what: str, names: Iterable[str]) -> list[str
 
 
 def _key_of(name: str) -> str:
-    seen = "".join(c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf")
-    key = " ".join(seen.casefold().split())
+    key = " ".join(spelling_key(name).split())
     number = _WHOLE_NUMBER.fullmatch(key)
     return number[1] if number else key
 

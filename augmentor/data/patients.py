@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
+from augmentor.data.spelling import seen
+
 BY_IMAGE, BY_DICOM = "image:", "dicom:"  # and a file: the name of a patient who has none
 BY_SCAN = "scan:"  # and a hash: that of a patient who was not known when lesions were cut out
 _FEWEST = 6  # images in which a cut can be doubted
@@ -28,8 +30,7 @@ def patient_key(name: str) -> str:
     can't be seen (Unicode's category Cf, as a zero-width space) tell no two apart. (Of files they do.)"""
     if is_known_by_file_alone(name):
         return name
-    seen = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen(name)).casefold())
     return " ".join(folded.split())
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from augmentor.data.spelling import seen
 from augmentor.data.windows import DESCRIPTION
 from augmentor.errors import DataError, listed
 
@@ -55,7 +56,7 @@ def read_csv(file: Path) -> Table:
         raise DataError(f"{file}: can't be read as a CSV: {error}. Save it as UTF-8 text.") from error
     if not cells:
         raise DataError(f"{file}: is empty. A table has a header (path, label, patient, ...) and one row an image.")
-    header = cells.pop(min(cells))
+    header = [seen(name).strip() for name in cells.pop(min(cells))]
     long = [f"row {number}" for number, row in cells.items() if any(row[len(header) :])]
     if long:
         raise DataError(

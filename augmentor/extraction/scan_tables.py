@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from augmentor.data.datalists import label_names, parse_json
+from augmentor.data.datalists import class_of, label_names, parse_json, text_of
 from augmentor.data.named_files import NamedFiles
 from augmentor.data.tables import (
     FILES,
@@ -212,18 +212,18 @@ def _item_scans(got: dict[str, Any], files: NamedFiles, named: dict[str, str]) -
         for box, label in zip(boxes, got["label"], strict=True):
             yield from _item_scans(got | {"box": box, "label": label}, files, named)
         return
-    label, mask = _text(got["label"]), _text(got["mask"])
+    label, mask = text_of(got["label"]), text_of(got["mask"])
     if not mask and label and is_scan(files.home / label):
         mask, label = label, ""
     yield Scan(
         image=(files.find(got["image"]),),
         mask=(files.find(mask, mask=True),) if mask else (),
         boxes=tuple(_numbers(_listed(box)) for box in boxes),
-        label=named.get(label, label),
-        patient=_text(got["patient"]),
+        label=class_of(label, named),
+        patient=text_of(got["patient"]),
         spacing=_spacing(_listed(got["spacing"])),
         split=got["split"],
-        fold=_text(got["fold"]),
+        fold=text_of(got["fold"]),
     )
 
 
@@ -235,11 +235,7 @@ def _spacing(text: str) -> tuple[float, ...] | None:
 
 def _listed(value: Any) -> str:
     """What a datalist gives as a list, as one number or as text."""
-    return ",".join(map(str, value)) if isinstance(value, list) else _text(value)
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else text_of(value)
 
 
 def _numbers(text: str) -> Box:

@@ -30,8 +30,16 @@ def test_a_class_beside_the_splits_is_refused_by_name(tmp_path):
 
 
 def test_masks_are_no_class(tmp_path):
-    lesions = read_lesions(touch(tmp_path / "set", "cyst/1.png", "nevus/2.png", "masks/cyst/1.png"))
+    folder = touch(tmp_path / "set", "cyst/1.png", "nevus/2.png", "Masks/cyst/1.png")
+    lesions = read_lesions(folder)
     assert lesions.classes == ["cyst", "nevus"]
+    (told,) = [note for note in lesions.warnings if "left out" in note]
+    assert f"{folder / 'Masks'} (1 image). If it is a class, rename it." in told
+
+
+def test_masks_among_the_classes_of_a_split_are_told(tmp_path):
+    folder = touch(tmp_path, "train/a/1.png", "train/b/2.png", "train/masks/1.png", "train/masks/2.png", "test/a/3.png")
+    assert any(f"{folder / 'train' / 'masks'} (2 images)" in note for note in read_lesions(folder).warnings)
 
 
 def test_masks_beside_lesions_are_none_and_are_told(tmp_path):

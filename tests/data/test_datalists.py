@@ -36,6 +36,32 @@ def test_a_datalist_names_its_labels_in_any_of_the_usual_ways(tmp_path, labels):
     assert column(read_lesions(write_json(tmp_path / "s.json", content)), "label") == ["cyst", "nevus", "nevus"]
 
 
+@pytest.mark.parametrize(("negative", "positive"), [(0.0, 1.0), (False, True), ("0", "1"), ("cyst", "nevus")])
+def test_a_label_is_its_number_however_json_writes_it(tmp_path, negative, positive):
+    items = [item("1.nii", 0), item("2.nii", negative), item("3.nii", positive)]
+    content = {"labels": {"0": "cyst", "1": "nevus"}, "training": items}
+    assert column(read_lesions(write_json(tmp_path / "s.json", content)), "label") == ["cyst", "cyst", "nevus"]
+
+
+def test_a_name_that_is_another_ones_number_does_not_take_its_place(tmp_path):
+    content = {"labels": {"0": "1", "1": "0"}, "training": [item("1.nii", 0), item("2.nii", 1)]}
+    assert column(read_lesions(write_json(tmp_path / "s.json", content)), "label") == ["1", "0"]
+
+
+def test_a_number_without_a_name_is_no_class_where_others_have_one(tmp_path):
+    content = {"labels": {"0": "cyst", "1": "nevus"}, "training": [item("1.nii", 0), item("2.nii", 2.0)]}
+    with pytest.raises(DataError, match=r"training\[1\]: label 2 is none of .* 0 \(cyst\), 1 \(nevus\)"):
+        read_lesions(write_json(tmp_path / "s.json", content))
+
+
+def test_nan_is_nobody_and_no_class(tmp_path):
+    patients = [item("1.nii", 0, patient=float("nan")), item("2.nii", 1, patient=7.0)]
+    lesions = read_lesions(write_json(tmp_path / "s.json", {"training": patients}))
+    assert column(lesions, "patient") == ["image:1.nii", "7"]
+    with pytest.raises(DataError, match=r"training\[0\]: has no 'label'"):
+        read_lesions(write_json(tmp_path / "s.json", {"training": [item("1.nii", float("nan"))]}))
+
+
 def test_a_datalist_says_what_is_synthetic(tmp_path):
     content = {"training": [item("1.nii", 0, origin="real"), item("2.nii", 1, origin="synthetic")]}
     assert column(read_lesions(write_json(tmp_path / "set.json", content)), "origin") == ["real", "synthetic"]

@@ -1,4 +1,6 @@
 import json
+from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -41,3 +43,28 @@ def test_a_folder_of_an_images_name_is_not_it(tmp_path):
     touch(tmp_path, "in/i1/i1.png", "i2/i2.png")
     lesions = read_lesions(write_csv(tmp_path / "t.csv", "path,label\ni1,a\ni2,b\n"))
     assert lesions.paths == [str(tmp_path / name) for name in ("in/i1/i1.png", "i2/i2.png")]
+
+
+@pytest.mark.parametrize("text", ["img/Müller_1.png", "IMG/müller_1.PNG", "mu\u0308ller_1.png", "img\\MÜLLER_1.png"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_is_that_of_its_file_in_another_case_or_encoding(tmp_path, text, form):
+    home = "" if "/" not in text and "\\" not in text else "img/"
+    touch(tmp_path, file := normalize(form, f"{home}Müller_1.png"), "img/other.png")
+    lesions = read_lesions(write_csv(tmp_path / "t.csv", f"path,label\n{text},a\n"))
+    assert lesions.paths == [str(tmp_path / file)]
+
+
+def test_of_two_files_that_differ_in_case_the_one_that_is_named_is_meant(tmp_path):
+    touch(tmp_path, "img/a.png", "img/A.png")
+    if len(list((tmp_path / "img").iterdir())) < 2:
+        pytest.skip("this file system takes both for one")
+    file = write_csv(tmp_path / "t.csv", "path,label\nimg/A.png,a\nimg/a.png,b\n")
+    assert read_lesions(file).paths == [str(tmp_path / "img" / name) for name in ("A.png", "a.png")]
+    with pytest.raises(DataError, match=r"row 2: img/a.PNG: several files have this name.*A\.png, .*a\.png"):
+        read_lesions(write_csv(file, "path,label\nimg/a.PNG,a\n"))
+
+
+def test_a_file_outside_the_tables_folder_is_found_in_another_case(tmp_path):
+    touch(tmp_path, "Images/p1.png", "tables/x.txt")
+    file = write_csv(tmp_path / "tables" / "t.csv", f"path,label\n../images/P1.png,a\n{tmp_path}/images/p1.PNG,a\n")
+    assert {Path(path).resolve() for path in read_lesions(file).paths} == {tmp_path / "Images" / "p1.png"}

@@ -29,7 +29,13 @@ def test_a_csv_with_columns_that_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", ["image,dx,subject", "Filename,Diagnosis,Patient_ID", " image_path , class , patient "]
+    "header",
+    [
+        "image,dx,subject",
+        "Filename,Diagnosis,Patient_ID",
+        " image_path , class , patient ",
+        "pa\u200bth,\u200blabel,patient \u200b",
+    ],
 )
 def test_a_csv_with_columns_that_are_found_by_their_usual_names(tmp_path, header):
     lesions = read_lesions(write_csv(tmp_path / "set.csv", f"{header}\n1.png,cyst,p1\n2.png,nevus,p2\n"))

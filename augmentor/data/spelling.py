@@ -1,0 +1,16 @@
+"""One name in several spellings that a reader can't tell apart, or that a file system takes for one."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def seen(name: str) -> str:
+    """Without the characters that can't be seen (Unicode's category Cf, as a zero-width space)."""
+    return "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+
+
+def spelling_key(name: str) -> str:
+    """What the spellings of a name have in common: unseen characters, the encoding of letters (an umlaut in one
+    character or in two) and case tell none apart."""
+    return unicodedata.normalize("NFC", seen(unicodedata.normalize("NFC", name)).casefold())
