@@ -18,8 +18,8 @@ from augmentor.data.windows import RECORD, units_of
 from augmentor.errors import SHOWN, DataError, first_of, listed
 from augmentor.recipe import TrainingSection
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last ones turn the writing round
 _WHOLE_NUMBER = re.compile(r"0*(\d+?)(?:\.0*)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # the last ones turn the writing round
 
 
 def find_faults(found: Inspection, training: TrainingSection, fitted: bool) -> None:

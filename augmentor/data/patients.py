@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from augmentor.data.spelling import seen
+from augmentor.data.spelling import seen, without_point
 
 BY_IMAGE, BY_DICOM = "image:", "dicom:"  # and a file: the name of a patient who has none
 BY_SCAN = "scan:"  # and a hash: that of a patient who was not known when lesions were cut out
 _FEWEST = 6  # images in which a cut can be doubted
-_WHOLE = re.compile(r"(?<=\d)\.0+$")  # as spreadsheets leave whole numbers
 _DECIMAL = re.compile(r"\d+\.\d+")
 _NUMBERED = re.compile(r"(\D*)0*(\d+)")
 _UNKNOWN = re.compile(r"n/?a|n\.a\.?|nan|nat|null|none|nil|unk|(un|not)known|missing|\.|[?-]+")
@@ -113,7 +112,7 @@ def _grouped(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[
 def _near_key(key: str) -> str:
     """`12` for `012` and `12.0`, `p1` for `P 01`, `p-01` and `p_1.0`: one patient perhaps, and perhaps not. The point
     of a decimal number stays."""
-    key = _WHOLE.sub("", key)
+    key = without_point(key)
     if not _DECIMAL.fullmatch(key):
         key = re.sub(r"[-_. ]", "", key)
     match = _NUMBERED.fullmatch(key)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+_WHOLE = re.compile(r"(?<=\d)\.0+$")
 
 
 def seen(name: str) -> str:
@@ -14,3 +17,8 @@ def spelling_key(name: str) -> str:
     """What the spellings of a name have in common: unseen characters, the encoding of letters (an umlaut in one
     character or in two) and case tell none apart."""
     return unicodedata.normalize("NFC", seen(unicodedata.normalize("NFC", name)).casefold())
+
+
+def without_point(name: str) -> str:
+    """A whole number as it is written where nothing is behind its point: 1 for 1.0, as spreadsheets leave it."""
+    return _WHOLE.sub("", name)

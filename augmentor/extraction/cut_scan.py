@@ -22,6 +22,7 @@ from augmentor.extraction.regions import (
     Region,
     is_thin,
     leaves,
+    numbers_ignored,
     numbers_joined,
     region_of_box,
     regions_of,
@@ -113,6 +114,11 @@ def _regions(scan: Scan, volume: Volume, section: ExtractSection, found: Found) 
     found.notes += [*notes, *placed.notes]
     if not section.values and section.per == "component" and (numbers := numbers_joined(placed)):
         found.joined[str(scan.mask[0])] = numbers
+    if not section.values and section.per == "value" and (numbers := numbers_ignored(placed)):
+        found.notes.append(
+            f"{scan.mask[0]}: {' and '.join(map(str, numbers))} counts as a lesion, and often marks what is not to be "
+            "looked at. Say which numbers are lesions with --values."
+        )
     regions = regions_of(placed, tuple(section.values), section.per == "value")
     if not regions:
         there = ", ".join(map(str, np.unique(placed.labels[placed.labels != 0])[:8]))

@@ -17,6 +17,7 @@ from pydantic import Field
 from augmentor.arguments import checked
 from augmentor.data.lesions import Lesions
 from augmentor.data.readers import read_lesions
+from augmentor.data.spelling import without_point
 from augmentor.data.tables import split_name
 from augmentor.data.windows import DEEPEST, RECORD, Window, parse_window
 from augmentor.errors import AugmentorError, DataError, UsageError
@@ -117,10 +118,11 @@ def _whose(scans: Sequence[Scan], found: Sequence[Found], key: bytes) -> tuple[l
 
 def _numbered(folds: Sequence[str]) -> dict[str, str]:
     """{a fold's name: what is written for it}: the names themselves where all are numbers up to ten, or up to how many
-    folds there are, else the numbers from 1 on in the names' order; "" stays."""
-    names = sorted({*folds} - {""})
+    folds there are, else the numbers from 1 on in the names' order; "" stays. 1 and 1.0 are one fold."""
+    names = sorted({*map(without_point, folds)} - {""})
     plain = {str(number) for number in range(max(len(names), 10) + 1)}
-    return {"": ""} | {name: name if plain.issuperset(names) else str(n) for n, name in enumerate(names, 1)}
+    written = {"": ""} | {name: name if plain.issuperset(names) else str(n) for n, name in enumerate(names, 1)}
+    return {name: written[without_point(name)] for name in folds}
 
 
 def _bytes_of(scan: Scan) -> int:

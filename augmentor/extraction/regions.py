@@ -13,6 +13,7 @@ from augmentor.data.placing import Placed
 from augmentor.errors import DataError
 
 _TOUCHING = np.ones((3, 3, 3))  # voxels that share a corner are one lesion
+_VOID = 255  # the largest number of 8 bits
 _ONE_VOXEL = 1 - 1e-6  # with what rounding takes away
 
 
@@ -93,6 +94,14 @@ def numbers_joined(placed: Placed) -> list[int]:
     """The numbers of a mask whose components would join what may be several things: of several, or of one below 0."""
     numbers = [int(number) for number in np.unique(placed.labels) if number]
     return numbers if len(numbers) > 1 or min(numbers, default=0) < 0 else []
+
+
+def numbers_ignored(placed: Placed) -> list[int]:
+    """The numbers of a mask by which programs mark what is not to be looked at: those below 0, and 255 beside small
+    ones."""
+    numbers = [int(number) for number in np.unique(placed.labels) if number]
+    small = any(0 < number < _VOID // 2 for number in numbers)
+    return [number for number in numbers if number < 0 or (number == _VOID and small)]
 
 
 def leaves(box: Sequence[float], grid: Grid) -> bool:

@@ -195,6 +195,16 @@ def test_numbers_that_are_told_apart_are_no_doubt(cases, tmp_path, settings):
     assert not any("one kind of lesion" in d for d in doubts)
 
 
+@pytest.mark.parametrize(("number", "told"), [(-1, True), (255, True), (2, False)])
+def test_a_number_for_what_is_not_looked_at_is_told_where_each_number_is_a_lesion(cases, tmp_path, number, told):
+    _with_a_second_number(cases, number, "a")
+    section = ExtractSection(window="liver", per="value", min_voxels=1)
+    doubts = extract(scans_in(cases), tmp_path / "out", section).doubts
+    assert any(f"a_label.nii.gz: {number} counts as a lesion" in d for d in doubts) is told
+    named = section.model_copy(update={"values": {1: "", number: ""}})
+    assert not any("counts as a lesion" in d for d in extract(scans_in(cases), tmp_path / "named", named).doubts)
+
+
 def test_one_number_is_no_doubt(cases, tmp_path):
     doubts = extract(scans_in(cases), tmp_path / "out", ExtractSection(window="liver")).doubts
     assert not any("one kind of lesion" in d for d in doubts)
