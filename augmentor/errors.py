@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import signal
 from collections.abc import Sequence
 
 SHOWN = 5
@@ -42,10 +43,14 @@ class LeakageError(AugmentorError):
 
 
 class InterruptedFitError(AugmentorError):
-    """Ctrl-C during a fit; the state is saved, or the run is complete, and the message says how to go on. The command
-    line exits with 130."""
+    """Ctrl-C or SIGTERM during a fit; the state is saved, or the run is complete, and the message says how to go on.
+    The command line exits with 130, or with 143."""
 
-    exit_code = INTERRUPTED
+    def __init__(self, message: str, by: int = signal.SIGINT):
+        """by: the signal."""
+        self.by = by
+        self.exit_code = 128 + by
+        super().__init__(message)
 
 
 class ShortfallError(AugmentorError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 from collections.abc import Callable
 from typing import Literal, TypeVar, cast
 
@@ -162,13 +163,14 @@ def lead(fabric: Fabric, act: Callable[[], _T]) -> _T:
     return outcome  # type: ignore[return-value]
 
 
-def agree(fabric: Fabric, seconds: float, asked: bool) -> tuple[float, bool]:
-    """The first process's clock, and whether any process was asked to stop: so that all stop after the same step."""
+def agree(fabric: Fabric, seconds: float, asked: int) -> tuple[float, int]:
+    """The first process's clock, and the signal that asked this process, or any, to stop: so that all stop after the
+    same step. (0: none did.)"""
     if fabric.world_size == 1:
         return seconds, asked
-    told = torch.tensor([seconds * fabric.is_global_zero, asked], dtype=torch.float64, device=fabric.device)
+    told = torch.tensor([seconds * fabric.is_global_zero, asked > 0], dtype=torch.float64, device=fabric.device)
     clock, stops = _reduce(fabric, told, "sum").tolist()
-    return clock, stops > 0
+    return clock, asked or (signal.SIGINT if stops else 0)
 
 
 def _reduce(fabric: Fabric, numbers: Tensor, how: Literal["mean", "sum"]) -> Tensor:

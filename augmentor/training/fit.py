@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -40,8 +41,8 @@ def fit(
     Under torchrun its processes fit one run together; all must see the run folder, and the first writes it.
 
     Raises DataError, UsageError, AugmentorError where the losses are no longer finite, LeakageError should the split
-    ever leak, and InterruptedFitError (Ctrl-C), which leaves a run for `fit_or_resume`: unfinished, or complete if it
-    came with the last step.
+    ever leak, and InterruptedFitError (Ctrl-C, SIGTERM), which leaves a run for `fit_or_resume`: unfinished, or
+    complete if it came with the last step.
     """
     progress, recipe = _told_by_first(progress), recipe or Recipe()
     with progress.task("Reading lesions", len(lesions)) as update:
@@ -86,7 +87,8 @@ def fit_or_resume(
     except InterruptedFitError as error:  # which says how a fit of its own is gone on with
         raise InterruptedFitError(
             f"Interrupted in the {name or f'fit of {out}'}; nothing is lost. Go on with the same command and the same "
-            "--out."
+            "--out.",
+            error.by,
         ) from error
 
 
@@ -163,16 +165,17 @@ def _complete(under_way: UnderWay, latest: bool, progress: Progress) -> Run:
     if latest and is_first() and not point_latest_to(run):
         progress.say(f"Warning: runs/latest could not be set. Name this run with --run {shlex.quote(str(run.folder))}.")
     if under_way.halted:  # in its last step or snapshot: whoever fits several must not begin the next
-        raise interrupted_when_complete(run)
+        raise interrupted_when_complete(run, under_way.halted)
     return run
 
 
-def interrupted_when_complete(run: Run) -> InterruptedFitError:
-    """What a Ctrl-C is told that came after the last step."""
+def interrupted_when_complete(run: Run, by: int = signal.SIGINT) -> InterruptedFitError:
+    """What a signal is told that came after the last step."""
     folder = shlex.quote(str(run.folder))
     return InterruptedFitError(
         f"Interrupted as the run in {run.folder} ended; it is complete. `augmentor report {folder}` makes its page, "
-        f"`augmentor expand --run {folder}` goes on."
+        f"`augmentor expand --run {folder}` goes on.",
+        by,
     )
 
 

@@ -1,4 +1,4 @@
-"""One sitting of a fit: from where it is to its end, or to Ctrl-C."""
+"""One sitting of a fit: from where it is to its end, or to a signal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event, current_thread, main_thread
+from threading import current_thread, main_thread
 
 from augmentor.errors import InterruptedFitError
 from augmentor.progress import Progress, Update
@@ -22,8 +22,8 @@ _RECORD_SECONDS = 1.0
 def train(under_way: UnderWay, progress: Progress) -> None:
     """Steps and snapshots until the fit has ended.
 
-    Raises InterruptedFitError (Ctrl-C before that) with its state saved, and AugmentorError where the losses are no
-    longer finite.
+    Raises InterruptedFitError (Ctrl-C or SIGTERM before that) with its state saved, and AugmentorError where the losses
+    are no longer finite.
     """
     minutes, kimg = under_way.recipe.training.length
     length = " or ".join([*([f"{minutes:g} min"] if minutes else []), *([f"{kimg:g} kimg"] if kimg else [])])
@@ -41,34 +41,46 @@ def train(under_way: UnderWay, progress: Progress) -> None:
                 lead(fabric, lambda: save_state(under_way))
                 raise InterruptedFitError(
                     f"Interrupted at step {under_way.trainer.step}; nothing is lost. "
-                    f"Go on with `augmentor fit --resume --out {shlex.quote(str(under_way.run.folder))}`."
+                    f"Go on with `augmentor fit --resume --out {shlex.quote(str(under_way.run.folder))}`.",
+                    under_way.halted,
                 )
-        _, under_way.halted = agree(fabric, under_way.seconds, under_way.halted or asked.is_set())
+        _, under_way.halted = agree(fabric, under_way.seconds, under_way.halted or asked.signal)
     if under_way.stopped:
         progress.say(f"Stopped at {under_way.share:.0%} of the length: {why_stopped(under_way)}.")
 
 
+class _Asked:
+    """By which signal a sitting was asked to end; 0 for none."""
+
+    signal = 0
+
+    def by(self, number: int, _frame: object) -> None:
+        self.signal = number
+
+
 @contextmanager
-def _interrupt_between_steps() -> Iterator[Event]:
-    """Ctrl-C sets the event, so that a step or a snapshot is never cut in two. (Only the main thread can listen.)"""
-    asked = Event()
+def _interrupt_between_steps() -> Iterator[_Asked]:
+    """Ctrl-C, and SIGTERM (`kill`, a batch system's limit), are heard between steps, so that no step or snapshot is cut
+    in two. (Only the main thread can listen.)"""
+    asked = _Asked()
     if current_thread() is not main_thread():
         yield asked
         return
-    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    before = {number: signal.signal(number, asked.by) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _train_until(under_way: UnderWay, share: float, update: Update, asked: Event) -> None:
+def _train_until(under_way: UnderWay, share: float, update: Update, asked: _Asked) -> None:
     trainer, recent = under_way.trainer, under_way.recent
     while under_way.share < share and not under_way.halted:
         begun = time.perf_counter()
         losses = trainer.train_step()
         seconds = under_way.seconds + time.perf_counter() - begun
-        under_way.seconds, under_way.halted = agree(trainer.fabric, seconds, asked.is_set())
+        under_way.seconds, under_way.halted = agree(trainer.fabric, seconds, asked.signal)
         if not recent or under_way.seconds - recent[-1][0] >= _RECORD_SECONDS:
             recent.append((under_way.seconds, trainer.kimg))
             rate = _rate(recent)

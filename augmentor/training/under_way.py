@@ -45,7 +45,7 @@ class UnderWay:
     source: str  # of the lesions, as it was given
     moved: str | None  # how far training lesions are, where the model starts from them
     seconds: float = 0.0  # of training, over all sittings
-    halted: bool = False  # by Ctrl-C
+    halted: int = 0  # by which signal
     stopped: bool = False  # by the monitor: more training would only copy
     snapshots: list[dict[str, Any]] = field(default_factory=list)
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=20))  # (seconds, kimg) of records
