@@ -10,6 +10,7 @@ import numpy as np
 from augmentor.expansion.labels import LabelCheck, label_check_of
 from augmentor.expansion.realism import Realism, covering_order, fit_realism
 from augmentor.model.features import texture_features
+from augmentor.model.spectrum import spectrum_features
 from augmentor.recipe import ScreenLevel
 
 Rule = Literal["mask", "copy", "label", "realism", "twin", "diversity"]
@@ -46,9 +47,10 @@ class Synthetic:
 
     `measured` holds each rule's number by its manifest column. copy_distance, twin_distance: to the nearest training
     lesion, and to the nearest synthetic one that passed before (0 for a copy, about 1.4 for strangers, see
-    `Originals`). label_agreement: 0 to 1, see `LabelCheck`. realism: see `Realism`. spread: in the same unit, how far
-    it is from those chosen before it, see `covering_order`. A rule that the level leaves out, or that has nothing to
-    compare with, measures nothing. `rule` is the first that refused it.
+    `Originals`). label_agreement: 0 to 1, see `LabelCheck`. realism, spectrum: see `Realism`, in texture and in the
+    power spectrum. spread: in the unit of realism, how far it is from those chosen before it, see `covering_order`. A
+    rule that the level leaves out, or that has nothing to compare with, measures nothing. `rule` is the first that
+    refused it.
     """
 
     label: str
@@ -66,12 +68,14 @@ class Synthetic:
 class TextureRules:
     """Label agreement, realism and variety, which share their features (0.2 ms a lesion at 64x64).
 
-    labels: None where the level has no such rule.
+    labels, spectrum: None where the level has no such rule. spectrum: realism once more, in `spectrum_features`:
+    texture features take a lesion with its pixels in another order for a lesion.
     """
 
     labels: LabelCheck | None
     realism: Realism
     level: ScreenLevel
+    spectrum: Realism | None = None
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -93,15 +97,19 @@ class TextureRules:
     def farthest(self) -> float:
         """Realism above which a lesion is refused: the training lesions' own 99th percentile and a tenth (light), or
         their 95th (strict)."""
+        return self._limit(self.realism)
+
+    def _limit(self, realism: Realism) -> float:
         percentile, margin = _PERCENTILE_AND_MARGIN["strict" if self._strict else "light"]
-        return float(np.percentile(self.realism.ratios, percentile)) * margin
+        return float(np.percentile(realism.ratios, percentile)) * margin
 
     @property
     def limits(self) -> dict[str, float]:
         """What the rules of the level ask for."""
         asked = {"label": "label_agreement_at_least", "realism": "realism_at_most"}
         found = {"label": lambda: self.least, "realism": lambda: self.farthest}
-        return {asked[rule]: found[rule]() for rule in self.rules if rule in asked}
+        limits = {asked[rule]: found[rule]() for rule in self.rules if rule in asked}
+        return limits | ({"spectrum_at_most": self._limit(self.spectrum)} if self.spectrum else {})
 
     def judge(self, lesions: list[Synthetic], nearest: np.ndarray, target: int) -> None:
         """Judge lesions meant for class `target`; nearest: (M,) the row of the training lesion nearest to each.
@@ -109,18 +117,17 @@ class TextureRules:
         Strict: beyond chance, no other class may have more agreement than the intended one. A lesion that two rules
         refuse counts for its label.
         """
-        features = texture_features(np.stack([lesion.image for lesion in lesions]))
+        images = np.stack([lesion.image for lesion in lesions])
+        features = texture_features(images)
         for row, lesion in enumerate(lesions):
             lesion.features = features[row]
         if "realism" in self.rules:
-            self._judge_realism(lesions, features, target)
+            _judge_realism(self.realism, "realism", self.farthest, lesions, features, target)
+        if self.spectrum:
+            limit = self._limit(self.spectrum)
+            _judge_realism(self.spectrum, "spectrum", limit, lesions, spectrum_features(images), target)
         if self.labels:
             self._judge_labels(self.labels, lesions, features, nearest, target)
-
-    def _judge_realism(self, lesions: list[Synthetic], features: np.ndarray, target: int) -> None:
-        for lesion, far in zip(lesions, self.realism.measure(features, target), strict=True):
-            lesion.measured["realism"] = float(far)
-            lesion.rule = "realism" if far > self.farthest else lesion.rule
 
     def _judge_labels(
         self, labels: LabelCheck, lesions: list[Synthetic], features: np.ndarray, nearest: np.ndarray, target: int
@@ -143,10 +150,19 @@ class TextureRules:
         return [lesions[row] for row in rows]
 
 
+def _judge_realism(
+    realism: Realism, column: str, limit: float, lesions: list[Synthetic], features: np.ndarray, target: int
+) -> None:
+    for lesion, far in zip(lesions, realism.measure(features, target), strict=True):
+        lesion.measured[column] = float(far)
+        lesion.rule = "realism" if far > limit else lesion.rule
+
+
 def fit_texture_rules(
     images: np.ndarray, targets: np.ndarray, patients: np.ndarray, level: ScreenLevel
 ) -> TextureRules:
     """From the training lesions: images (N, C, S, S) in [-1, 1], targets (N,) in 0..classes - 1, patients (N,)."""
     features = texture_features(images)
     labels = label_check_of(images, features, targets, patients) if "label" in LEVELS[level] else None
-    return TextureRules(labels, fit_realism(features, targets), level)
+    spectrum = fit_realism(spectrum_features(images), targets) if "realism" in LEVELS[level] else None
+    return TextureRules(labels, fit_realism(features, targets), level, spectrum)

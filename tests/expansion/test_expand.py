@@ -173,9 +173,9 @@ def test_the_manifest_has_a_column_for_each_rule_of_the_level(run, tmp_path, lev
     manifest = pd.read_csv(tmp_path / "x2" / "manifest.csv").set_index("origin")
     filled = manifest.loc["synthetic"].notna().any()
     assert filled[["copy_distance", "twin_distance"]].all()
-    assert filled["label_agreement"] == filled["realism"] == (level != "off")
+    assert filled["label_agreement"] == filled["realism"] == filled["spectrum"] == (level != "off")
     assert filled["spread"] == (level == "strict")
-    assert manifest.loc["real", ["copy_distance", "label_agreement", "realism"]].isna().all(axis=None)
+    assert manifest.loc["real", ["copy_distance", "label_agreement", "realism", "spectrum"]].isna().all(axis=None)
     assert json.loads((tmp_path / "x2" / "dataset_description.json").read_text())["Screen"]["level"] == level
 
 

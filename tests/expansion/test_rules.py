@@ -1,11 +1,18 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from sklearn.preprocessing import StandardScaler
 
+from augmentor.data.lesions import class_numbers
+from augmentor.data.phantom import write_phantom
+from augmentor.data.readers import read_lesions
+from augmentor.data.splits import groups, outer_folds
+from augmentor.data.squares import load_images
 from augmentor.expansion.labels import LabelCheck
 from augmentor.expansion.realism import Realism, fit_realism
 from augmentor.expansion.rules import Synthetic, TextureRules, fit_texture_rules
 from augmentor.model.features import texture_features
+from augmentor.recipe import PhantomSection
 from tests.expansion.fake import training_lesions
 
 IMAGES, TARGETS, PATIENTS = training_lesions()
@@ -54,3 +61,63 @@ def test_a_lesion_that_is_not_of_numbers_does_not_pass():
     with np.errstate(invalid="ignore"):
         fit_texture_rules(IMAGES, TARGETS, PATIENTS, "label").judge([broken], np.zeros(1, np.int64), 0)
     assert broken.rule == "label"
+
+
+FAULTS = {
+    "pixels in another order": lambda image, rng: rng.permutation(image.ravel()).reshape(image.shape),
+    "noise": lambda image, rng: rng.normal(0, 0.3, image.shape),
+    "blur": lambda image, _: gaussian_filter(image, (0, *[3] * (image.ndim - 1))),
+    "flat": lambda image, _: np.full_like(image, image.mean()),
+}
+
+
+def refused_for_realism(rules, images, targets):
+    """(M,) bool."""
+    refused = np.zeros(len(images), bool)
+    for target in np.unique(targets):
+        lesions = [Synthetic("a", 0, image.clip(-1, 1).astype(np.float32)) for image in images[targets == target]]
+        rules.judge(lesions, np.zeros(len(lesions), np.int64), target)
+        refused[targets == target] = [lesion.rule == "realism" for lesion in lesions]
+    return refused
+
+
+def sides(lesions, size):
+    """Rules of realism alone, fitted on two thirds of the patients; the others' lesions, and their classes."""
+    fold = outer_folds(lesions, 3, 0)[0]
+    train, test = lesions.rows(fold.train), lesions.rows(fold.test)
+    images, intensity = load_images(train.paths, size)
+    targets = [class_numbers(side.table["label"], lesions.classes) for side in (train, test)]
+    rules = fit_texture_rules(images, targets[0], groups(train), "realism")
+    return rules, load_images(test.paths, size, intensity)[0], targets[1]
+
+
+def real_lesions(name, shared_data, tmp_path):
+    if name == "brain tumours":
+        columns = {"path": "roi", "label": "label", "patient": "run", "fold": "fold"}
+        return read_lesions(shared_data("brain-mri-cheng-3class/index.csv"), columns).at_most(100), 64
+    if name == "chest X-rays":
+        return read_lesions(shared_data("pneumoniamnist/pneumoniamnist.npz")).at_most(100), 28
+    size, dims, patients = (64, 2, 45) if name == "phantom" else (32, 3, 24)
+    section = PhantomSection(patients=patients, per_class=2 * patients if dims == 2 else 36, size=size, dims=dims)
+    return read_lesions(write_phantom(tmp_path / "lesions", section, 0)), size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["brain tumours", "chest X-rays", "phantom", "phantom in three dimensions"])
+def test_what_is_no_lesion_is_refused_and_other_patients_lesions_are_not(name, shared_data, tmp_path, capsys):
+    rules, images, targets = sides(*real_lesions(name, shared_data, tmp_path))
+    rng = np.random.default_rng(0)
+    refused = {"as it is": refused_for_realism(rules, images, targets).mean()}
+    for fault, spoil in FAULTS.items():
+        spoilt = np.stack([spoil(image, rng) for image in images])
+        refused[fault] = refused_for_realism(rules, spoilt, targets).mean()
+    with capsys.disabled():
+        print(f"\n{name}, {len(images)}: " + ", ".join(f"{fault} {share:.2f}" for fault, share in refused.items()))
+    assert refused.pop("as it is") < 0.15
+    assert min(refused.values()) > 0.95
+
+
+def test_a_strict_limit_of_the_spectrum_is_tighter_and_each_is_told():
+    light, strict = (fit_texture_rules(IMAGES, TARGETS, PATIENTS, level).limits for level in ("light", "strict"))
+    assert strict["spectrum_at_most"] < light["spectrum_at_most"]
+    assert "spectrum_at_most" not in fit_texture_rules(IMAGES, TARGETS, PATIENTS, "label").limits

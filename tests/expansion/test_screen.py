@@ -106,7 +106,7 @@ def test_what_is_kept_does_not_hang_on_the_number_of_threads(level):
 def test_each_lesion_carries_the_number_of_each_rule_and_it_is_within_the_limits(level):
     lesions, screen = draw(level, FakeGenerator())
     columns = {"copy_distance", "twin_distance"}
-    columns |= {"label_agreement", "realism"} if level != "off" else set()
+    columns |= {"label_agreement", "realism", "spectrum"} if level != "off" else set()
     columns |= {"spread"} if level == "strict" else set()
     limits = screen.summary()["limits"]
     for number, lesion in enumerate(lesions):
@@ -117,6 +117,7 @@ def test_each_lesion_carries_the_number_of_each_rule_and_it_is_within_the_limits
         assert lesion.measured.get("twin_distance", 9) >= limits["twin_distance_at_least"]
         assert lesion.measured.get("label_agreement", 1) >= limits.get("label_agreement_at_least", 0)
         assert lesion.measured.get("realism", 0) <= limits.get("realism_at_most", 0)
+        assert lesion.measured.get("spectrum", 0) <= limits.get("spectrum_at_most", 0)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -226,7 +227,7 @@ def test_a_rule_alone_refuses_by_itself_and_near_copies_are_refused_with_it(rule
     assert len(lesions) == 64
     assert {r for _, r in alone.refused} <= {rule, "copy", "twin"}
     assert refused(alone, rule) >= 0.2
-    columns = {"label": {"label_agreement"}, "realism": {"realism"}, "diversity": {"spread"}}[rule]
+    columns = {"label": {"label_agreement"}, "realism": {"realism", "spectrum"}, "diversity": {"spread"}}[rule]
     measured = set().union(*(x.measured for x in lesions))
     assert measured == {"copy_distance", "twin_distance"} | columns
     copied = make_screen(rule)
