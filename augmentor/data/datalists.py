@@ -58,8 +58,8 @@ def label_names(labels: object, file: Path) -> dict[str, str]:
         return {str(i): str(name) for i, name in enumerate(labels)}
     if not isinstance(labels, dict):
         raise DataError(f'{file}: labels is {labels!r}; it takes the names by number, as in {{"0": "cyst"}}.')
-    if labels and all(isinstance(v, int) for v in labels.values()):
-        return {str(number): str(name) for name, number in labels.items()}
+    if labels and all(isinstance(v, int | float) for v in labels.values()):
+        return {text_of(number): str(name) for name, number in labels.items()}
     return {str(number): str(name) for number, name in labels.items()}
 
 

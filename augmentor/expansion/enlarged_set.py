@@ -21,14 +21,8 @@ from augmentor.errors import UsageError
 from augmentor.model.checkpoint import Card
 from augmentor.sampling import Drawn
 
-_MEASURED = (
-    "copy_distance",
-    "twin_distance",
-    "label_agreement",
-    "realism",
-    "spectrum",
-    "spread",
-)  # by the screen's rules
+# By the screen's rules.
+_MEASURED = ("copy_distance", "twin_distance", "label_agreement", "realism", "spectrum", "spread")
 _COLUMNS = (
     *("path", "label", "patient", "mask", "roi_side_mm", "origin", "seed"),
     *(*_MEASURED, "checkpoint", "recipe"),

@@ -30,7 +30,10 @@ def test_a_datalist_of_one_part_has_no_split(tmp_path):
     assert set(column(read_lesions(write_json(tmp_path / "set.json", content)), "split")) == {""}
 
 
-@pytest.mark.parametrize("labels", [{"0": "cyst", "1": "nevus"}, {"cyst": 0, "nevus": 1}, ["cyst", "nevus"]])
+@pytest.mark.parametrize(
+    "labels",
+    [{"0": "cyst", "1": "nevus"}, {"cyst": 0, "nevus": 1}, {"cyst": 0.0, "nevus": 1.0}, ["cyst", "nevus"]],
+)
 def test_a_datalist_names_its_labels_in_any_of_the_usual_ways(tmp_path, labels):
     content = {"labels": labels, "training": [item("1.nii", 0), item("2.nii", 1), item("3.nii", "1")]}
     assert column(read_lesions(write_json(tmp_path / "s.json", content)), "label") == ["cyst", "nevus", "nevus"]
